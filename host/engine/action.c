@@ -1,0 +1,462 @@
+/* action.c - one effect, under one key, with its intent on disk before it starts.
+ *
+ *   launch ─► effect known? ── same arguments ──► its stored result
+ *                │ no       ── other arguments ─► conflict
+ *                │          ── another call is at it: held until that one ends
+ *                ▼
+ *             blast > gate_above? ── yes ─► gate ── rejected ─► error "rejected"
+ *                │ no                        │ approved
+ *                ▼                           ▼
+ *             claim the key + record the intent, one transaction (law 4)
+ *                ▼ committed
+ *             enter the body ── returned ─► result ─► effect done + outcome, one transaction
+ *                │    ▲    └─── raised, certainly not happened ─► claim dropped + error
+ *                │    │
+ *                │    └─ retry (same key) ◄─── probe says "not applied" ◄─┐
+ *                ▼                                                        │
+ *             unknown: a verb was cut off, or the process died with the intent on disk
+ *                └─ policy: retry · probe ────────────────────────────────┘ · ask a person (doubt)
+ *
+ * A repeatable action (and mill.fetch) has no key, no intent, no gate: it just enters its body.
+ * Tries that lead nowhere end at the person, never at a guess.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "engine/engine.h"
+
+#define MAX_TRIES   3    /* bodies entered in one process before a person is asked */
+#define MAX_PROBES  5
+#define BACKOFF_MS  1000 /* doubled each time */
+
+static bool flag(const tm_branch *b, const char *name) {
+  return tm_json_bool(tm_json_get(b->request, name), false);
+}
+
+static bool repeatable(const tm_branch *b) {
+  return b->kind == TM_CALL_FETCH || flag(b, "repeatable");
+}
+
+static tm_effect_row effect_of(const tm_branch *b) {
+  return (tm_effect_row){
+      .ns = b->run->workflow,
+      .action = b->name,
+      .key = b->action.key,
+      .args_hash = b->action.hash,
+      .run = b->run->id,
+      .place = b->place,
+  };
+}
+
+static void fail(tm_branch *b, const tm_json *error) {
+  tm_run_outcome(b, NULL, error, NULL);
+}
+
+/* -- what the records of this place tell ------------------------------------------------ */
+
+typedef enum stage {
+  STAGE_NEW,
+  STAGE_ASKED,    /* waits for approval */
+  STAGE_APPROVED,
+  STAGE_REJECTED,
+  STAGE_INTENT,   /* may have happened */
+  STAGE_DOUBTED,  /* waits for a person to tell whether it happened */
+  STAGE_APPLIED,  /* the person says it did */
+  STAGE_NOT_APPLIED
+} stage;
+
+static stage stage_of_open(const tm_entry *e) {
+  const char *gate = tm_json_get_str(e->body, "gk");
+  if (!gate)
+    return STAGE_INTENT;
+  return strcmp(gate, "doubt") == 0 ? STAGE_DOUBTED : STAGE_ASKED;
+}
+
+static stage stage_of(const tm_branch *b, const tm_entry **last) {
+  stage s = STAGE_NEW;
+  for (const tm_entry *e = b->past ? b->past->first : NULL; e; e = e->next_here) {
+    if (e->kind == TM_RECORD_OPEN)
+      s = stage_of_open(e);
+    else if (e->kind == TM_RECORD_DECIDED && s == STAGE_ASKED)
+      s = tm_json_bool(tm_json_get(e->body, "approved"), false) ? STAGE_APPROVED : STAGE_REJECTED;
+    else if (e->kind == TM_RECORD_DECIDED && s == STAGE_DOUBTED)
+      s = tm_json_bool(tm_json_get(e->body, "approved"), false) ? STAGE_APPLIED
+                                                                : STAGE_NOT_APPLIED;
+    else
+      continue;
+    *last = e;
+  }
+  return s;
+}
+
+/* -- the body ---------------------------------------------------------------------------- */
+
+static void enter(tm_branch *b, const char *which) {
+  tm_arena *a = &b->scratch;
+  tm_json *v = tm_json_new_object(a);
+  b->action.probing = strcmp(which, "probe") == 0;
+  b->action.unknown = false;
+  if (b->action.probing)
+    b->action.probes++;
+  else
+    b->action.tries++;
+  tm_json_set_str(a, v, "enter", which);
+  tm_json_set_str(a, v, "key", b->action.key);
+  if (flag(b, "host") && !b->action.probing) {
+    tm_json_set(a, v, "args", tm_json_get(b->request, "args"));
+    b->phase = TM_PHASE_BODY;
+    tm_exec_start_task(b, TM_CALL_HOST, b->name, v);
+    return;
+  }
+  tm_run_answer(b, TM_ANSWER_ENTER, v, NULL);
+}
+
+static void intent_stored(tm_after *after, const tm_err *err) {
+  tm_branch *b = after->branch;
+  if (err->code != TM_OK || b->dead || b->run->lost || b->run->ended ||
+      b->phase != TM_PHASE_LIVE)
+    return;
+  if (after->op && after->op->status == TM_OP_EXISTS)
+    tm_action_launch(b);
+  else
+    enter(b, "run");
+}
+
+static void record_intent(tm_branch *b) {
+  tm_json *open = tm_exec_open_body(b);
+  tm_json_set_str(&b->scratch, open, "key", b->action.key);
+  tm_json_set_int(&b->scratch, open, "epoch", b->run->epoch);
+  tm_turn_record(b->run, TM_RECORD_OPEN, b->place, b->name, open);
+  b->recorded = true;
+}
+
+static tm_op *effect_op(tm_branch *b, tm_op_kind kind) {
+  tm_engine *e = b->run->engine;
+  tm_op *op = tm_turn_op(e, b->run, kind);
+  tm_arena *a = &tm_turn_of(e)->batch->arena;
+  tm_effect_row row = effect_of(b);
+  op->u.effect = (tm_effect_row){
+      .ns = tm_arena_strdup(a, row.ns),
+      .action = tm_arena_strdup(a, row.action),
+      .key = tm_arena_strdup(a, row.key),
+      .args_hash = tm_arena_strdup(a, row.args_hash),
+      .run = tm_arena_strdup(a, row.run),
+      .place = tm_arena_strdup(a, row.place),
+  };
+  return op;
+}
+
+static void claim_and_enter(tm_branch *b) {
+  tm_op *op = effect_op(b, TM_OP_EFFECT_CLAIM);
+  record_intent(b);
+  tm_turn_after(b->run->engine, intent_stored, b->run, b)->op = op;
+}
+
+/* -- the key is known: stored result, conflict, or somebody is at it ------------------------- */
+
+static void stored_result(tm_branch *b, const tm_effect_row *row) {
+  tm_arena *a = &b->scratch;
+  tm_err err = TM_ERR_INIT;
+  tm_json *value, *meta = tm_json_new_object(a);
+  if (tm_json_parse(&value, a, row->result, strlen(row->result), NULL, &err) < 0) {
+    fail(b, tm_run_error(a, "internal", "the stored result of %s: %s", b->name, err.msg));
+    return;
+  }
+  tm_json_set_str(a, meta, "stored_by", row->run);
+  tm_run_outcome(b, value, NULL, meta);
+}
+
+static void hold(tm_branch *b) {
+  tm_list_remove(&b->held);
+  tm_list_append(&b->run->engine->held, &b->held);
+}
+
+/* True when the effect's row settles what to do with the call. */
+static bool known_effect(tm_branch *b) {
+  tm_store *s = b->run->engine->ports.store;
+  tm_effect_row key = effect_of(b), row;
+  tm_err err = TM_ERR_INIT;
+  int found = s->vt->effect(s, &key, &b->scratch, &row, &err);
+  if (found < 0) {
+    fail(b, tm_run_error(&b->scratch, "internal", "%s", err.msg));
+    return true;
+  }
+  if (!found)
+    return false;
+  if (strcmp(row.args_hash, b->action.hash) != 0) {
+    fail(b, tm_run_error(&b->scratch, "conflict",
+                         "action \"%s\" was done under key \"%s\" with other arguments (by run "
+                         "%s); use another key for another effect",
+                         b->name, b->action.key, row.run));
+    return true;
+  }
+  if (row.result) {
+    stored_result(b, &row);
+    return true;
+  }
+  if (strcmp(row.run, b->run->id) == 0 && strcmp(row.place, b->place) == 0)
+    return false;
+  hold(b);
+  return true;
+}
+
+void tm_action_notice(tm_engine *e) {
+  tm_list waiting;
+  tm_list_init(&waiting);
+  for (tm_list *l; (l = tm_list_shift(&e->held));)
+    tm_list_append(&waiting, l);
+  for (tm_list *l; (l = tm_list_shift(&waiting));) {
+    tm_branch *b = TM_LIST_OF(l, tm_branch, held);
+    if (!b->dead && !b->run->lost && !b->run->ended)
+      tm_action_launch(b);
+  }
+}
+
+static void effect_settled(tm_after *a, const tm_err *err) {
+  if (err->code == TM_OK)
+    tm_action_notice(a->run->engine);
+}
+
+/* -- gates ------------------------------------------------------------------------------------ */
+
+static void copy_members(tm_branch *b, tm_json *to, const char *const *keys, size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    const tm_json *v = tm_json_get(b->request, keys[i]);
+    if (v)
+      tm_json_set(&b->scratch, to, keys[i], v);
+  }
+}
+
+static void ask_approval(tm_branch *b) {
+  static const char *const keys[] = {"irreversible", "blast", "gate_above", "on_unknown"};
+  tm_arena *a = &b->scratch;
+  tm_json *body = tm_json_new_object(a);
+  tm_json_set(a, body, "ask",
+              tm_json_new_str(a, tm_arena_printf(a, "Do %s?", b->name)));
+  tm_json_set(a, body, "show", tm_json_get(b->request, "args"));
+  tm_json_set_str(a, body, "action", b->name);
+  tm_json_set_str(a, body, "key", b->action.key);
+  copy_members(b, body, keys, sizeof keys / sizeof *keys);
+  tm_gate_open(b, TM_GATE_APPROVE, body, 0);
+}
+
+static void ask_doubt(tm_branch *b, const char *why) {
+  tm_arena *a = &b->scratch;
+  tm_json *body = tm_json_new_object(a);
+  tm_json_set_str(a, body, "ask",
+                  tm_arena_printf(a,
+                                  "Did %s happen? %s. Look at the other side under the key. Approve: "
+                                  "it did (--answer is its result). Reject: it did not, do it now.",
+                                  b->name, why));
+  tm_json_set(a, body, "show", tm_json_get(b->request, "args"));
+  tm_json_set_str(a, body, "action", b->name);
+  tm_json_set_str(a, body, "key", b->action.key);
+  tm_gate_open(b, TM_GATE_DOUBT, body, 0);
+}
+
+static bool needs_gate(const tm_branch *b) {
+  const tm_json *limit = tm_json_get(b->request, "gate_above");
+  const tm_json *blast = tm_json_get(b->request, "blast");
+  return limit && tm_json_number(blast, 0) > tm_json_number(limit, 0);
+}
+
+static void rejected(tm_branch *b, const tm_json *decision) {
+  tm_arena *a = &b->scratch;
+  const char *by = tm_json_get_str(decision, "by");
+  tm_json *e = tm_run_error(a, "rejected", "action \"%s\" was rejected%s%s", b->name,
+                            by && *by ? " by " : "", by ? by : "");
+  if (tm_json_get(decision, "note"))
+    tm_json_set(a, e, "note", tm_json_get(decision, "note"));
+  tm_json_set_str(a, e, "by", by ? by : "");
+  fail(b, e);
+}
+
+static void applied(tm_branch *b, const tm_json *value) {
+  tm_op *op = effect_op(b, TM_OP_EFFECT_DONE);
+  op->u.effect.result =
+      value ? tm_json_text(&tm_turn_of(b->run->engine)->batch->arena, value, NULL) : "null";
+  tm_run_outcome(b, value, NULL, NULL);
+  tm_turn_after(b->run->engine, effect_settled, b->run, NULL);
+}
+
+/* -- unknown -------------------------------------------------------------------------------------- */
+
+static void try_later(tm_branch *b, int times) {
+  int64_t wait = (int64_t)BACKOFF_MS << (times > 6 ? 6 : times);
+  b->phase = TM_PHASE_LIVE;
+  tm_engine_set_timer(b, tm_engine_now(b->run->engine) + wait);
+}
+
+static void settle_unknown(tm_branch *b, const char *why) {
+  const char *policy = tm_json_get_str(b->request, "on_unknown");
+  b->phase = TM_PHASE_LIVE;
+  if (policy && strcmp(policy, "probe") == 0 && b->action.probes < MAX_PROBES)
+    enter(b, "probe");
+  else if ((!policy || strcmp(policy, "retry") == 0) && b->action.tries < MAX_TRIES)
+    enter(b, "run");
+  else
+    ask_doubt(b, why);
+}
+
+void tm_action_due(tm_branch *b) {
+  settle_unknown(b, "It was tried and cut off");
+}
+
+/* -- launching ---------------------------------------------------------------------------------------- */
+
+static void read_request(tm_branch *b) {
+  const char *key = tm_json_get_str(b->request, "key");
+  const tm_json *args = tm_json_get(b->request, "args");
+  b->action.key = key ? key : "";
+  tm_hash h = args ? tm_json_hash(args) : tm_hash_bytes("", 0);
+  memcpy(b->action.hash, h.hex, sizeof b->action.hash);
+}
+
+static void by_stage(tm_branch *b, stage s, const tm_entry *last) {
+  switch (s) {
+  case STAGE_ASKED:
+    tm_gate_reopen(b, TM_GATE_APPROVE, last);
+    break;
+  case STAGE_DOUBTED:
+    tm_gate_reopen(b, TM_GATE_DOUBT, last);
+    break;
+  case STAGE_REJECTED:
+    rejected(b, last->body);
+    break;
+  case STAGE_APPLIED:
+    applied(b, tm_json_get(last->body, "answer"));
+    break;
+  case STAGE_INTENT:
+    settle_unknown(b, "The process died between its start and its result");
+    break;
+  case STAGE_APPROVED:
+  case STAGE_NOT_APPLIED:
+    claim_and_enter(b);
+    break;
+  case STAGE_NEW:
+    if (needs_gate(b))
+      ask_approval(b);
+    else
+      claim_and_enter(b);
+  }
+}
+
+void tm_action_launch(tm_branch *b) {
+  const tm_entry *last = NULL;
+  stage s = stage_of(b, &last);
+  b->recorded = s != STAGE_NEW;
+  if (repeatable(b)) {
+    b->action = (tm_action){.key = ""};
+    enter(b, "run");
+    return;
+  }
+  read_request(b);
+  if (!known_effect(b))
+    by_stage(b, s, last);
+}
+
+void tm_action_decided(tm_branch *b, tm_gate_kind kind, const tm_json *decision) {
+  bool yes = tm_json_bool(tm_json_get(decision, "approved"), false);
+  if (kind == TM_GATE_APPROVE && !yes)
+    rejected(b, decision);
+  else if (kind == TM_GATE_DOUBT && yes)
+    applied(b, tm_json_get(decision, "answer"));
+  else if (!known_effect(b))
+    claim_and_enter(b);
+}
+
+/* -- the body's verbs and its end ------------------------------------------------------------------------ */
+
+/* Names of headers whose values never reach the journal. */
+static bool is_secret(const char *name) {
+  static const char *const words[] = {"authorization", "api-key", "api_key", "cookie",
+                                      "token",         "secret",  "password"};
+  for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+    if (strcasestr(name, words[i]))
+      return true;
+  return false;
+}
+
+static tm_json *masked(tm_arena *a, const tm_json *request) {
+  tm_json *copy = tm_json_copy(a, request);
+  const tm_json *headers = tm_json_get(copy, "headers");
+  for (size_t i = 0; i < tm_json_len(headers); i++) {
+    const tm_json_member *m = tm_json_member_at(headers, i);
+    if (is_secret(m->key))
+      tm_json_set_str(a, (tm_json *)(uintptr_t)headers, m->key, "***");
+  }
+  return copy;
+}
+
+static void record_verb(tm_branch *b, tm_call_kind kind, const tm_json *value,
+                        const tm_json *error) {
+  tm_arena a;
+  tm_arena_init(&a, 0);
+  tm_json *o = tm_json_new_object(&a);
+  tm_json_set(&a, o, "request", masked(&a, b->verb_request));
+  if (error)
+    tm_json_set(&a, o, "error", error);
+  else if (value)
+    tm_json_set(&a, o, "response", value);
+  tm_exec_attempt(b, kind, o);
+  tm_arena_free(&a);
+}
+
+void tm_action_verb_done(tm_branch *b, tm_call_kind kind, const tm_json *value,
+                         const tm_json *error) {
+  if (b->dead || b->run->lost || b->run->ended)
+    return;
+  tm_arena *a = &b->verb_scratch;
+  if (error && tm_json_bool(tm_json_get(error, "unknown"), false))
+    b->action.unknown = true;
+  if (kind == TM_CALL_HOST) {
+    tm_json *outcome = tm_json_new_object(a);
+    tm_json_set(a, outcome, error ? "error" : "ok", error ? error : value);
+    tm_action_outcome(b, outcome);
+    return;
+  }
+  record_verb(b, kind, value, error);
+  if (error)
+    tm_run_answer(b, TM_ANSWER_ERROR, tm_json_copy(a, error), NULL);
+  else
+    tm_run_answer(b, TM_ANSWER_VALUE, value ? tm_json_copy(a, value) : NULL, NULL);
+}
+
+static void probed(tm_branch *b, const tm_json *ok, const tm_json *error) {
+  if (error)
+    try_later(b, b->action.probes);
+  else if (!ok || tm_json_type_of(ok) == TM_JSON_NULL)
+    claim_and_enter(b);
+  else
+    applied(b, ok);
+}
+
+static void raised(tm_branch *b, const tm_json *error) {
+  bool unknown = b->action.unknown || tm_json_bool(tm_json_get(error, "unknown"), false);
+  if (repeatable(b)) {
+    fail(b, error);
+  } else if (!unknown) {
+    effect_op(b, TM_OP_EFFECT_DROP);
+    fail(b, error);
+    tm_turn_after(b->run->engine, effect_settled, b->run, NULL);
+  } else {
+    const char *message = tm_json_get_str(error, "message");
+    tm_log(TM_LOG_INFO, "action", "%s: the outcome is unknown: %s", b->name,
+           message ? message : "");
+    try_later(b, b->action.tries);
+  }
+}
+
+void tm_action_outcome(tm_branch *b, const tm_json *outcome) {
+  const tm_json *error = tm_json_get(outcome, "error"), *ok = tm_json_get(outcome, "ok");
+  b->phase = TM_PHASE_LIVE;
+  if (b->action.probing)
+    probed(b, ok, error);
+  else if (error)
+    raised(b, error);
+  else if (repeatable(b))
+    tm_run_outcome(b, ok, NULL, NULL);
+  else
+    applied(b, ok);
+}

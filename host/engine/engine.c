@@ -1,0 +1,490 @@
+/* engine.c - the turn, the tables of runs, starting and taking up.
+ */
+#include "engine/engine.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "engine/owner.h"
+
+#define MAX_IN_FLIGHT 2 /* batches at the store; more would only make groups smaller */
+
+int tm_engine_open(tm_engine **out, const tm_ports *ports, tm_err *err) {
+  (void)err;
+  tm_engine *e = tm_new(tm_engine);
+  e->ports = *ports;
+  tm_owner_self(e->owner);
+  tm_list_init(&e->runs);
+  tm_list_init(&e->runnable);
+  tm_list_init(&e->held);
+  *out = e;
+  return 0;
+}
+
+int64_t tm_engine_now(const tm_engine *e) {
+  return tm_clock_wall(e->ports.clock);
+}
+
+tm_run *tm_engine_find(const tm_engine *e, const char *id) {
+  return tm_map_get(&e->by_id, id);
+}
+
+void tm_engine_make_runnable(tm_run *r) {
+  if (!tm_list_empty(&r->runnable) || r->lost)
+    return;
+  tm_list_append(&r->engine->runnable, &r->runnable);
+  if (!r->engine->turning && !r->engine->announced && r->engine->ports.wake) {
+    r->engine->announced = true;
+    r->engine->ports.wake(r->engine->ports.ctx);
+  }
+}
+
+static void enter_tables(tm_run *r) {
+  tm_list_append(&r->engine->runs, &r->link);
+  tm_map_set(&r->engine->by_id, r->id, r);
+}
+
+void tm_engine_forget(tm_run *r) {
+  tm_list_remove(&r->runnable);
+  if (tm_engine_find(r->engine, r->id) == r)
+    tm_map_remove(&r->engine->by_id, r->id);
+  r->forgotten = true;
+}
+
+void tm_engine_settle_forgotten(tm_run *r) {
+  if (r->forgotten)
+    tm_run_free(&r);
+}
+
+/* -- timers: a heap by due time, each branch knows its index ----------------------------- */
+
+static void timer_put(tm_engine *e, size_t i, tm_branch *b) {
+  e->timers[i] = b;
+  b->timer = i + 1;
+}
+
+static void timer_up(tm_engine *e, size_t i) {
+  tm_branch *b = e->timers[i];
+  while (i > 0 && e->timers[(i - 1) / 2]->due > b->due) {
+    timer_put(e, i, e->timers[(i - 1) / 2]);
+    i = (i - 1) / 2;
+  }
+  timer_put(e, i, b);
+}
+
+static void timer_down(tm_engine *e, size_t i) {
+  tm_branch *b = e->timers[i];
+  for (;;) {
+    size_t child = 2 * i + 1;
+    if (child + 1 < e->timer_count && e->timers[child + 1]->due < e->timers[child]->due)
+      child++;
+    if (child >= e->timer_count || e->timers[child]->due >= b->due)
+      break;
+    timer_put(e, i, e->timers[child]);
+    i = child;
+  }
+  timer_put(e, i, b);
+}
+
+void tm_engine_clear_timer(tm_branch *b) {
+  tm_engine *e = b->run->engine;
+  b->due = 0;
+  if (!b->timer)
+    return;
+  size_t i = b->timer - 1;
+  b->timer = 0;
+  tm_branch *last = e->timers[--e->timer_count];
+  if (last == b)
+    return;
+  timer_put(e, i, last);
+  timer_up(e, i);
+  timer_down(e, last->timer - 1);
+}
+
+void tm_engine_set_timer(tm_branch *b, int64_t due) {
+  tm_engine *e = b->run->engine;
+  tm_engine_clear_timer(b);
+  if (e->timer_count == e->timer_cap) {
+    e->timer_cap = e->timer_cap ? 2 * e->timer_cap : 16;
+    e->timers = tm_realloc(e->timers, e->timer_cap * sizeof *e->timers);
+  }
+  b->due = due;
+  e->timers[e->timer_count] = b;
+  timer_up(e, e->timer_count++);
+}
+
+static void fire_due(tm_engine *e) {
+  int64_t now = tm_engine_now(e);
+  while (e->timer_count && e->timers[0]->due <= now) {
+    tm_branch *b = e->timers[0];
+    tm_engine_clear_timer(b);
+    tm_exec_due(b);
+  }
+}
+
+/* -- the turn ------------------------------------------------------------------------------ */
+
+int64_t tm_engine_turn(tm_engine *e) {
+  if (e->broken.code != TM_OK)
+    return -1;
+  e->turning = true;
+  fire_due(e);
+  for (tm_list *l; (l = tm_list_shift(&e->runnable));)
+    tm_run_drive(TM_LIST_OF(l, tm_run, runnable));
+  if (e->turn && e->in_flight < MAX_IN_FLIGHT)
+    tm_turn_submit(e);
+  e->turning = e->announced = false;
+  if (!tm_list_empty(&e->runnable))
+    return 0;
+  if (!e->timer_count)
+    return -1;
+  int64_t wait = e->timers[0]->due - tm_engine_now(e);
+  return wait < 0 ? 0 : wait;
+}
+
+bool tm_engine_idle(const tm_engine *e) {
+  return tm_list_empty(&e->runnable) && !e->turn && e->in_flight == 0 && e->tasks == 0;
+}
+
+/* -- starting ---------------------------------------------------------------------------------- */
+
+typedef struct starting {
+  tm_engine_fn done;
+  void *ctx;
+} starting;
+
+static void started(tm_after *a, const tm_err *err) {
+  tm_run *r = a->run;
+  starting *s = a->ctx;
+  tm_err own = *err;
+  bool fresh = err->code == TM_OK && a->op->status == TM_OP_OK;
+  if (fresh) {
+    r->closure->stored = true;
+    enter_tables(r);
+    tm_event_run(r, "run.started", NULL, NULL);
+    tm_run_begin(r);
+  } else {
+    r->lost = r->forgotten = true;
+    const tm_run_row *was = err->code == TM_OK ? a->op->found.run : NULL;
+    if (was && strcmp(was->input_hash, a->op->u.run.input_hash) != 0)
+      tm_err_set(&own, TM_CONFLICT,
+                 "run %s exists with another workflow or input; choose another --id", r->id);
+  }
+  if (s->done)
+    s->done(s->ctx, r->id, &own);
+}
+
+static void hash_input(tm_run *r, char out[TM_HASH_HEX + 1]) {
+  tm_json *o = tm_json_new_object(&r->arena);
+  tm_json_set_str(&r->arena, o, "workflow", r->workflow);
+  tm_json_set(&r->arena, o, "input", r->input);
+  if (r->only_step)
+    tm_json_set_str(&r->arena, o, "step", r->only_step);
+  memcpy(out, tm_json_hash(o).hex, TM_HASH_HEX + 1);
+}
+
+static void record_start(tm_run *r) {
+  tm_arena *a = &r->arena;
+  tm_json *body = tm_json_new_object(a);
+  tm_json_set(a, body, "input", r->input);
+  tm_json_set_str(a, body, "workflow", r->workflow);
+  tm_json_set_str(a, body, "closure", r->closure->hash.hex);
+  if (r->only_step)
+    tm_json_set_str(a, body, "step", r->only_step);
+  tm_json_set_int(a, body, "at", r->created);
+  tm_turn_record(r, TM_RECORD_START, "", r->workflow, body);
+}
+
+static void store_start(tm_run *r, tm_engine_fn done, void *ctx) {
+  tm_engine *e = r->engine;
+  tm_turn *t = tm_turn_of(e);
+  tm_arena *a = &t->batch->arena;
+  if (!r->closure->stored)
+    tm_closure_write(r->closure, t->batch);
+  tm_op *op = tm_batch_add(t->batch, TM_OP_RUN_NEW);
+  char input_hash[TM_HASH_HEX + 1];
+  hash_input(r, input_hash);
+  op->u.run = (tm_run_row){
+      .id = tm_arena_strdup(a, r->id),
+      .workflow = tm_arena_strdup(a, r->workflow),
+      .state = "running",
+      .owner = tm_arena_strdup(a, e->owner),
+      .closure = tm_arena_strdup(a, r->closure->hash.hex),
+      .input_hash = tm_arena_strdup(a, input_hash),
+      .epoch = 1,
+      .created = r->created,
+      .updated = r->created,
+  };
+  r->owned = true;
+  r->epoch = 1;
+  t->guard = r;
+  starting *s = tm_arena_new(a, starting);
+  *s = (starting){.done = done, .ctx = ctx};
+  record_start(r);
+  tm_after *after = tm_turn_after(e, started, r, NULL);
+  after->op = op;
+  after->ctx = s;
+}
+
+static int open_guest(tm_run *r, tm_err *err) {
+  const tm_ports *p = &r->engine->ports;
+  r->state = TM_RUN_RUNNING;
+  return p->guest->open(&r->guest, p->guest_ctx, r, err);
+}
+
+static int check_start(tm_engine *e, const char *workflow, const char *id, tm_err *err) {
+  if (e->broken.code != TM_OK) {
+    *err = e->broken;
+    return -1;
+  }
+  size_t n = strspn(workflow, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-/");
+  if (!*workflow || workflow[n] || strstr(workflow, "//"))
+    return tm_err_set(err, TM_USAGE, "\"%s\" is not a workflow's name", workflow);
+  if (id && (!*id || strlen(id) > 63 ||
+             id[strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")]))
+    return tm_err_set(err, TM_USAGE,
+                      "\"%s\" is no run id: 1 to 63 letters, digits, '_', '-' and '.'", id);
+  return 0;
+}
+
+void tm_engine_start(tm_engine *e, const char *workflow, const tm_json *input, const char *id,
+                     const char *step, tm_engine_fn done, void *ctx) {
+  tm_err err = TM_ERR_INIT;
+  tm_closure *closure = NULL;
+  tm_run *r = NULL;
+  char fresh[TM_ID_LEN + 1];
+  if (check_start(e, workflow, id, &err) < 0 || e->ports.sources(e->ports.ctx, &closure, &err) < 0)
+    goto fail;
+  tm_id_new(fresh);
+  r = tm_run_new(e, id ? id : fresh, workflow, closure);
+  tm_closure_release(&closure);
+  r->input = tm_json_copy(&r->arena, input);
+  r->only_step = step ? tm_arena_strdup(&r->arena, step) : NULL;
+  r->created = tm_engine_now(e);
+  if (open_guest(r, &err) < 0)
+    goto fail;
+  store_start(r, done, ctx);
+  return;
+
+fail:
+  tm_run_free(&r);
+  if (done)
+    done(ctx, NULL, &err);
+}
+
+/* -- taking up -------------------------------------------------------------------------------- */
+
+static void fail_taking_up(tm_run *r, const tm_err *err) {
+  tm_log(TM_LOG_ERROR, "engine", "run %s cannot go on: %s", r->id, err->msg);
+  tm_event_run(r, "run.stuck", "message", tm_json_new_str(&r->arena, err->msg));
+  r->lost = true;
+  tm_engine_forget(r);
+}
+
+static int load_run(tm_run *r, tm_err *err) {
+  if (tm_journal_load(&r->journal, &r->arena, r->engine->ports.store, r->id, err) < 0)
+    return -1;
+  const tm_json *start = r->journal.first->body;
+  const char *step = tm_json_get_str(start, "step");
+  r->input = tm_json_get(start, "input");
+  r->created = tm_json_int(tm_json_get(start, "at"), 0);
+  r->only_step = step;
+  r->next_seq = r->journal.length;
+  memcpy(r->chain, r->journal.chain, sizeof r->chain);
+  r->replaying = true;
+  return open_guest(r, err);
+}
+
+static void claimed(tm_after *a, const tm_err *err) {
+  tm_run *r = a->run;
+  tm_err own = TM_ERR_INIT;
+  r->claiming = false;
+  if (err->code != TM_OK || r->lost)
+    return;
+  if (load_run(r, &own) < 0)
+    fail_taking_up(r, &own);
+  else
+    tm_run_begin(r);
+  if (r->cancel_note && !r->lost)
+    tm_engine_cancel(r->engine, r->id, r->cancel_note, "", &own);
+}
+
+static int take_up(tm_engine *e, const tm_run_row *row, tm_err *err) {
+  tm_closure *closure = NULL;
+  if (tm_engine_closure(e, row->closure, &closure, err) < 0)
+    return tm_err_wrap(err, "run %s", row->id);
+  tm_run *r = tm_run_new(e, row->id, row->workflow, closure);
+  tm_closure_release(&closure);
+  r->epoch = row->epoch;
+  r->claiming = true;
+  enter_tables(r);
+  tm_op *op = tm_turn_op(e, r, TM_OP_RUN_SET); /* the claim goes in front of it */
+  op->u.run.state = "running";
+  op->u.run.updated = tm_engine_now(e);
+  op->u.run.owner = e->owner;
+  tm_turn_after(e, claimed, r, NULL);
+  return 0;
+}
+
+int tm_engine_closure(tm_engine *e, const char *hash, tm_closure **out, tm_err *err) {
+  tm_closure *c = tm_map_get(&e->closures, hash);
+  if (!c) {
+    if (tm_closure_load(&c, e->ports.store, hash, err) < 0)
+      return -1;
+    tm_map_set(&e->closures, hash, c);
+  }
+  *out = tm_closure_retain(c);
+  return 0;
+}
+
+typedef struct collecting {
+  tm_engine *engine;
+  tm_arena arena;
+  tm_run_row *rows[256];
+  int count;
+  bool one; /* asked for by name: also when it only waits */
+} collecting;
+
+static bool takes_up(const collecting *c, const tm_run_row *row) {
+  const tm_engine *e = c->engine;
+  if (tm_engine_find(e, row->id))
+    return false;
+  if (row->owner && *row->owner && strcmp(row->owner, e->owner) != 0 &&
+      tm_owner_alive(row->owner))
+    return false;
+  return c->one || strcmp(row->state, "waiting") != 0 || row->wake_at ||
+         tm_gate_decided(e, row->id);
+}
+
+static int collect(void *ctx, const tm_run_row *row) {
+  collecting *c = ctx;
+  if (!takes_up(c, row))
+    return 0;
+  tm_run_row *copy = tm_arena_new(&c->arena, tm_run_row);
+  *copy = *row;
+  copy->id = tm_arena_strdup(&c->arena, row->id);
+  copy->workflow = tm_arena_strdup(&c->arena, row->workflow);
+  copy->closure = tm_arena_strdup(&c->arena, row->closure);
+  c->rows[c->count++] = copy;
+  return c->count == (int)(sizeof c->rows / sizeof c->rows[0]);
+}
+
+int tm_engine_resume(tm_engine *e, const char *id, tm_err *err) {
+  tm_run_filter f = {.id = id, .unfinished = true};
+  int total = 0, round;
+  if (e->broken.code != TM_OK) {
+    *err = e->broken;
+    return -1;
+  }
+  do {
+    collecting c = {.engine = e, .one = id != NULL};
+    tm_arena_init(&c.arena, 0);
+    int rc = e->ports.store->vt->runs(e->ports.store, &f, collect, &c, err);
+    for (int i = 0; rc >= 0 && i < c.count; i++)
+      rc = take_up(e, c.rows[i], err);
+    round = c.count;
+    total += round;
+    tm_arena_free(&c.arena);
+    if (rc < 0)
+      return -1;
+  } while (round == 256);
+  return total;
+}
+
+void tm_engine_notice(tm_engine *e) {
+  if (!e->ports.store->vt->changed(e->ports.store))
+    return;
+  for (tm_list *l = e->runs.next, *next; l != &e->runs; l = next) {
+    next = l->next;
+    tm_run *r = TM_LIST_OF(l, tm_run, link);
+    if (r->state != TM_RUN_WAITING || r->owned || r->lost || r->ended)
+      continue;
+    for (tm_list *bl = r->branches.next; bl != &r->branches; bl = bl->next)
+      tm_gate_notice(TM_LIST_OF(bl, tm_branch, link));
+  }
+  tm_action_notice(e);
+}
+
+/* -- cancelling --------------------------------------------------------------------------------- */
+
+static void cancel_recorded(tm_after *a, const tm_err *err) {
+  tm_run *r = a->run;
+  if (err->code != TM_OK || r->lost || r->ended)
+    return;
+  tm_run_cancel(r);
+  tm_engine_make_runnable(r);
+}
+
+int tm_engine_cancel(tm_engine *e, const char *id, const char *note, const char *by,
+                     tm_err *err) {
+  if (!tm_engine_find(e, id)) {
+    int n = tm_engine_resume(e, id, err);
+    if (n < 0)
+      return -1;
+    if (n == 0)
+      return tm_err_set(err, TM_CONFLICT,
+                        "run %s cannot be cancelled here: it has ended, or another process runs it",
+                        id);
+  }
+  tm_run *r = tm_engine_find(e, id);
+  if (r->claiming || r->replaying) {
+    r->cancel_note = tm_arena_strdup(&r->arena, note ? note : "");
+    return 0;
+  }
+  tm_json *body = tm_json_new_object(&r->arena);
+  tm_json_set_str(&r->arena, body, "note", note ? note : "");
+  tm_json_set_str(&r->arena, body, "by", by);
+  tm_json_set_int(&r->arena, body, "at", tm_engine_now(e));
+  tm_turn_record(r, TM_RECORD_CANCEL, "", "cancel", body);
+  tm_turn_after(e, cancel_recorded, r, NULL);
+  return 0;
+}
+
+/* -- closing ------------------------------------------------------------------------------------ */
+
+/* Give back what this process holds, so that another one need not wait to see it dead. */
+static void give_back(tm_engine *e) {
+  for (tm_list *l = e->runs.next; l != &e->runs; l = l->next) {
+    tm_run *r = TM_LIST_OF(l, tm_run, link);
+    if (!r->owned || r->ended || r->lost)
+      continue;
+    tm_op *op = tm_turn_op(e, r, TM_OP_RUN_SET);
+    op->u.run.owner = "";
+    op->u.run.updated = tm_engine_now(e);
+  }
+}
+
+void tm_engine_stop(tm_engine *e) {
+  if (e->broken.code == TM_OK) {
+    e->turning = true;
+    give_back(e);
+    if (e->turn)
+      tm_turn_submit(e);
+  }
+  tm_err_set(&e->broken, TM_INTERNAL, "the engine is closed");
+}
+
+void tm_engine_close(tm_engine **engine) {
+  tm_engine *e = *engine;
+  *engine = NULL;
+  if (!e)
+    return;
+  assert(e->in_flight == 0);
+  tm_turn_discard(&e->turn);
+  while (!tm_list_empty(&e->runs)) {
+    tm_run *r = TM_LIST_OF(e->runs.next, tm_run, link);
+    tm_run_free(&r);
+  }
+  tm_map_entry *c;
+  for (size_t i = 0; (c = tm_map_next(&e->closures, &i));) {
+    tm_closure *closure = c->value;
+    tm_closure_release(&closure);
+  }
+  tm_map_free(&e->closures);
+  tm_map_free(&e->by_id);
+  tm_buf_free(&e->scratch);
+  tm_free(e->timers);
+  tm_free(e);
+}

@@ -1,0 +1,182 @@
+/* engine.h - many runs, one store, one turn at a time.
+ *
+ * The engine has no thread and no loop of its own: whoever owns it calls tm_engine_turn when
+ * something happened or is due. All it needs from outside comes in as ports, so a simulation can
+ * own the clock, the store, the network and every crash.
+ *
+ *   turn:  completions ─► drive runnable runs ─► one batch ─► store.commit
+ *                 ▲                                              │ durable
+ *                 └────────── continuations of the batch ◄───────┘
+ */
+#ifndef TM_ENGINE_ENGINE_H
+#define TM_ENGINE_ENGINE_H
+
+#include "engine/run.h"
+
+/* Work outside the engine, under way for one branch. */
+struct tm_task {
+  tm_engine *engine;
+  tm_branch *branch; /* NULL once the branch does not want it any more */
+  tm_call_kind kind;
+  void *handle;      /* the port's own */
+};
+
+typedef struct tm_ports {
+  const tm_clock *clock;
+  tm_store *store;
+  const tm_guest_vt *guest;
+  void *guest_ctx;
+  /* Start LLM, HTTP, EXEC, FILE or HOST work; finishes through tm_task_finish, exactly once, never
+   * before it returns. -1: nothing was started. `request` lives until then. */
+  int (*start)(void *ctx, tm_task *task, const char *name, const tm_json *request, tm_err *err);
+  /* Not wanted any more: after this, no tm_task_finish. */
+  void (*cancel)(void *ctx, tm_task *task);
+  /* The sources as they are on disk now; a new reference. */
+  int (*sources)(void *ctx, tm_closure **out, tm_err *err);
+  /* A named setting for mill.env; NULL when it is not set. */
+  const char *(*setting)(void *ctx, const char *name);
+  /* What happens, for people; may be NULL. */
+  void (*event)(void *ctx, const tm_json *event);
+  /* The engine wants a turn soon. */
+  void (*wake)(void *ctx);
+  void *ctx;
+} tm_ports;
+
+/* What was attempted, for the journal; before finish, any number of times. */
+void tm_task_attempt(tm_task *t, const tm_json *attempt);
+/* The end of the work: value (and meta), or error {kind, message, unknown?}. Releases the task. */
+void tm_task_finish(tm_task *t, const tm_json *value, const tm_json *meta,
+                    const tm_json *error);
+
+/* Something to do when a batch is durable. */
+typedef struct tm_after tm_after;
+struct tm_after {
+  tm_after *next;
+  void (*fn)(tm_after *a, const tm_err *err);
+  tm_run *run;       /* kept alive until fn has run; may be NULL */
+  tm_branch *branch;
+  tm_op *op;
+  void *ctx;
+};
+
+/* One turn's writing. */
+struct tm_turn {
+  tm_batch *batch;
+  tm_run *guard; /* whose fence stands last */
+  tm_after *first, **last;
+  tm_engine *engine;
+};
+
+struct tm_engine {
+  tm_ports ports;
+  char owner[96];
+  tm_list runs, runnable;
+  tm_map by_id;
+  tm_turn *turn;   /* being filled; NULL: nothing yet */
+  int in_flight;   /* batches at the store */
+  tm_branch **timers; /* heap by due */
+  size_t timer_count, timer_cap;
+  tm_buf scratch;
+  tm_err broken;   /* a commit's outcome is unknown: the engine has stopped */
+  int tasks;       /* executors at work */
+  tm_list held;    /* branches whose action's key another call holds */
+  tm_map closures; /* hash -> tm_closure, one reference each */
+  bool turning;
+  bool announced;  /* wake was called since the last turn */
+};
+
+int tm_engine_open(tm_engine **out, const tm_ports *ports, tm_err *err);
+/* Nothing new from here on: gives the runs' claims back, so that another process need not see this
+ * one dead. Afterwards let the store finish (in_flight 0), then close. */
+void tm_engine_stop(tm_engine *e);
+void tm_engine_close(tm_engine **e);
+
+/* Do all that can be done now. Returns ms until something is due, 0 when there is more to do at
+ * once, -1 when only the world can bring something. */
+int64_t tm_engine_turn(tm_engine *e);
+/* Nothing runnable, nothing at the store, no executor at work. */
+bool tm_engine_idle(const tm_engine *e);
+
+typedef void (*tm_engine_fn)(void *ctx, const char *id, const tm_err *err);
+
+/* Start a run; `done` is called when it is durable, or with the error. `id` and `step` may be
+ * NULL. Starting twice with the same id and input gives the same id. */
+void tm_engine_start(tm_engine *e, const char *workflow, const tm_json *input, const char *id,
+                     const char *step, tm_engine_fn done, void *ctx);
+/* Take up a run from the store: claims, loads, replays. NULL id: all unfinished ones that nobody
+ * alive owns. Returns how many were taken up, -1 on error. */
+int tm_engine_resume(tm_engine *e, const char *id, tm_err *err);
+/* Look at the store for what other processes decided about runs that wait here. */
+void tm_engine_notice(tm_engine *e);
+/* Decide a gate of a run that is waiting anywhere; see gate.h. */
+void tm_engine_decide(tm_engine *e, const char *gate, bool approve, const tm_json *decision,
+                      tm_engine_fn done, void *ctx);
+/* Cooperative: the run's pending calls fail with {kind="cancelled"}, then it ends cancelled. */
+int tm_engine_cancel(tm_engine *e, const char *id, const char *note, const char *by,
+                     tm_err *err);
+tm_run *tm_engine_find(const tm_engine *e, const char *id);
+
+/* -- for the files of this floor ---------------------------------------------------- */
+
+int64_t tm_engine_now(const tm_engine *e);
+/* The turn that is being filled; the batch's arena is for ops and what they point at. */
+tm_turn *tm_turn_of(tm_engine *e);
+tm_op *tm_turn_op(tm_engine *e, tm_run *r, tm_op_kind kind); /* guarded by r's fence */
+tm_after *tm_turn_after(tm_engine *e, void (*fn)(tm_after *, const tm_err *), tm_run *r,
+                        tm_branch *b);
+/* Append a record to r's journal; the body is the engine's scratch buffer. */
+void tm_turn_record(tm_run *r, tm_record_kind kind, const char *place, const char *name,
+                    const tm_json *body);
+/* Put a guard's fate under watch: a run whose guard is not OK is lost. */
+void tm_turn_watch(tm_run *r, tm_op *guard);
+void tm_turn_submit(tm_engine *e);
+void tm_turn_discard(tm_turn **t); /* nothing of it happens; its continuations are not called */
+void tm_engine_make_runnable(tm_run *r);
+void tm_engine_set_timer(tm_branch *b, int64_t due);
+void tm_engine_clear_timer(tm_branch *b);
+void tm_engine_forget(tm_run *r); /* out of the tables; freed when nothing points at it */
+void tm_engine_settle_forgotten(tm_run *r);
+/* The sources of a hash, loaded once; a new reference. */
+int tm_engine_closure(tm_engine *e, const char *hash, tm_closure **out, tm_err *err);
+
+/* events.c: what people see */
+void tm_event_run(tm_run *r, const char *event, const char *key, const tm_json *value);
+void tm_event_call(tm_branch *b, const char *event, const char *key, const tm_json *value);
+
+/* exec.c: a call at the frontier goes live; a timer fired; the run gives it up. */
+void tm_exec_launch(tm_branch *b);
+void tm_exec_due(tm_branch *b);
+void tm_exec_abandon(tm_branch *b);
+/* {k, i, q, w, s, at}: the body of an OPEN record, in the branch's scratch. */
+tm_json *tm_exec_open_body(tm_branch *b);
+/* What was tried, as a record of the branch's call. */
+void tm_exec_attempt(tm_branch *b, tm_call_kind kind, const tm_json *attempt);
+void tm_exec_start_task(tm_branch *b, tm_call_kind kind, const char *name,
+                        const tm_json *request);
+
+/* action.c */
+void tm_action_launch(tm_branch *b);
+void tm_action_due(tm_branch *b);
+void tm_action_verb_done(tm_branch *b, tm_call_kind kind, const tm_json *value,
+                         const tm_json *error);
+void tm_action_outcome(tm_branch *b, const tm_json *outcome); /* the body's end */
+/* The person decided the gate that the action waited at. */
+void tm_action_decided(tm_branch *b, tm_gate_kind kind, const tm_json *decision);
+/* A key that another call held is free, or has its result: look again. */
+void tm_action_notice(tm_engine *e);
+
+/* gate.c */
+void tm_gate_launch(tm_branch *b);
+void tm_gate_due(tm_branch *b);
+/* Open a gate of a branch: record and row. `body` is what a person sees: {ask, show, answer?, …}. */
+void tm_gate_open(tm_branch *b, tm_gate_kind kind, tm_json *body, int64_t expires);
+/* Wait again at a gate that was opened before a crash. */
+void tm_gate_reopen(tm_branch *b, tm_gate_kind kind, const tm_entry *open);
+/* The branch no longer waits at its gate: nobody need answer it. */
+void tm_gate_close(tm_branch *b);
+/* Is there a decided gate of that run? (The run itself is not in memory.) */
+bool tm_gate_decided(const tm_engine *e, const char *run);
+/* Does a decision for the gate this branch waits at lie in the store? Then take it. */
+void tm_gate_notice(tm_branch *b);
+
+#endif

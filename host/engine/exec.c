@@ -1,0 +1,253 @@
+/* exec.c - calls at the frontier go live: who executes what.
+ *
+ * A call is launched only when nothing that it rests on is still on its way to the disk (law 1):
+ * its own run's records of this turn come first.
+ */
+#include <string.h>
+
+#include "engine/engine.h"
+
+/* -- tasks: work outside the engine -------------------------------------------------- */
+
+void tm_exec_start_task(tm_branch *b, tm_call_kind kind, const char *name,
+                        const tm_json *request) {
+  tm_engine *e = b->run->engine;
+  tm_err err = TM_ERR_INIT;
+  tm_task *t = tm_new(tm_task);
+  *t = (tm_task){.engine = e, .branch = b, .kind = kind};
+  b->task = t;
+  e->tasks++;
+  if (e->ports.start(e->ports.ctx, t, name, request, &err) == 0)
+    return;
+  tm_json *error = tm_run_error(&b->scratch, tm_call_word(kind), "%s", err.msg);
+  tm_json_set_str(&b->scratch, error, "code", tm_err_word(err.code));
+  tm_json_set_bool(&b->scratch, error, "unknown", false);
+  tm_task_finish(t, NULL, NULL, error);
+}
+
+void tm_exec_attempt(tm_branch *b, tm_call_kind kind, const tm_json *attempt) {
+  tm_arena a;
+  tm_arena_init(&a, 0);
+  tm_json *body = tm_json_new_object(&a);
+  tm_json_set_str(&a, body, "k", tm_call_word(kind));
+  tm_json_set(&a, body, "a", attempt);
+  tm_turn_record(b->run, TM_RECORD_ATTEMPT, b->place, b->name, body);
+  tm_arena_free(&a);
+}
+
+void tm_task_attempt(tm_task *t, const tm_json *attempt) {
+  tm_branch *b = t->branch;
+  if (!b || b->run->lost || b->run->ended)
+    return;
+  tm_exec_attempt(b, t->kind, attempt);
+  tm_event_call(b, "call.attempt", "attempt", attempt);
+}
+
+void tm_task_finish(tm_task *t, const tm_json *value, const tm_json *meta,
+                    const tm_json *error) {
+  tm_branch *b = t->branch;
+  tm_call_kind kind = t->kind;
+  t->engine->tasks--;
+  tm_free(t);
+  if (!b)
+    return;
+  b->task = NULL;
+  if (kind == TM_CALL_LLM)
+    tm_run_outcome(b, value, error, meta);
+  else
+    tm_action_verb_done(b, kind, value, error);
+}
+
+/* -- launching ------------------------------------------------------------------------ */
+
+static int64_t long_due(tm_branch *b) {
+  const tm_entry *open = tm_place_find(b->past, TM_RECORD_OPEN);
+  if (open)
+    return tm_json_int(tm_json_get(open->body, "due"), 0);
+  return tm_engine_now(b->run->engine) + tm_json_int(tm_json_get(b->request, "ms"), 0);
+}
+
+static void launch_sleep(tm_branch *b) {
+  int64_t due = long_due(b);
+  if (!tm_place_find(b->past, TM_RECORD_OPEN)) {
+    tm_json *body = tm_exec_open_body(b);
+    tm_json_set_int(&b->scratch, body, "due", due);
+    tm_turn_record(b->run, TM_RECORD_OPEN, b->place, b->name, body);
+  }
+  b->recorded = true;
+  tm_engine_set_timer(b, due);
+}
+
+tm_json *tm_exec_open_body(tm_branch *b) {
+  tm_arena *a = &b->scratch;
+  tm_json *body = tm_json_new_object(a);
+  tm_json_set_str(a, body, "k", tm_call_word(b->kind));
+  tm_json_set_str(a, body, "i", b->identity);
+  tm_json_set(a, body, "q", b->request);
+  tm_json_set_str(a, body, "w", b->where);
+  if (*b->step)
+    tm_json_set_str(a, body, "s", b->step);
+  tm_json_set_int(a, body, "at", tm_engine_now(b->run->engine));
+  return body;
+}
+
+static void launch_llm(tm_branch *b) {
+  tm_run *r = b->run;
+  int64_t most = tm_json_int(tm_json_get(b->live, "llm_calls"), 0);
+  if (most && r->llm_calls > most) {
+    tm_json *error = tm_run_error(&b->scratch, "budget",
+                                  "the workflow's budget of %lld model calls is used up",
+                                  (long long)most);
+    tm_json_set_str(&b->scratch, error, "budget", "llm_calls");
+    tm_run_outcome(b, NULL, error, NULL);
+    return;
+  }
+  tm_exec_start_task(b, TM_CALL_LLM, b->name, tm_json_get(b->live, "request"));
+}
+
+/* -- decisions: kept for a business key, across runs -------------------------------------- */
+
+static tm_decision_row decision_key(const tm_branch *b) {
+  const char *input = tm_json_get_str(b->request, "input_hash");
+  return (tm_decision_row){
+      .ns = b->run->workflow,
+      .name = b->name,
+      .key = tm_json_get_str(b->request, "key"),
+      .input_hash = input ? input : "",
+  };
+}
+
+static void decided_as(tm_branch *b, const tm_decision_row *row, bool found) {
+  tm_arena *a = &b->scratch;
+  tm_err err = TM_ERR_INIT;
+  const char *input = decision_key(b).input_hash;
+  tm_json *value = NULL;
+  if (strcmp(row->input_hash, input) != 0) {
+    tm_json *error = tm_run_error(a, "conflict",
+                                  "the decision \"%s\" for key \"%s\" was made from another input "
+                                  "(by run %s); use another key for another question",
+                                  b->name, row->key, row->run);
+    tm_run_outcome(b, NULL, error, NULL);
+    return;
+  }
+  if (tm_json_parse(&value, a, row->value, strlen(row->value), NULL, &err) < 0) {
+    tm_run_outcome(b, NULL, tm_run_error(a, "internal", "%s", err.msg), NULL);
+    return;
+  }
+  tm_json *out = tm_json_new_object(a);
+  tm_json_set_bool(a, out, "found", found);
+  tm_json_set(a, out, "value", value);
+  tm_json_set_str(a, out, "run", row->run);
+  tm_run_outcome(b, out, NULL, NULL);
+}
+
+static void launch_recall(tm_branch *b) {
+  tm_store *s = b->run->engine->ports.store;
+  tm_decision_row key = decision_key(b), row;
+  tm_err err = TM_ERR_INIT;
+  int found = s->vt->decision(s, &key, &b->scratch, &row, &err);
+  if (found < 0) {
+    tm_run_outcome(b, NULL, tm_run_error(&b->scratch, "internal", "%s", err.msg), NULL);
+  } else if (found) {
+    decided_as(b, &row, true);
+  } else {
+    tm_json *out = tm_json_new_object(&b->scratch);
+    tm_json_set_bool(&b->scratch, out, "found", false);
+    tm_run_outcome(b, out, NULL, NULL);
+  }
+}
+
+static void decision_stored(tm_after *after, const tm_err *err) {
+  tm_branch *b = after->branch;
+  if (err->code != TM_OK || b->dead || b->run->lost || b->run->ended)
+    return;
+  const tm_op *op = after->op;
+  decided_as(b, op->status == TM_OP_EXISTS ? op->found.decision : &op->u.decision,
+             op->status == TM_OP_EXISTS);
+}
+
+static void launch_decide(tm_branch *b) {
+  tm_engine *e = b->run->engine;
+  tm_op *op = tm_turn_op(e, b->run, TM_OP_DECISION);
+  tm_arena *a = &tm_turn_of(e)->batch->arena;
+  tm_decision_row key = decision_key(b);
+  op->u.decision = (tm_decision_row){
+      .ns = tm_arena_strdup(a, key.ns),
+      .name = tm_arena_strdup(a, key.name),
+      .key = tm_arena_strdup(a, key.key),
+      .input_hash = tm_arena_strdup(a, key.input_hash),
+      .value = tm_json_text(a, tm_json_get(b->request, "value"), NULL),
+      .run = tm_arena_strdup(a, b->run->id),
+      .at = tm_engine_now(e),
+  };
+  tm_turn_after(e, decision_stored, b->run, b)->op = op;
+}
+
+/* -- the switch ------------------------------------------------------------------------------ */
+
+static void go(tm_branch *b) {
+  if (b->kind != TM_CALL_LLM || !b->past)
+    tm_event_call(b, "call.started", NULL, NULL);
+  switch (b->kind) {
+  case TM_CALL_LLM:
+    launch_llm(b);
+    break;
+  case TM_CALL_SLEEP:
+    launch_sleep(b);
+    break;
+  case TM_CALL_GATE:
+    tm_gate_launch(b);
+    break;
+  case TM_CALL_RECALL:
+    launch_recall(b);
+    break;
+  case TM_CALL_DECIDE:
+    launch_decide(b);
+    break;
+  default:
+    tm_action_launch(b);
+  }
+}
+
+static void go_after(tm_after *a, const tm_err *err) {
+  tm_branch *b = a->branch;
+  if (err->code == TM_OK && !b->dead && !b->run->lost && !b->run->ended &&
+      b->phase == TM_PHASE_LIVE)
+    go(b);
+}
+
+void tm_exec_launch(tm_branch *b) {
+  tm_run *r = b->run;
+  b->phase = TM_PHASE_LIVE;
+  if (b->kind == TM_CALL_SLEEP || b->kind == TM_CALL_GATE || r->uncommitted == 0)
+    go(b);
+  else
+    tm_turn_after(r->engine, go_after, r, b);
+}
+
+void tm_exec_due(tm_branch *b) {
+  if (b->dead || b->run->lost || b->run->ended)
+    return;
+  if (b->kind == TM_CALL_SLEEP)
+    tm_run_outcome(b, NULL, NULL, NULL);
+  else if (b->kind == TM_CALL_GATE)
+    tm_gate_due(b);
+  else
+    tm_action_due(b);
+}
+
+void tm_exec_abandon(tm_branch *b) {
+  tm_engine *e = b->run->engine;
+  tm_engine_clear_timer(b);
+  if (b->task) {
+    tm_task *t = b->task;
+    b->task = NULL;
+    t->branch = NULL;
+    e->ports.cancel(e->ports.ctx, t);
+    e->tasks--;
+    tm_free(t);
+  }
+  tm_list_remove(&b->held);
+  if (b->gate && !b->run->lost && !b->run->ended)
+    tm_gate_close(b);
+}

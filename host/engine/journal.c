@@ -1,0 +1,162 @@
+/* journal.c - reading a run's records back, and the two hashes they carry.
+ */
+#include "engine/journal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char *const words[TM_RECORD_KIND_COUNT] = {
+#define X(name, word) word,
+    TM_RECORD_KINDS(X)
+#undef X
+};
+
+const char *tm_record_word(int kind) {
+  return kind >= 0 && kind < TM_RECORD_KIND_COUNT ? words[kind] : "?";
+}
+
+void tm_journal_link(char chain[TM_HASH_HEX + 1], const tm_record *r) {
+  tm_hasher h;
+  char head[48];
+  int n = snprintf(head, sizeof head, "%lld %d", (long long)r->seq, r->kind);
+  tm_hash_begin(&h);
+  tm_hash_add_field(&h, chain, strlen(chain));
+  tm_hash_add_field(&h, head, (size_t)n);
+  tm_hash_add_field(&h, r->place, strlen(r->place));
+  tm_hash_add_field(&h, r->name, strlen(r->name));
+  tm_hash_add_field(&h, r->body, r->body_len);
+  memcpy(chain, tm_hash_end(&h).hex, TM_HASH_HEX + 1);
+}
+
+void tm_journal_identity(char out[TM_IDENTITY + 1], tm_call_kind kind, const char *name,
+                         const tm_json *request) {
+  tm_hasher h;
+  tm_buf text = TM_BUF_INIT;
+  tm_json_print_canonical(&text, request);
+  tm_hash_begin(&h);
+  tm_hash_add_field(&h, tm_call_word(kind), strlen(tm_call_word(kind)));
+  tm_hash_add_field(&h, name, strlen(name));
+  tm_hash_add_field(&h, text.data, text.len);
+  memcpy(out, tm_hash_end(&h).hex, TM_IDENTITY);
+  out[TM_IDENTITY] = 0;
+  tm_buf_free(&text);
+}
+
+/* -- loading ------------------------------------------------------------------ */
+
+typedef struct loading {
+  tm_journal *journal;
+  const char *run;
+  tm_err *err;
+} loading;
+
+static void index_entry(tm_journal *j, tm_entry *e) {
+  tm_place *p = tm_map_get(&j->places, e->place);
+  if (!p) {
+    p = tm_arena_new(j->arena, tm_place);
+    tm_map_set(&j->places, e->place, p);
+  }
+  if (p->last)
+    p->last->next_here = e;
+  else
+    p->first = e;
+  p->last = e;
+}
+
+static int check_record(loading *l, const tm_record *r) {
+  tm_journal *j = l->journal;
+  if (r->seq != j->length)
+    return tm_err_set(l->err, TM_INTERNAL,
+                      "record %lld of run %s is missing (found %lld instead); the journal is "
+                      "damaged, restore the database from a backup",
+                      (long long)j->length, l->run, (long long)r->seq);
+  if (r->kind < 0 || r->kind >= TM_RECORD_KIND_COUNT)
+    return tm_err_set(l->err, TM_INTERNAL,
+                      "record %lld of run %s has the unknown kind %d; it was written by a newer "
+                      "tidemill",
+                      (long long)r->seq, l->run, r->kind);
+  tm_journal_link(j->chain, r);
+  if (!r->chain || strcmp(r->chain, j->chain) != 0)
+    return tm_err_set(l->err, TM_INTERNAL,
+                      "record %lld of run %s was changed after it was written (its hash does not "
+                      "fit the chain); restore the database from a backup",
+                      (long long)r->seq, l->run);
+  return 0;
+}
+
+static int load_record(void *ctx, const tm_record *r) {
+  loading *l = ctx;
+  tm_journal *j = l->journal;
+  if (check_record(l, r) < 0)
+    return -1;
+  tm_json *body;
+  tm_json_opts opts = {.max_depth = TM_JSON_DEPTH + 8};
+  if (tm_json_parse(&body, j->arena, r->body, r->body_len, &opts, l->err) < 0)
+    return tm_err_wrap(l->err, "record %lld of run %s", (long long)r->seq, l->run);
+  tm_entry *e = tm_arena_new(j->arena, tm_entry);
+  e->seq = r->seq;
+  e->kind = (tm_record_kind)r->kind;
+  e->place = tm_arena_strdup(j->arena, r->place);
+  e->name = tm_arena_strdup(j->arena, r->name);
+  e->body = body;
+  if (j->last)
+    j->last->next = e;
+  else
+    j->first = e;
+  j->last = e;
+  j->length++;
+  index_entry(j, e);
+  return 0;
+}
+
+int tm_journal_load(tm_journal *j, tm_arena *a, tm_store *store, const char *run, tm_err *err) {
+  loading l = {.journal = j, .run = run, .err = err};
+  j->arena = a;
+  tm_err_clear(err);
+  if (store->vt->journal(store, run, 0, load_record, &l, err) < 0 || err->code != TM_OK)
+    goto fail;
+  if (!j->first || j->first->kind != TM_RECORD_START) {
+    tm_err_set(err, TM_INTERNAL, "run %s has no start record; the journal is damaged", run);
+    goto fail;
+  }
+  j->cursor = j->first->next;
+  return 0;
+
+fail:
+  tm_journal_free(j);
+  return -1;
+}
+
+void tm_journal_free(tm_journal *j) {
+  tm_map_free(&j->places);
+  j->first = j->last = j->cursor = NULL;
+}
+
+/* -- looking up ----------------------------------------------------------------- */
+
+tm_place *tm_journal_at(const tm_journal *j, const char *place) {
+  return tm_map_get(&j->places, place);
+}
+
+const tm_entry *tm_place_find(const tm_place *p, tm_record_kind kind) {
+  for (const tm_entry *e = p ? p->first : NULL; e; e = e->next_here)
+    if (e->kind == kind)
+      return e;
+  return NULL;
+}
+
+const tm_entry *tm_place_outcome(const tm_place *p) {
+  for (const tm_entry *e = p ? p->first : NULL; e; e = e->next_here)
+    if (e->kind == TM_RECORD_DONE || e->kind == TM_RECORD_FAIL || e->kind == TM_RECORD_NOTE)
+      return e;
+  return NULL;
+}
+
+const tm_entry *tm_journal_unasked(const tm_journal *j) {
+  for (const tm_entry *e = j->first; e; e = e->next) {
+    const tm_place *p = *e->place ? tm_journal_at(j, e->place) : NULL;
+    if (p && !p->asked)
+      return e;
+  }
+  return NULL;
+}

@@ -1,0 +1,107 @@
+/* journal.h - the append-only story of one run, and the laws it rests on.
+ *
+ *  1. Commit, then tell. Nothing from outside is told to a script, and no effect leaves the host,
+ *     before the record it rests on is committed. All records of one turn of the loop are one
+ *     transaction. A clock reading or a dice roll may be told at once: it stands in the batch
+ *     ahead of whatever it influences.
+ *  2. A call's place is its branch path and its ordinal in that branch, never an arrival order.
+ *     Its identity is the hash of its canonical request.
+ *  3. Same place, other identity = diverged. The run stops and keeps its state; nothing is
+ *     overwritten.
+ *  4. Intent before effect. A non-repeatable action commits its intent, with key and epoch, before
+ *     it starts. A crash in between is *unknown*, settled by the action's policy, never guessed.
+ *  5. A run keeps its closure: it is resumed from the sources it started with, and nothing else.
+ *  6. Replay does no I/O and costs nothing.
+ *  7. The journal's order of completions is the order of resumptions, live and in replay.
+ *  8. The host's word is final: a script cannot swallow a stop.
+ *  9. An approval is bound to exactly what the person saw.
+ * 10. Confidence may ask for more; it never removes a gate.
+ *
+ * Records, in the order of `seq`; `body` is JSON with short keys:
+ *
+ *   START    run begins      {input, workflow, closure, step?, at}
+ *   NOTE     a noted call    {k kind, i identity, v value}
+ *   OPEN     a wait begins   {k, i, q request, w where, s step?, at} + {due} | {gate, digest, expires?} | {key, epoch}
+ *   ATTEMPT  one try         {k, a: what was sent and what came back}
+ *   DECIDED  a gate's end    {gate, approved, answer?, note?, by, digest, at}
+ *   DONE     a call's result {k, i, v value, m meta?, q request (when no OPEN holds it), w, s?, ms}
+ *   FAIL     a call's error  {k, i, e error, m?, q, w, s?, ms}
+ *   CANCEL   asked to stop   {note?, by, at}
+ *   END      run is over     {state, v result | e error, at}
+ *
+ *   place "4" is the fourth call of the main branch; "4/0.2" the second call of the first branch
+ *   that was forked at place 4. START, CANCEL and END have the place "".
+ *   chain = SHA-256(previous chain, seq, kind, place, name, body), in hex; the first previous is "".
+ *
+ * A tm_journal holds what was loaded for a replay, in the arena it was given.
+ */
+#ifndef TM_ENGINE_JOURNAL_H
+#define TM_ENGINE_JOURNAL_H
+
+#include "base/map.h"
+#include "engine/call.h"
+#include "store/store.h"
+#include "text/json.h"
+
+#define TM_RECORD_KINDS(X)                                                                \
+  X(START, "start") X(NOTE, "note") X(OPEN, "open") X(ATTEMPT, "attempt")                 \
+  X(DECIDED, "decided") X(DONE, "done") X(FAIL, "fail") X(CANCEL, "cancel") X(END, "end")
+
+typedef enum tm_record_kind {
+#define X(name, word) TM_RECORD_##name,
+  TM_RECORD_KINDS(X)
+#undef X
+  TM_RECORD_KIND_COUNT
+} tm_record_kind;
+
+const char *tm_record_word(int kind); /* "?" for a number that is none */
+
+/* One record as loaded. */
+typedef struct tm_entry {
+  struct tm_entry *next;      /* of the whole journal */
+  struct tm_entry *next_here; /* of the same place */
+  int64_t seq;
+  tm_record_kind kind;
+  const char *place, *name;
+  const tm_json *body;
+} tm_entry;
+
+/* All records of one place. */
+typedef struct tm_place {
+  tm_entry *first, *last;
+  bool asked;               /* the script has come by */
+  struct tm_branch *waiting; /* held here during a replay; NULL: none, or gone */
+} tm_place;
+
+typedef struct tm_journal {
+  tm_arena *arena;
+  tm_entry *first, *last;
+  tm_entry *cursor; /* the next record that a replay looks at; NULL: the frontier */
+  tm_map places;    /* place -> tm_place */
+  int64_t length;
+  char chain[TM_HASH_HEX + 1];
+} tm_journal;
+
+/* Read and verify a run's journal: gaps, unknown kinds, bodies that do not parse and a broken chain
+ * are TM_INTERNAL errors that name the record. `j` is zeroed by the caller; free with _free. */
+int tm_journal_load(tm_journal *j, tm_arena *a, tm_store *store, const char *run, tm_err *err);
+void tm_journal_free(tm_journal *j);
+
+/* Records of a place, or NULL. */
+tm_place *tm_journal_at(const tm_journal *j, const char *place);
+/* The first record of a kind at a place, or NULL. */
+const tm_entry *tm_place_find(const tm_place *p, tm_record_kind kind);
+/* DONE or FAIL or, for a noted call, NOTE; NULL while there is none. */
+const tm_entry *tm_place_outcome(const tm_place *p);
+/* A record that no script asked for so far, or NULL. */
+const tm_entry *tm_journal_unasked(const tm_journal *j);
+
+/* The chain's next link. */
+void tm_journal_link(char chain[TM_HASH_HEX + 1], const tm_record *r);
+
+/* Identity of a call: 32 hex digits of the hash of kind, name and canonical request. */
+#define TM_IDENTITY 32
+void tm_journal_identity(char out[TM_IDENTITY + 1], tm_call_kind kind, const char *name,
+                         const tm_json *request);
+
+#endif

@@ -1,0 +1,123 @@
+/* replay.c - walking a journal to its frontier.
+ *
+ * A replay resumes branches in the order in which the journal's outcomes stand, one at a time, and
+ * lets each settle before the next: exactly what happened live. An outcome whose place the script
+ * has not come to is a divergence; one whose branch was cancelled meanwhile is passed over, as it
+ * was live.
+ */
+#include "engine/replay.h"
+
+#include <string.h>
+
+#include "engine/engine.h"
+
+static bool same_call(const tm_branch *b, const tm_entry *e) {
+  const char *kind = tm_json_get_str(e->body, "k"), *id = tm_json_get_str(e->body, "i");
+  if (!kind || e->kind == TM_RECORD_ATTEMPT)
+    return true; /* what was tried belongs to the call, and is not its identity */
+  return strcmp(kind, tm_call_word(b->kind)) == 0 && (!id || strcmp(id, b->identity) == 0);
+}
+
+static void text_of(tm_buf *out, const tm_json *request) {
+  tm_buf_puts(out, " with ");
+  size_t from = out->len;
+  tm_json_print(out, request);
+  if (out->len - from > 300) {
+    size_t keep = from + tm_json_utf8_valid(out->data + from, 300);
+    out->len = keep;
+    tm_buf_puts(out, "…");
+  }
+}
+
+static void diverged_at(tm_branch *b, const tm_entry *e) {
+  tm_buf asked = TM_BUF_INIT, stands = TM_BUF_INIT;
+  const tm_entry *open = tm_place_find(b->past ? b->past : tm_journal_at(&b->run->journal, b->place),
+                                       TM_RECORD_OPEN);
+  const tm_json *then = tm_json_get(e->body, "q");
+  if (!then && open)
+    then = tm_json_get(open->body, "q");
+  if (b->request)
+    text_of(&asked, b->request);
+  if (then)
+    text_of(&stands, then);
+  const char *kind = tm_json_get_str(e->body, "k"), *where = tm_json_get_str(e->body, "w");
+  tm_run_diverge(b->run, b->place,
+                 "%s asks for %s \"%s\"%s; the journal has %s \"%s\"%s%s%s there (record %lld)",
+                 *b->where ? b->where : "the script", tm_call_word(b->kind), b->name,
+                 tm_buf_str(&asked), kind ? kind : tm_record_word((int)e->kind), e->name,
+                 tm_buf_str(&stands), where ? ", asked for at " : "", where ? where : "",
+                 (long long)e->seq);
+  tm_buf_free(&asked);
+  tm_buf_free(&stands);
+}
+
+bool tm_replay_matches(tm_branch *b, tm_place *p) {
+  p->asked = true;
+  p->waiting = b;
+  for (const tm_entry *e = p->first; e; e = e->next_here)
+    if (!same_call(b, e)) {
+      diverged_at(b, e);
+      return false;
+    }
+  return true;
+}
+
+static void deliver(tm_branch *b, const tm_entry *e) {
+  const tm_json *meta = tm_json_get(e->body, "m");
+  b->recorded = true;
+  if (e->kind == TM_RECORD_DONE)
+    tm_run_answer(b, TM_ANSWER_VALUE, tm_json_get(e->body, "v"), meta);
+  else
+    tm_run_answer(b, TM_ANSWER_ERROR, tm_json_get(e->body, "e"), meta);
+}
+
+/* The frontier: everything journaled has been told. What still waits goes live, in the order of its
+ * branches, which is the order in which they were forked. */
+static bool reach_frontier(tm_run *r) {
+  const tm_entry *e = tm_journal_unasked(&r->journal);
+  if (e) {
+    const char *kind = tm_json_get_str(e->body, "k");
+    tm_run_diverge(r, e->place,
+                   "the journal has %s \"%s\" there (record %lld), which the script no longer asks "
+                   "for",
+                   kind ? kind : tm_record_word((int)e->kind), e->name, (long long)e->seq);
+    return false;
+  }
+  r->replaying = false;
+  tm_list *next;
+  for (tm_list *l = r->branches.next; l != &r->branches; l = next) {
+    next = l->next;
+    tm_branch *b = TM_LIST_OF(l, tm_branch, link);
+    if (b->phase == TM_PHASE_HELD)
+      tm_exec_launch(b);
+  }
+  return true;
+}
+
+bool tm_replay_next(tm_run *r) {
+  tm_journal *j = &r->journal;
+  while (j->cursor) {
+    const tm_entry *e = j->cursor;
+    j->cursor = e->next;
+    if (e->kind == TM_RECORD_CANCEL) {
+      tm_run_cancel(r);
+      return true;
+    }
+    if (e->kind != TM_RECORD_DONE && e->kind != TM_RECORD_FAIL)
+      continue;
+    tm_place *p = tm_journal_at(j, e->place);
+    if (!p->asked) {
+      tm_run_diverge(r, e->place,
+                     "the journal has the result of %s \"%s\" there (record %lld), but the script "
+                     "waits for something else",
+                     tm_json_get_str(e->body, "k"), e->name, (long long)e->seq);
+      return false;
+    }
+    if (!p->waiting)
+      continue;
+    deliver(p->waiting, e);
+    p->waiting = NULL;
+    return true;
+  }
+  return reach_frontier(r);
+}

@@ -1,0 +1,16 @@
+/* replay.h - the journal answers: outcomes in their order, and what it means when they do not fit.
+ */
+#ifndef TM_ENGINE_REPLAY_H
+#define TM_ENGINE_REPLAY_H
+
+#include "engine/run.h"
+
+/* The branch has just come to a place that the journal knows. Marks it asked; false: another call
+ * stands there, and the run has diverged. */
+bool tm_replay_matches(tm_branch *b, tm_place *p);
+
+/* Nothing is ready: queue the journal's next outcome for delivery, or find that the frontier is
+ * reached, end the replay and launch what was held. False: the run has diverged. */
+bool tm_replay_next(tm_run *r);
+
+#endif

@@ -1,0 +1,456 @@
+/* run.c - a run's life: its branches, what wakes them, how it ends.
+ *
+ *            start                      drive                     settle
+ *   QUEUED ─────────► RUNNING ─────────────────────► RUNNING ◄──────────────► WAITING
+ *                        │ main returns        │ main raises, stop    │ only gates and long
+ *                        ▼                     ▼                      │ sleeps: claim given back
+ *                      DONE                 FAILED                    │
+ *                        journal and script disagree: DIVERGED        │ cancel
+ *                                                  CANCELLED ◄────────┘
+ */
+#include "engine/run.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/engine.h"
+#include "engine/replay.h"
+
+#define LONG_WAIT_MS 2000 /* a longer sleep gives the claim back while it lasts */
+
+const char *tm_run_state_word(tm_run_state s) {
+  static const char *const words[] = {"queued", "running",   "waiting", "done",
+                                      "failed", "cancelled", "diverged"};
+  return words[s];
+}
+
+tm_json *tm_run_error(tm_arena *a, const char *kind, const char *fmt, ...) {
+  va_list args;
+  tm_buf text = TM_BUF_INIT;
+  va_start(args, fmt);
+  tm_buf_vprintf(&text, fmt, args);
+  va_end(args);
+  tm_json *e = tm_json_new_object(a);
+  tm_json_set_str(a, e, "kind", kind);
+  tm_json_set(a, e, "message", tm_json_new_strn(a, tm_buf_str(&text), text.len));
+  tm_buf_free(&text);
+  return e;
+}
+
+/* -- branches ---------------------------------------------------------------------- */
+
+static tm_branch *new_branch(tm_run *r, tm_branch *parent, uint32_t index) {
+  tm_branch *b = tm_new(tm_branch);
+  tm_arena_init(&b->scratch, 0);
+  tm_arena_init(&b->verb_scratch, 0);
+  b->run = r;
+  b->parent = parent;
+  b->index = index;
+  b->step = parent ? parent->step : "";
+  if (parent) {
+    tm_buf path = TM_BUF_INIT;
+    tm_buf_printf(&path, "%s/%u", parent->place, index);
+    b->path = tm_buf_take(&path, NULL);
+  } else {
+    b->path = tm_strdup("");
+  }
+  tm_list_init(&b->ready);
+  tm_list_init(&b->held);
+  tm_list_append(&r->branches, &b->link);
+  return b;
+}
+
+static void free_branch(tm_branch *b) {
+  tm_list_remove(&b->link);
+  tm_list_remove(&b->ready);
+  tm_list_remove(&b->held);
+  tm_arena_free(&b->scratch);
+  tm_arena_free(&b->verb_scratch);
+  tm_free(b->path);
+  tm_free(b);
+}
+
+static void drop_children(tm_branch *parent, const tm_branch *but) {
+  tm_run *r = parent->run;
+  tm_list *next;
+  for (tm_list *l = r->branches.next; l != &r->branches; l = next) {
+    next = l->next;
+    tm_branch *b = TM_LIST_OF(l, tm_branch, link);
+    if (b->parent == parent && b != but && !b->dead)
+      tm_run_drop(b);
+  }
+}
+
+void tm_run_drop(tm_branch *b) {
+  if (b->phase == TM_PHASE_FORKED)
+    drop_children(b, NULL);
+  tm_exec_abandon(b);
+  if (b->past)
+    b->past->waiting = NULL;
+  tm_list_remove(&b->ready);
+  b->dead = true;
+}
+
+/* Dead branches are freed between resumes, when no continuation points at them. */
+static void sweep(tm_run *r) {
+  tm_list *next;
+  for (tm_list *l = r->branches.next; l != &r->branches; l = next) {
+    next = l->next;
+    tm_branch *b = TM_LIST_OF(l, tm_branch, link);
+    if (!b->dead)
+      continue;
+    if (r->guest && b->slot)
+      r->engine->ports.guest->drop(r->guest, b);
+    b->slot = NULL;
+    if (b->refs == 0)
+      free_branch(b);
+  }
+}
+
+void tm_run_fork(tm_branch *b) {
+  if (b->children == 0)
+    tm_run_answer(b, TM_ANSWER_VALUE, NULL, NULL);
+  while (b->started < b->children && b->started - b->finished < b->window) {
+    tm_branch *child = new_branch(b->run, b, b->started++);
+    tm_run_answer(child, TM_ANSWER_BEGIN, NULL, NULL);
+  }
+}
+
+void tm_run_return(tm_branch *b, const tm_json *value) {
+  tm_run *r = b->run;
+  tm_branch *parent = b->parent;
+  if (!parent) {
+    tm_run_finish(r, r->cancelling ? TM_RUN_CANCELLED : TM_RUN_DONE, value, NULL);
+    return;
+  }
+  b->dead = true;
+  if (++parent->finished == parent->children)
+    tm_run_answer(parent, TM_ANSWER_VALUE, NULL, NULL);
+  else
+    tm_run_fork(parent);
+}
+
+void tm_run_raise(tm_branch *b, const tm_json *error) {
+  tm_run *r = b->run;
+  tm_branch *parent = b->parent;
+  if (!parent) {
+    tm_run_finish(r, r->cancelling ? TM_RUN_CANCELLED : TM_RUN_FAILED, NULL, error);
+    return;
+  }
+  b->dead = true;
+  drop_children(parent, b);
+  tm_run_answer(parent, TM_ANSWER_ERROR, tm_json_copy(&parent->scratch, error), NULL);
+}
+
+/* -- answers -------------------------------------------------------------------------- */
+
+void tm_run_answer(tm_branch *b, tm_answer_kind kind, const tm_json *value,
+                   const tm_json *meta) {
+  b->answer = (tm_answer){.kind = kind, .value = value, .meta = meta};
+  if (b->phase != TM_PHASE_BODY)
+    b->phase = TM_PHASE_ANSWERED;
+  if (b->past)
+    b->past->waiting = NULL;
+  tm_list_append(&b->run->ready, &b->ready);
+  tm_engine_make_runnable(b->run);
+}
+
+static void outcome_event(tm_branch *b) {
+  tm_json *facts = tm_json_new_object(&b->scratch);
+  tm_json_set_int(&b->scratch, facts, "ms",
+                  tm_engine_now(b->run->engine) - b->opened);
+  const char *model = tm_json_get_str(b->answer.meta, "model");
+  if (model)
+    tm_json_set_str(&b->scratch, facts, "model", model);
+  if (b->answer.kind == TM_ANSWER_ERROR)
+    tm_json_set(&b->scratch, facts, "error", b->answer.value);
+  tm_event_call(b, "call.done", NULL, facts);
+}
+
+static void deliver(tm_after *a, const tm_err *err) {
+  tm_branch *b = a->branch;
+  if (err->code != TM_OK || b->dead || b->run->lost || b->run->ended)
+    return;
+  outcome_event(b);
+  tm_list_append(&b->run->deliveries, &b->ready);
+  tm_engine_make_runnable(b->run);
+}
+
+static tm_json *outcome_body(tm_branch *b, const tm_json *value, const tm_json *error,
+                             const tm_json *meta) {
+  tm_arena *a = &b->scratch;
+  tm_json *body = tm_json_new_object(a);
+  tm_json_set_str(a, body, "k", tm_call_word(b->kind));
+  tm_json_set_str(a, body, "i", b->identity);
+  if (error)
+    tm_json_set(a, body, "e", tm_json_copy(a, error));
+  else
+    tm_json_set(a, body, "v", value ? tm_json_copy(a, value) : tm_json_null(a));
+  if (meta)
+    tm_json_set(a, body, "m", tm_json_copy(a, meta));
+  if (!b->recorded)
+    tm_json_set(a, body, "q", b->request);
+  if (*b->where)
+    tm_json_set_str(a, body, "w", b->where);
+  if (*b->step)
+    tm_json_set_str(a, body, "s", b->step);
+  tm_json_set_int(a, body, "ms", tm_engine_now(b->run->engine) - b->opened);
+  return body;
+}
+
+void tm_run_outcome(tm_branch *b, const tm_json *value, const tm_json *error,
+                    const tm_json *meta) {
+  tm_run *r = b->run;
+  if (r->lost || r->ended || b->dead)
+    return;
+  tm_json *body = outcome_body(b, value, error, meta);
+  tm_turn_record(r, error ? TM_RECORD_FAIL : TM_RECORD_DONE, b->place, b->name, body);
+  b->answer = (tm_answer){
+      .kind = error ? TM_ANSWER_ERROR : TM_ANSWER_VALUE,
+      .value = tm_json_get(body, error ? "e" : "v"),
+      .meta = tm_json_get(body, "m"),
+  };
+  b->phase = TM_PHASE_ANSWERED;
+  tm_engine_clear_timer(b);
+  tm_turn_after(r->engine, deliver, r, b);
+}
+
+/* -- driving ---------------------------------------------------------------------------- */
+
+static void resume(tm_run *r, tm_branch *b) {
+  tm_answer answer = b->answer;
+  if (answer.kind == TM_ANSWER_ENTER)
+    b->phase = TM_PHASE_BODY;
+  else if (b->phase != TM_PHASE_BODY)
+    b->phase = TM_PHASE_IDLE;
+  r->engine->ports.guest->resume(r->guest, b, &answer);
+}
+
+void tm_run_begin(tm_run *r) {
+  r->main = new_branch(r, NULL, 0);
+  tm_run_answer(r->main, TM_ANSWER_BEGIN, r->input, NULL);
+}
+
+static bool waits_long(const tm_branch *b, int64_t now) {
+  if (b->phase != TM_PHASE_LIVE)
+    return b->phase == TM_PHASE_FORKED;
+  if (b->gate)
+    return true;
+  return b->kind == TM_CALL_SLEEP && b->due - now > LONG_WAIT_MS;
+}
+
+/* Does it wait for nothing but people and long timers? `wake` is the earliest of these. */
+static bool only_long_waits(const tm_run *r, int64_t *wake) {
+  int64_t now = tm_engine_now(r->engine);
+  *wake = 0;
+  for (const tm_list *l = r->branches.next; l != &r->branches; l = l->next) {
+    const tm_branch *b = TM_LIST_OF(l, tm_branch, link);
+    if (b->dead)
+      continue;
+    if (!waits_long(b, now))
+      return false;
+    if (b->due && (!*wake || b->due < *wake))
+      *wake = b->due;
+  }
+  return true;
+}
+
+static void say_waiting(tm_after *a, const tm_err *err) {
+  tm_run *r = a->run;
+  if (err->code != TM_OK || r->lost || r->state != TM_RUN_WAITING)
+    return;
+  tm_arena arena;
+  tm_arena_init(&arena, 0);
+  tm_event_run(r, "run.waiting", "reason", tm_run_reason(r, &arena));
+  tm_arena_free(&arena);
+}
+
+static tm_op *set_row(tm_run *r, tm_run_state state, const tm_json *reason, int64_t wake,
+                      bool keep) {
+  r->state = state;
+  tm_op *op = tm_turn_op(r->engine, r, TM_OP_RUN_SET);
+  op->u.run.state = tm_run_state_word(state);
+  op->u.run.wake_at = wake;
+  op->u.run.updated = tm_engine_now(r->engine);
+  op->u.run.owner = keep ? r->engine->owner : "";
+  if (reason)
+    op->u.run.reason = tm_json_text(&tm_turn_of(r->engine)->batch->arena, reason, NULL);
+  r->owned = keep;
+  return op;
+}
+
+static void settle(tm_run *r) {
+  int64_t wake;
+  bool waits = only_long_waits(r, &wake);
+  if (waits && (r->state != TM_RUN_WAITING || r->owned)) {
+    tm_arena arena;
+    tm_arena_init(&arena, 0);
+    set_row(r, TM_RUN_WAITING, tm_run_reason(r, &arena), wake, false);
+    tm_arena_free(&arena);
+    tm_turn_after(r->engine, say_waiting, r, NULL);
+  } else if (!waits && r->state == TM_RUN_WAITING) {
+    set_row(r, TM_RUN_RUNNING, NULL, 0, true);
+  }
+}
+
+void tm_run_drive(tm_run *r) {
+  while (!r->ended && !r->lost) {
+    tm_list *l = tm_list_shift(&r->ready);
+    if (!l)
+      l = tm_list_shift(&r->deliveries);
+    if (l)
+      resume(r, TM_LIST_OF(l, tm_branch, ready));
+    else if (!r->replaying || !tm_replay_next(r))
+      break;
+    sweep(r);
+  }
+  if (!r->ended && !r->lost)
+    settle(r);
+}
+
+void tm_run_cancel(tm_run *r) {
+  r->cancelling = true;
+  for (tm_list *l = r->branches.next; l != &r->branches; l = l->next) {
+    tm_branch *b = TM_LIST_OF(l, tm_branch, link);
+    if (b->dead || (b->phase != TM_PHASE_HELD && b->phase != TM_PHASE_LIVE))
+      continue;
+    tm_exec_abandon(b);
+    tm_run_answer(b, TM_ANSWER_ERROR,
+                  tm_run_error(&b->scratch, "cancelled", "the run was cancelled"), NULL);
+  }
+}
+
+/* -- the end ------------------------------------------------------------------------------ */
+
+static void abandon_all(tm_run *r) {
+  for (tm_list *l = r->branches.next; l != &r->branches; l = l->next)
+    tm_exec_abandon(TM_LIST_OF(l, tm_branch, link));
+}
+
+static void say_end(tm_after *a, const tm_err *err) {
+  tm_run *r = a->run;
+  if (err->code == TM_OK && !r->lost) {
+    if (r->state == TM_RUN_DONE)
+      tm_event_run(r, "run.done", "result", r->result);
+    else
+      tm_event_run(r, r->state == TM_RUN_FAILED ? "run.failed" : "run.cancelled", "error",
+                   r->error);
+  }
+  tm_engine_forget(r);
+}
+
+void tm_run_finish(tm_run *r, tm_run_state state, const tm_json *result,
+                   const tm_json *error) {
+  if (r->ended || r->lost)
+    return;
+  abandon_all(r);
+  tm_arena *a = &r->arena;
+  r->result = result ? tm_json_copy(a, result) : NULL;
+  r->error = error ? tm_json_copy(a, error) : NULL;
+  tm_json *body = tm_json_new_object(a);
+  tm_json_set_str(a, body, "state", tm_run_state_word(state));
+  if (state == TM_RUN_DONE)
+    tm_json_set(a, body, "v", r->result ? r->result : tm_json_null(a));
+  else
+    tm_json_set(a, body, "e", r->error ? r->error : tm_json_null(a));
+  tm_json_set_int(a, body, "at", tm_engine_now(r->engine));
+  tm_turn_record(r, TM_RECORD_END, "", tm_run_state_word(state), body);
+  tm_op *row = set_row(r, state, state == TM_RUN_DONE ? NULL : r->error, 0, false);
+  if (state == TM_RUN_DONE)
+    row->u.run.result = tm_json_text(&tm_turn_of(r->engine)->batch->arena,
+                                     tm_json_get(body, "v"), NULL);
+  r->ended = true;
+  tm_turn_after(r->engine, say_end, r, NULL);
+}
+
+void tm_run_stop(tm_run *r, const tm_err *err) {
+  tm_arena *a = &r->arena;
+  tm_run_finish(r, TM_RUN_FAILED, NULL,
+                tm_run_error(a, err->code == TM_LIMIT ? "limit" : "script", "%s", err->msg));
+}
+
+void tm_run_diverge(tm_run *r, const char *place, const char *fmt, ...) {
+  va_list args;
+  if (r->ended || r->lost)
+    return;
+  tm_buf text = TM_BUF_INIT;
+  tm_buf_printf(&text, "diverged at place %s: ", place);
+  va_start(args, fmt);
+  tm_buf_vprintf(&text, fmt, args);
+  va_end(args);
+  r->ended = true; /* before giving up its calls: open gates stay open */
+  abandon_all(r);
+  r->error = tm_run_error(&r->arena, "diverged", "%s", tm_buf_str(&text));
+  tm_buf_free(&text);
+  set_row(r, TM_RUN_DIVERGED, r->error, 0, false);
+  tm_turn_after(r->engine, say_end, r, NULL);
+}
+
+/* -- reasons ------------------------------------------------------------------------------- */
+
+static tm_json *reason_of(tm_branch *b, tm_arena *a) {
+  tm_json *o = tm_json_new_object(a);
+  tm_json_set_str(a, o, "for", b->gate ? "gate" : tm_call_word(b->kind));
+  tm_json_set_str(a, o, "name", b->name);
+  tm_json_set_str(a, o, "place", b->place);
+  if (b->due) {
+    char until[TM_CLOCK_TEXT];
+    tm_clock_format(b->due, until);
+    tm_json_set_str(a, o, "until", until);
+  }
+  return o;
+}
+
+tm_json *tm_run_reason(tm_run *r, tm_arena *a) {
+  tm_json *all = tm_json_new_array(a);
+  for (tm_list *l = r->branches.next; l != &r->branches; l = l->next) {
+    tm_branch *b = TM_LIST_OF(l, tm_branch, link);
+    if (!b->dead && (b->phase == TM_PHASE_LIVE || b->phase == TM_PHASE_BODY))
+      tm_json_push(a, all, reason_of(b, a));
+  }
+  return all;
+}
+
+/* -- making and freeing ---------------------------------------------------------------------- */
+
+tm_run *tm_run_new(tm_engine *e, const char *id, const char *workflow, tm_closure *closure) {
+  tm_run *r = tm_new(tm_run);
+  r->engine = e;
+  snprintf(r->id, sizeof r->id, "%s", id);
+  tm_arena_init(&r->arena, 0);
+  r->workflow = tm_arena_strdup(&r->arena, workflow);
+  r->closure = tm_closure_retain(closure);
+  r->journal.arena = &r->arena;
+  r->state = TM_RUN_QUEUED;
+  tm_list_init(&r->link);
+  tm_list_init(&r->runnable);
+  tm_list_init(&r->branches);
+  tm_list_init(&r->ready);
+  tm_list_init(&r->deliveries);
+  return r;
+}
+
+void tm_run_free(tm_run **run) {
+  tm_run *r = *run;
+  *run = NULL;
+  if (!r)
+    return;
+  r->lost = true; /* nothing more is written */
+  abandon_all(r);
+  while (!tm_list_empty(&r->branches)) {
+    tm_branch *b = TM_LIST_OF(r->branches.next, tm_branch, link);
+    if (r->guest && b->slot)
+      r->engine->ports.guest->drop(r->guest, b);
+    free_branch(b);
+  }
+  if (r->guest)
+    r->engine->ports.guest->close(&r->guest);
+  tm_list_remove(&r->link);
+  tm_list_remove(&r->runnable);
+  tm_journal_free(&r->journal);
+  tm_map_free(&r->fields);
+  tm_closure_release(&r->closure);
+  tm_arena_free(&r->arena);
+  tm_free(r);
+}

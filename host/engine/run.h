@@ -1,0 +1,210 @@
+/* run.h - one run: its journal, its branches, and the door through which they perform calls.
+ *
+ *   script ─► tm_perform_call ─► yield         tm_perform_note ─► answered at once
+ *                   │
+ *    journal has this place? ── yes: answered when its turn in the journal comes ─┐
+ *                   │ no (the frontier is reached)                                │
+ *             tm_exec_launch (exec.c, action.c, gate.c)                           │
+ *                   │ completion on the loop                                      │
+ *             tm_run_outcome ─► record in this turn's batch ─► commit             │
+ *                                                                │                │
+ *                                                          delivery queue ◄───────┘
+ *                                                                │
+ *                                                guest's resume(branch, answer)
+ *
+ * A run belongs to its engine. Its strings live in its arena; a call's request and answer live in
+ * the branch's scratch arena, which is reset when the branch performs its next call.
+ */
+#ifndef TM_ENGINE_RUN_H
+#define TM_ENGINE_RUN_H
+
+#include "base/id.h"
+#include "base/list.h"
+#include "engine/closure.h"
+#include "engine/journal.h"
+
+typedef struct tm_engine tm_engine;
+typedef struct tm_run tm_run;
+typedef struct tm_branch tm_branch;
+typedef struct tm_task tm_task;
+typedef struct tm_turn tm_turn;
+
+/* What a branch is resumed with. */
+typedef enum tm_answer_kind {
+  TM_ANSWER_VALUE, /* the call's result (and meta, may be NULL) */
+  TM_ANSWER_ERROR, /* raise this error table */
+  TM_ANSWER_BEGIN, /* a new branch: run its function (value: the input, for the main branch) */
+  TM_ANSWER_ENTER  /* an action's body: value {"enter":"run"|"probe","key":…} */
+} tm_answer_kind;
+
+typedef struct tm_answer {
+  tm_answer_kind kind;
+  const tm_json *value, *meta;
+} tm_answer;
+
+/* The language above. All are called from the engine's thread. */
+typedef struct tm_guest_vt {
+  /* Prepare the program of run->closure; nothing runs yet. err: TM_USAGE and friends, file:line. */
+  int (*open)(void **guest, void *ctx, tm_run *run, tm_err *err);
+  /* Run the branch until it performs its next awaited call, returns (tm_run_return), raises
+   * (tm_run_raise) or is stopped (tm_run_stop). Exactly one of these is called before it returns. */
+  void (*resume)(void *guest, tm_branch *b, const tm_answer *answer);
+  /* The branch is gone (cancelled or finished). */
+  void (*drop)(void *guest, tm_branch *b);
+  void (*close)(void **guest);
+} tm_guest_vt;
+
+/* Phases of the call a branch waits in. */
+typedef enum tm_phase {
+  TM_PHASE_IDLE,   /* not in a call */
+  TM_PHASE_HELD,   /* performed during a replay: answered from the journal or launched at its end */
+  TM_PHASE_LIVE,   /* launched */
+  TM_PHASE_BODY,   /* inside an action's body */
+  TM_PHASE_FORKED, /* waits for its children */
+  TM_PHASE_ANSWERED /* outcome recorded, delivery under way */
+} tm_phase;
+
+/* The state of an action under way: action.c. */
+typedef struct tm_action {
+  const char *key;      /* the idempotency key */
+  char hash[TM_HASH_HEX + 1]; /* of the canonical arguments */
+  bool probing;         /* the body entered is the probe */
+  bool unknown;         /* a verb ended without knowing whether it happened */
+  int tries, probes;    /* times each body was entered in this process */
+} tm_action;
+
+/* The gate a branch waits at: gate.c. */
+typedef enum tm_gate_kind {
+  TM_GATE_NONE,
+  TM_GATE_ASK,     /* mill.gate */
+  TM_GATE_APPROVE, /* an action above its limit */
+  TM_GATE_DOUBT    /* an action whose outcome nobody knows */
+} tm_gate_kind;
+
+struct tm_branch {
+  tm_list link;         /* in run->branches */
+  tm_list ready;        /* in run->ready or run->deliveries */
+  tm_run *run;
+  tm_branch *parent;
+  char *path;           /* "" for the main branch */
+  uint32_t index;       /* among its siblings, from 0 */
+  uint32_t ordinal;     /* of its latest call, from 1 */
+  uint32_t children, finished; /* of a fork under way */
+  uint32_t window, started;    /* at most so many children at once */
+  void *slot;           /* the guest's own */
+  bool dead;            /* cancelled or finished; freed when refs is 0 */
+  int refs;             /* continuations that point here */
+  const char *step;     /* the station it is in, for people; "" none */
+
+  /* the call it waits in */
+  tm_phase phase;
+  tm_call_kind kind;
+  char *place, *name, *where;
+  char identity[TM_IDENTITY + 1];
+  const tm_json *request; /* what is recorded and hashed */
+  const tm_json *live;    /* what only the executor needs; NULL: none */
+  tm_place *past;         /* its records from before, or NULL */
+  tm_arena scratch;      /* the call's: reset by the next one */
+  tm_arena verb_scratch; /* a verb's, inside an action's body */
+  const tm_json *verb_request;
+  tm_answer answer;
+  tm_task *task;          /* the executor's work under way */
+  int64_t due;            /* wall ms at which tm_exec_due is called; 0: none */
+  size_t timer;           /* index in the engine's heap + 1; 0: none */
+  int64_t opened;         /* wall ms */
+  bool recorded;          /* an OPEN record holds the request */
+  tm_action action;
+  tm_gate_kind gate;
+  const char *gate_id;
+  tm_list held;           /* in engine->held: another call has the action's key */
+};
+
+typedef enum tm_run_state {
+  TM_RUN_QUEUED,
+  TM_RUN_RUNNING,
+  TM_RUN_WAITING,
+  TM_RUN_DONE,
+  TM_RUN_FAILED,
+  TM_RUN_CANCELLED,
+  TM_RUN_DIVERGED
+} tm_run_state;
+
+const char *tm_run_state_word(tm_run_state s);
+
+struct tm_run {
+  tm_list link;     /* in engine->runs */
+  tm_list runnable; /* in engine->runnable */
+  tm_engine *engine;
+  char id[64];
+  char *workflow;
+  const char *only_step; /* run this step instead of main; NULL: main */
+  tm_closure *closure;
+  tm_arena arena;
+  const tm_json *input;
+  tm_run_state state;
+  int64_t epoch;
+  bool owned;       /* this process holds the claim */
+  bool claiming;    /* a claim is on its way */
+  bool replaying;
+  bool ended;       /* END is in the batch or committed */
+  bool lost;        /* fenced: nothing more may be written */
+  bool forgotten;   /* out of the engine's tables: freed when nothing points at it */
+  bool cancelling;
+  const char *cancel_note; /* asked for while the run was being taken up; NULL: not asked */
+  tm_turn *turn;    /* the turn that last held an op of this run */
+  int pending;      /* continuations of batches that still point here */
+  int uncommitted;  /* turns with ops of this run that are not yet durable */
+  int64_t next_seq;
+  int64_t llm_calls;
+  char chain[TM_HASH_HEX + 1];
+  tm_journal journal;
+  tm_list branches, ready, deliveries;
+  tm_branch *main;
+  void *guest;
+  tm_dice dice;
+  const tm_json *result, *error;
+  int64_t created;
+  tm_map fields; /* mill.state: field -> tm_json* */
+};
+
+/* -- for the guest: how a branch ends (perform.h has the rest) ------------------------------ */
+
+void tm_run_return(tm_branch *b, const tm_json *value);
+void tm_run_raise(tm_branch *b, const tm_json *error);
+/* The host ended the script: limits. */
+void tm_run_stop(tm_run *r, const tm_err *err);
+
+/* -- for the engine ------------------------------------------------------------------- */
+
+tm_run *tm_run_new(tm_engine *e, const char *id, const char *workflow, tm_closure *closure);
+/* Open the guest and its main branch; on failure the run fails with err. */
+void tm_run_begin(tm_run *r);
+/* Resume what is ready, deliver what is committed, replay what is journaled, until it waits. */
+void tm_run_drive(tm_run *r);
+/* The call's outcome is known: record it in this turn's batch; the branch is resumed once it is
+ * durable. Exactly one of value and error. */
+void tm_run_outcome(tm_branch *b, const tm_json *value, const tm_json *error,
+                    const tm_json *meta);
+/* Queue an answer that needs no record (a body to enter, a verb's result). */
+void tm_run_answer(tm_branch *b, tm_answer_kind kind, const tm_json *value,
+                   const tm_json *meta);
+/* End the run: record, row, event. */
+void tm_run_finish(tm_run *r, tm_run_state state, const tm_json *result, const tm_json *error);
+void tm_run_diverge(tm_run *r, const char *place, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+/* A fork (children, window set): start as many children as the window lets. */
+void tm_run_fork(tm_branch *b);
+/* The branch is gone: its call is given up, its children too. */
+void tm_run_drop(tm_branch *b);
+/* From here on every call that waits or comes is answered {kind="cancelled"}. */
+void tm_run_cancel(tm_run *r);
+/* Release everything; only when nothing points here (pending is 0). */
+void tm_run_free(tm_run **r);
+/* Why it waits, in arena `a`: {for, name?, until?, gate?}. NULL: it does not. */
+tm_json *tm_run_reason(tm_run *r, tm_arena *a);
+
+/* {kind, message, …}: an error as scripts and records see it. */
+tm_json *tm_run_error(tm_arena *a, const char *kind, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+#endif

@@ -1,0 +1,148 @@
+/* turn.c - one turn's writing: a batch, its guards, and what to do when it is durable.
+ *
+ * Ops of one run stand behind a fence with its epoch (or behind the claim that takes the run up):
+ * a run that another process has taken meanwhile writes nothing more, and is dropped.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/fault.h"
+#include "base/log.h"
+#include "engine/engine.h"
+
+static void submitted(tm_batch *batch, const tm_err *err);
+
+tm_turn *tm_turn_of(tm_engine *e) {
+  if (e->turn)
+    return e->turn;
+  tm_turn *t = tm_new(tm_turn);
+  t->engine = e;
+  t->batch = tm_batch_new();
+  t->batch->done = submitted;
+  t->batch->ctx = t;
+  t->last = &t->first;
+  e->turn = t;
+  if (!e->turning && !e->announced && e->ports.wake) {
+    e->announced = true;
+    e->ports.wake(e->ports.ctx);
+  }
+  return t;
+}
+
+tm_after *tm_turn_after(tm_engine *e, void (*fn)(tm_after *, const tm_err *), tm_run *r,
+                        tm_branch *b) {
+  tm_turn *t = tm_turn_of(e);
+  tm_after *a = tm_arena_new(&t->batch->arena, tm_after);
+  a->fn = fn;
+  a->run = r;
+  a->branch = b;
+  if (r)
+    r->pending++;
+  if (b)
+    b->refs++;
+  *t->last = a;
+  t->last = &a->next;
+  return a;
+}
+
+/* -- guards ------------------------------------------------------------------------ */
+
+static void guard_done(tm_after *a, const tm_err *err) {
+  tm_run *r = a->run;
+  r->uncommitted--;
+  if (err->code != TM_OK) {
+    r->lost = true;
+  } else if (a->op->status != TM_OP_OK && !r->lost) {
+    tm_log(TM_LOG_INFO, "engine", "run %s was taken over by another process", r->id);
+    r->lost = true;
+    tm_engine_forget(r);
+  }
+}
+
+static void put_guard(tm_engine *e, tm_run *r) {
+  tm_turn *t = tm_turn_of(e);
+  tm_op *op = tm_batch_add(t->batch, r->owned ? TM_OP_FENCE : TM_OP_RUN_CLAIM);
+  op->u.run.id = tm_arena_strdup(&t->batch->arena, r->id);
+  op->u.run.epoch = r->epoch;
+  if (!r->owned) {
+    op->u.run.owner = tm_arena_strdup(&t->batch->arena, e->owner);
+    op->u.run.updated = tm_engine_now(e);
+    r->owned = true;
+    r->epoch++;
+  }
+  t->guard = r;
+  tm_turn_watch(r, op);
+}
+
+void tm_turn_watch(tm_run *r, tm_op *guard) {
+  r->uncommitted++;
+  tm_turn_after(r->engine, guard_done, r, NULL)->op = guard;
+}
+
+tm_op *tm_turn_op(tm_engine *e, tm_run *r, tm_op_kind kind) {
+  tm_turn *t = tm_turn_of(e);
+  if (t->guard != r)
+    put_guard(e, r);
+  return tm_batch_add(t->batch, kind);
+}
+
+void tm_turn_record(tm_run *r, tm_record_kind kind, const char *place, const char *name,
+                    const tm_json *body) {
+  tm_engine *e = r->engine;
+  tm_op *op = tm_turn_op(e, r, TM_OP_RECORD);
+  tm_arena *a = &e->turn->batch->arena;
+  tm_buf_reset(&e->scratch);
+  tm_json_print(&e->scratch, body);
+  tm_record *rec = &op->u.record;
+  rec->seq = r->next_seq++;
+  rec->kind = (int)kind;
+  rec->place = tm_arena_strdup(a, place);
+  rec->name = tm_arena_strdup(a, name);
+  rec->body = tm_arena_strndup(a, e->scratch.data, e->scratch.len);
+  rec->body_len = e->scratch.len;
+  tm_journal_link(r->chain, rec);
+  rec->chain = tm_arena_strndup(a, r->chain, TM_HASH_HEX);
+}
+
+/* -- submitting ---------------------------------------------------------------------- */
+
+static void release(tm_after *a) {
+  if (a->branch)
+    a->branch->refs--;
+  if (a->run && --a->run->pending == 0)
+    tm_engine_settle_forgotten(a->run);
+}
+
+static void submitted(tm_batch *batch, const tm_err *err) {
+  tm_turn *t = batch->ctx;
+  tm_engine *e = t->engine;
+  e->in_flight--;
+  if (err->code != TM_OK && e->broken.code == TM_OK) {
+    e->broken = *err;
+    tm_log(TM_LOG_ERROR, "engine", "%s", err->msg);
+  }
+  for (tm_after *a = t->first, *next; a; a = next) {
+    next = a->next;
+    a->fn(a, err);
+    release(a);
+  }
+  tm_batch_free(&batch);
+  tm_free(t);
+}
+
+void tm_turn_submit(tm_engine *e) {
+  tm_turn *t = e->turn;
+  e->turn = NULL;
+  e->in_flight++;
+  TM_FAULT("turn.submit");
+  e->ports.store->vt->commit(e->ports.store, t->batch);
+}
+
+void tm_turn_discard(tm_turn **turn) {
+  tm_turn *t = *turn;
+  *turn = NULL;
+  if (!t)
+    return;
+  tm_batch_free(&t->batch);
+  tm_free(t);
+}

@@ -1,0 +1,71 @@
+/* api.h - what stands behind the handles of tidemill.h: the composition of all floors.
+ */
+#ifndef TM_FACE_API_H
+#define TM_FACE_API_H
+
+#include "engine/engine.h"
+#include "face/options.h"
+#include "llm/llm.h"
+#include "net/proc.h"
+#include "script/guest.h"
+#include "tidemill.h"
+
+typedef struct tm_host_fn {
+  tidemill *owner;
+  tidemill_fn fn;
+  void *user;
+  char *name;
+} tm_host_fn;
+
+struct tidemill {
+  tidemill_options *options;
+  tm_loop *loop;
+  tm_http *http; /* opened at the first request */
+  tm_llm *llm;   /* opened at the first model call */
+  tm_store *store;
+  tm_engine *engine;
+  tm_guest_opts guest;
+  tm_clock clock;
+  int64_t virtual_now;
+  tm_closure *sources;
+  uint64_t stamp;
+  int64_t stamped; /* mono ms */
+  tm_map actions, providers, rules;
+  tidemill_event_fn event;
+  void *event_user;
+  tm_buf event_text;
+  int64_t noticed; /* mono ms */
+  bool adopted;    /* runs that a dead process left have been looked for */
+  bool labelled;
+  tm_err err;
+  char *errjson;
+};
+
+/* The last error becomes the handle's; returns the public code. */
+int tm_api_fail(tidemill *t, const tm_err *err);
+/* Before each public call. TIDEMILL_EINTERNAL for a handle that did not open. */
+int tm_api_enter(tidemill *t);
+/* A value as the caller's own text. */
+int tm_api_give(const tm_json *v, char **out, size_t *len);
+/* JSON of the caller: NULL text gives an empty object. */
+int tm_api_json(tm_json **out, tm_arena *a, const char *what, const char *text, size_t len,
+                tm_err *err);
+/* The full id of a run from an id or a unique prefix. */
+int tm_api_find_run(tidemill *t, const char *given, tm_arena *a, tm_run_row *row, tm_err *err);
+/* Why a run has no result: its error, or what it waits for. */
+void tm_api_explain(tm_err *err, const tm_run_row *row);
+/* The sources on disk now, shared while nothing changes; a new reference. */
+int tm_api_sources(tidemill *t, tm_closure **out, tm_err *err);
+
+/* world.c: what the engine asks of the outside */
+int tm_world_start(void *ctx, tm_task *task, const char *name, const tm_json *request,
+                   tm_err *err);
+void tm_world_cancel(void *ctx, tm_task *task);
+/* A registered provider as a tm_llm_fn; ctx is its tm_host_fn. */
+int tm_world_provider(void *ctx, const char *model, const tm_json *request, tm_buf *answer,
+                      tm_err *err);
+/* The model floor, opened at first use. */
+int tm_world_llm(tidemill *t, tm_llm **out, tm_err *err);
+void tm_world_close(tidemill *t);
+
+#endif

@@ -1,0 +1,389 @@
+/* api_runs.c - start, decide, control, run: calls that change something and wait until it is
+ * durable.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "face/api.h"
+
+#define NOTICE_MS 40
+
+/* -- waiting for a continuation of the engine ------------------------------------------- */
+
+typedef struct waiting {
+  bool done;
+  char id[64];
+  tm_err err;
+} waiting;
+
+static void finished(void *ctx, const char *id, const tm_err *err) {
+  waiting *w = ctx;
+  w->done = true;
+  w->err = *err;
+  snprintf(w->id, sizeof w->id, "%s", id ? id : "");
+}
+
+static int wait_for(tidemill *t, waiting *w) {
+  while (!w->done)
+    tm_loop_turn(t->loop, -1);
+  return w->err.code == TM_OK ? 0 : tm_api_fail(t, &w->err);
+}
+
+/* -- finding --------------------------------------------------------------------------------
+ */
+
+#define MIN_PREFIX 6
+
+typedef struct finding {
+  tm_arena *arena;
+  tm_run_row *row;
+  int count;
+} finding;
+
+static int copy_row(void *ctx, const tm_run_row *row) {
+  finding *f = ctx;
+  tm_run_row *to = f->row;
+  tm_arena *a = f->arena;
+  *to = *row;
+  to->id = tm_arena_strdup(a, row->id);
+  to->workflow = tm_arena_strdup(a, row->workflow);
+  to->state = tm_arena_strdup(a, row->state);
+  to->reason = row->reason ? tm_arena_strdup(a, row->reason) : NULL;
+  to->owner = row->owner ? tm_arena_strdup(a, row->owner) : NULL;
+  to->closure = row->closure ? tm_arena_strdup(a, row->closure) : NULL;
+  to->input_hash = row->input_hash ? tm_arena_strdup(a, row->input_hash) : NULL;
+  to->parent = row->parent ? tm_arena_strdup(a, row->parent) : NULL;
+  to->result = row->result ? tm_arena_strdup(a, row->result) : NULL;
+  f->count++;
+  return 0;
+}
+
+int tm_api_find_run(tidemill *t, const char *given, tm_arena *a, tm_run_row *row, tm_err *err) {
+  finding f = {.arena = a, .row = row};
+  tm_run_filter exact = {.id = given}, prefix = {.prefix = given, .limit = 2};
+  if (!given || !*given)
+    return tm_err_set(err, TM_USAGE, "a run's id is needed");
+  if (t->store->vt->runs(t->store, &exact, copy_row, &f, err) < 0)
+    return -1;
+  if (f.count == 0 && strlen(given) >= MIN_PREFIX &&
+      t->store->vt->runs(t->store, &prefix, copy_row, &f, err) < 0)
+    return -1;
+  if (f.count > 1)
+    return tm_err_set(err, TM_USAGE,
+                      "more than one run begins with \"%s\"; give more of the id", given);
+  if (f.count == 0)
+    return tm_err_set(err, TM_NOTFOUND, "there is no run %s (`tidemill list` shows them)",
+                      given);
+  return 0;
+}
+
+/* -- start ------------------------------------------------------------------------------------
+ */
+
+static int check_members(const tm_json *o, const char *const *known, const char *what,
+                         tm_err *err) {
+  if (tm_json_type_of(o) != TM_JSON_OBJECT)
+    return tm_err_set(err, TM_USAGE, "%s must be a JSON object", what);
+  for (size_t i = 0; i < tm_json_len(o); i++) {
+    const char *const *k = known;
+    while (*k && strcmp(*k, tm_json_member_at(o, i)->key) != 0)
+      k++;
+    if (!*k)
+      return tm_err_set(err, TM_USAGE, "%s has the unknown member \"%s\"", what,
+                        tm_json_member_at(o, i)->key);
+  }
+  return 0;
+}
+
+int tidemill_start(tidemill *t, const char *workflow, const char *input, size_t len,
+                   const char *opts, char **id) {
+  static const char *const known[] = {"id", "step", NULL};
+  int rc = tm_api_enter(t);
+  tm_err err = TM_ERR_INIT;
+  tm_arena a;
+  tm_json *value, *o;
+  waiting w = {0};
+  if (rc < 0)
+    return rc;
+  tm_arena_init(&a, 0);
+  if (tm_api_json(&value, &a, "the input", input, len, &err) < 0 ||
+      tm_api_json(&o, &a, "the options", opts, SIZE_MAX, &err) < 0 ||
+      check_members(o, known, "the options", &err) < 0) {
+    rc = tm_api_fail(t, &err);
+  } else {
+    tm_engine_start(t->engine, workflow, value, tm_json_get_str(o, "id"),
+                    tm_json_get_str(o, "step"), finished, &w);
+    rc = wait_for(t, &w);
+    if (rc == 0 && id)
+      *id = tm_strdup(w.id);
+  }
+  tm_arena_free(&a);
+  return rc;
+}
+
+/* -- gates
+ * ---------------------------------------------------------------------------------------- */
+
+typedef struct matching {
+  const char *name; /* NULL: any */
+  char id[256];
+  int count, seen;
+} matching;
+
+/* "NAME", "NAME@PLACE" or the whole id. */
+static bool gate_matches(const tm_gate_row *row, const char *name) {
+  const char *short_id = row->id + strlen(row->run) + 1;
+  return strcmp(row->name, name) == 0 || strcmp(row->id, name) == 0 ||
+         strcmp(short_id, name) == 0;
+}
+
+static int match_gate(void *ctx, const tm_gate_row *row) {
+  matching *m = ctx;
+  bool open = strcmp(row->state, "open") == 0;
+  if (m->name && !gate_matches(row, m->name))
+    return 0;
+  m->seen++;
+  if (open || m->count == 0)
+    snprintf(m->id, sizeof m->id, "%s", row->id);
+  m->count += open;
+  return 0;
+}
+
+static int find_gate(tidemill *t, const char *run, const char *gate, char out[256],
+                     tm_err *err) {
+  matching m = {.name = gate};
+  tm_gate_filter f = {.run = run};
+  if (t->store->vt->gates(t->store, &f, match_gate, &m, err) < 0)
+    return -1;
+  if (m.count > 1)
+    return tm_err_set(err, TM_USAGE,
+                      "run %s waits at more than one gate%s; name one (`tidemill gates %s`)",
+                      run, gate ? " of that name" : "", run);
+  if (m.seen == 0 || (!gate && m.count == 0))
+    return tm_err_set(err, TM_NOTFOUND, "run %s waits at no gate%s%s", run,
+                      gate ? " called " : "", gate ? gate : "");
+  memcpy(out, m.id, sizeof m.id);
+  return 0;
+}
+
+static int decide(tidemill *t, const char *run, const char *gate, bool approve,
+                  const char *opts) {
+  static const char *const known[] = {"answer", "note", "by", "digest", NULL};
+  int rc = tm_api_enter(t);
+  tm_err err = TM_ERR_INIT;
+  tm_arena a;
+  tm_run_row row;
+  tm_json *o;
+  char id[256];
+  waiting w = {0};
+  if (rc < 0)
+    return rc;
+  tm_arena_init(&a, 0);
+  if (tm_api_json(&o, &a, "the decision", opts, SIZE_MAX, &err) < 0 ||
+      check_members(o, known, "the decision", &err) < 0 ||
+      tm_api_find_run(t, run, &a, &row, &err) < 0 || find_gate(t, row.id, gate, id, &err) < 0) {
+    rc = tm_api_fail(t, &err);
+  } else {
+    if (!tm_json_get(o, "by"))
+      tm_json_set_str(&a, o, "by", t->options->by);
+    tm_engine_decide(t->engine, id, approve, o, finished, &w);
+    rc = wait_for(t, &w);
+  }
+  tm_arena_free(&a);
+  return rc;
+}
+
+int tidemill_approve(tidemill *t, const char *run, const char *gate, const char *opts) {
+  return decide(t, run, gate, true, opts);
+}
+
+int tidemill_reject(tidemill *t, const char *run, const char *gate, const char *opts) {
+  return decide(t, run, gate, false, opts);
+}
+
+/* -- control
+ * ------------------------------------------------------------------------------------------ */
+
+static int cancel(tidemill *t, const char *run, const tm_json *opts, tm_err *err) {
+  tm_arena a;
+  tm_run_row row;
+  const char *note = tm_json_get_str(opts, "note"), *by = tm_json_get_str(opts, "by");
+  tm_arena_init(&a, 0);
+  int rc = tm_api_find_run(t, run, &a, &row, err);
+  if (rc == 0)
+    rc = tm_engine_cancel(t->engine, row.id, note, by ? by : t->options->by, err);
+  while (rc == 0 && t->engine->turn)
+    tm_loop_turn(t->loop, 0);
+  tm_arena_free(&a);
+  return rc;
+}
+
+static int resume(tidemill *t, const char *run, tm_err *err) {
+  tm_arena a;
+  tm_run_row row = {0};
+  tm_arena_init(&a, 0);
+  int rc = run ? tm_api_find_run(t, run, &a, &row, err) : 0;
+  if (rc == 0 && !(run && tm_engine_find(t->engine, row.id)))
+    rc = tm_engine_resume(t->engine, row.id, err);
+  if (rc == 0 && run && !tm_engine_find(t->engine, row.id))
+    rc = tm_err_set(err, TM_CONFLICT, "run %s is %s%s; there is nothing to resume", row.id,
+                    row.state, row.owner && *row.owner ? " in another process" : "");
+  t->adopted = t->adopted || !run;
+  tm_arena_free(&a);
+  return rc < 0 ? -1 : 0;
+}
+
+int tidemill_control(tidemill *t, const char *run, const char *op, const char *opts) {
+  static const char *const known[] = {"note", "by", NULL};
+  int rc = tm_api_enter(t);
+  tm_err err = TM_ERR_INIT;
+  tm_arena a;
+  tm_json *o;
+  if (rc < 0)
+    return rc;
+  tm_arena_init(&a, 0);
+  rc = tm_api_json(&o, &a, "the options", opts, SIZE_MAX, &err);
+  if (rc == 0)
+    rc = check_members(o, known, "the options", &err);
+  if (rc == 0 && strcmp(op, "cancel") == 0)
+    rc = cancel(t, run, o, &err);
+  else if (rc == 0 && strcmp(op, "resume") == 0)
+    rc = resume(t, run, &err);
+  else if (rc == 0)
+    rc = tm_err_set(&err, TM_USAGE, "there is no operation \"%s\"; there are cancel and resume",
+                    op);
+  tm_arena_free(&a);
+  return rc < 0 ? tm_api_fail(t, &err) : 0;
+}
+
+/* -- run
+ * -------------------------------------------------------------------------------------------------
+ */
+
+/* Runs that a dead process left are taken up once for each handle. */
+static int adopt(tidemill *t, tm_err *err) {
+  if (t->adopted)
+    return 0;
+  t->adopted = true;
+  return tm_engine_resume(t->engine, NULL, err) < 0 ? -1 : 0;
+}
+
+/* Waits for people only (a virtual clock stands still, so its timers are people too). */
+static bool waits_outside(const tidemill *t, const tm_run *r) {
+  if (r->state != TM_RUN_WAITING || r->owned || r->uncommitted || r->ended ||
+      !tm_list_empty(&r->runnable) || !tm_list_empty(&r->deliveries))
+    return false;
+  for (tm_list *l = r->branches.next; l != &r->branches; l = l->next) {
+    const tm_branch *b = TM_LIST_OF(l, tm_branch, link);
+    if (!b->dead && b->due && !t->options->virtual_clock)
+      return false;
+  }
+  return true;
+}
+
+static bool all_wait(const tidemill *t) {
+  const tm_engine *e = t->engine;
+  if (!tm_engine_idle(e))
+    return false;
+  for (tm_list *l = e->runs.next; l != &e->runs; l = l->next) {
+    const tm_run *r = TM_LIST_OF(l, tm_run, link);
+    if (!r->lost && !waits_outside(t, r))
+      return false;
+  }
+  return true;
+}
+
+static int code_of_state(const char *state) {
+  static const struct {
+    const char *state;
+    int code;
+  } codes[] = {{"done", 0},
+               {"failed", TIDEMILL_EFAILED},
+               {"cancelled", TIDEMILL_ECANCELLED},
+               {"diverged", TIDEMILL_EDIVERGED}};
+  for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
+    if (strcmp(codes[i].state, state) == 0)
+      return codes[i].code;
+  return TIDEMILL_EWAITING;
+}
+
+void tm_api_explain(tm_err *err, const tm_run_row *row) {
+  int code = code_of_state(row->state);
+  tm_arena a;
+  tm_json *reason = NULL;
+  tm_err ignored = TM_ERR_INIT;
+  tm_arena_init(&a, 0);
+  if (row->reason && *row->reason)
+    tm_json_parse(&reason, &a, row->reason, strlen(row->reason), NULL, &ignored);
+  const char *message = tm_json_get_str(reason, "message");
+  const tm_json *first = tm_json_at(reason, 0);
+  const char *name = tm_json_get_str(first, "name"), *what = tm_json_get_str(first, "for");
+  if (code == TIDEMILL_EWAITING)
+    tm_err_set(err, TM_WAITING, "run %s waits for %s%s%s%s", row->id, what ? what : "its turn",
+               name && *name ? " \"" : "", name ? name : "", name && *name ? "\"" : "");
+  else
+    tm_err_set(err, (tm_code)-code, "run %s %s%s%s", row->id, row->state, message ? ": " : "",
+               message ? message : "");
+  tm_arena_free(&a);
+}
+
+static int state_code(tidemill *t, const char *run, tm_err *err) {
+  tm_arena a;
+  tm_run_row row;
+  tm_arena_init(&a, 0);
+  int code =
+      tm_api_find_run(t, run, &a, &row, err) < 0 ? -(int)err->code : code_of_state(row.state);
+  if (code != 0 && err->code == TM_OK)
+    tm_api_explain(err, &row);
+  tm_arena_free(&a);
+  return code;
+}
+
+/* True when driving can end: the run's, or everybody's, next move is not ours. */
+static bool at_rest(tidemill *t, const char *run) {
+  if (!run)
+    return all_wait(t);
+  const tm_run *r = tm_engine_find(t->engine, run);
+  return !r || r->lost || waits_outside(t, r);
+}
+
+static int drive(tidemill *t, const char *run, int64_t timeout_ms) {
+  int64_t end = timeout_ms < 0 ? INT64_MAX : tm_clock_mono(&tm_clock_system) + timeout_ms;
+  while (!at_rest(t, run)) {
+    int64_t left = end - tm_clock_mono(&tm_clock_system);
+    if (left <= 0)
+      return TIDEMILL_EWAITING;
+    int rc = tidemill_dispatch(t, left < NOTICE_MS ? left : NOTICE_MS);
+    if (rc < 0)
+      return rc;
+  }
+  return 0;
+}
+
+int tidemill_run(tidemill *t, const char *run, int64_t timeout_ms) {
+  int rc = tm_api_enter(t);
+  tm_err err = TM_ERR_INIT;
+  tm_arena a;
+  tm_run_row row = {0};
+  if (rc < 0)
+    return rc;
+  tm_arena_init(&a, 0);
+  if (adopt(t, &err) < 0 || (run && tm_api_find_run(t, run, &a, &row, &err) < 0)) {
+    rc = tm_api_fail(t, &err);
+  } else {
+    if (run && !tm_engine_find(t->engine, row.id))
+      tm_engine_resume(t->engine, row.id, &err);
+    tm_err_clear(&err);
+    rc = drive(t, run ? row.id : NULL, timeout_ms);
+    if (rc == TIDEMILL_EWAITING && !run) {
+      tm_err_set(&err, TM_WAITING, "the time is over; runs are still going");
+      rc = tm_api_fail(t, &err);
+    } else if ((rc == 0 || rc == TIDEMILL_EWAITING) && run) {
+      rc = state_code(t, row.id, &err);
+      if (rc < 0)
+        tm_api_fail(t, &err);
+    }
+  }
+  tm_arena_free(&a);
+  return rc;
+}

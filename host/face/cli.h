@@ -1,0 +1,169 @@
+/* cli.h - what the commands of the program share.
+ *
+ * A tm_cli is one invocation: its command, flags and arguments, the engine once it is open, and
+ * an arena that lives as long as the process. Commands return the exit code, which is the
+ * magnitude of the API's code. stdout carries the result alone; all else goes to stderr.
+ */
+#ifndef TM_FACE_CLI_H
+#define TM_FACE_CLI_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/mem.h"
+#include "text/json.h"
+#include "tidemill.h"
+
+/* id, name, letter (0: none), what its value is called (NULL: a switch), what it does */
+#define TM_CLI_FLAGS(X)                                                                        \
+  X(DIR, "dir", 'C', "DIR", "the project (default: here)")                                     \
+  X(DB, "db", 0, "URL", "sqlite:PATH or memory: (default: DIR/.tidemill/tidemill.db)")         \
+  X(MODEL, "model", 0, "MODEL",                                                                \
+    "PROVIDER/MODEL for all, UNIT=PROVIDER/MODEL for one; may repeat")                         \
+  X(JSON, "json", 0, NULL, "print JSON; errors too")                                           \
+  X(QUIET, "quiet", 'q', NULL, "no progress and no notes")                                     \
+  X(NOCOLOR, "no-color", 0, NULL, "no colours (NO_COLOR is honoured, too)")                    \
+  X(HELP, "help", 'h', NULL, "this text")                                                      \
+  X(INPUT, "input", 0, "JSON", "the input: JSON, @FILE, or - for standard input")              \
+  X(ID, "id", 0, "KEY", "the same id and input give the same run, however often")              \
+  X(TIMEOUT, "timeout", 0, "DUR", "stop following after 30s, 5m, 2h; the run stays")           \
+  X(NOTE, "note", 0, "TEXT", "why; kept in the journal")                                       \
+  X(ANSWER, "answer", 0, "JSON", "the gate's answer: JSON, @FILE, or -")                       \
+  X(ALL, "all", 0, NULL, "the decided ones, too; of list: without a limit")                    \
+  X(STATE, "state", 0, "STATE", "queued, running, waiting, done, failed, cancelled, diverged") \
+  X(WORKFLOW, "workflow", 0, "NAME", "runs of this workflow")                                  \
+  X(LIMIT, "limit", 0, "N", "at most so many (20)")                                            \
+  X(RAW, "raw", 0, NULL, "the exact request and response of each model attempt")               \
+  X(CURL, "curl", 0, NULL, "each model attempt as a curl command")
+
+typedef enum tm_cli_flag {
+#define X(id, name, letter, value, about) TM_FLAG_##id,
+  TM_CLI_FLAGS(X)
+#undef X
+      TM_FLAG_COUNT
+} tm_cli_flag;
+
+typedef struct tm_cli tm_cli;
+typedef struct tm_cli_command {
+  const char *name;
+  const char *args;  /* for the usage line: "ID [GATE]" */
+  const char *about; /* one line */
+  const char *more;  /* further help, or NULL */
+  uint32_t flags;    /* 1 << TM_FLAG_…, beside the global ones */
+  int min, max;      /* operands; max -1: all that follows is passed on as it is */
+  int (*run)(tm_cli *c);
+} tm_cli_command;
+
+struct tm_cli {
+  const tm_cli_command *command;
+  const char *value[TM_FLAG_COUNT]; /* NULL: not given; switches: "" */
+  const char **models;
+  size_t model_count;
+  char **args;
+  int arg_count;
+  int64_t timeout_ms; /* of --timeout; -1: none */
+  tm_arena arena;
+  tidemill *engine;
+  bool color; /* on stderr */
+  bool live;  /* stderr is a terminal that can redraw */
+  bool unicode;
+  bool pretty; /* stdout is a terminal */
+};
+
+/* cli.c: the whole program. Returns the exit code. */
+int tm_cli_main(int argc, char **argv);
+
+/* -- cli_out.c: saying things -------------------------------------------------- */
+
+static inline bool tm_cli_has(const tm_cli *c, tm_cli_flag f) {
+  return c->value[f] != NULL;
+}
+/* An error of the command line itself; returns `code`. */
+int tm_cli_fail(tm_cli *c, int code, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+/* The engine's last error, as sentence or JSON; returns the exit code of the negative `rc`. */
+int tm_cli_api_fail(tm_cli *c, int rc);
+/* A line on stderr, unless --quiet. */
+void tm_cli_note(tm_cli *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* A value to stdout: a string raw if `raw_string`, else JSON, pretty for people and compact for
+ * programs. */
+void tm_cli_print_value(tm_cli *c, const tm_json *v, bool raw_string);
+/* Text that may hold anything to stdout; escaped when that is a terminal. */
+void tm_cli_print_text(tm_cli *c, const char *text, size_t len);
+/* Parse what the API handed out into the cli's arena and release it; never NULL. */
+const tm_json *tm_cli_take(tm_cli *c, char *text, size_t len);
+/* Flush stdout; 0, or the exit code when it cannot be written. */
+int tm_cli_flush(void);
+
+/* -- cli_text.c: pure text -------------------------------------------------------- */
+
+/* Append text that is safe on a terminal: control characters (also C1), bidirectional overrides
+ * and bytes that are not UTF-8 become \uXXXX and \xXX. Line ends stay when `lines`. */
+void tm_cli_text_escape(tm_buf *out, const char *s, size_t len, bool lines);
+/* Columns of a terminal that the text takes. */
+size_t tm_cli_text_width(const char *s, size_t len);
+/* Append at most `columns` columns, "…" for what is cut; padded with spaces when `pad`. */
+void tm_cli_text_cell(tm_buf *out, const char *s, size_t columns, bool pad);
+/* "12 ms" "3.4 s" "5 min" "2 h" "7 d". */
+void tm_cli_text_duration(tm_buf *out, int64_t ms);
+/* Milliseconds since 1970 of an RFC 3339 time in UTC; -1 when it is none. */
+int64_t tm_cli_text_time(const char *rfc3339);
+/* Edits from a to b. */
+size_t tm_cli_text_distance(const char *a, const char *b);
+/* A word for the shell: as it is, or in single quotes. */
+void tm_cli_text_shell(tm_buf *out, const char *s, size_t len);
+
+/* -- cli_io.c: the engine and what goes into it ---------------------------------------- */
+
+/* Open the engine by the flags: 0, or the exit code with the message told. */
+int tm_cli_open(tm_cli *c);
+/* The JSON of --input or --answer: text in the arena. 0, or the exit code. */
+int tm_cli_read_json(tm_cli *c, tm_cli_flag flag, const char **text, size_t *len);
+/* The whole file; `-` is standard input. 0, or -1 with err. */
+int tm_cli_read_file(tm_buf *out, const char *path, tm_err *err);
+/* The run as tidemill_get says; NULL with *code set and the message told. */
+const tm_json *tm_cli_get(tm_cli *c, const char *run, int *code);
+
+/* -- cli_drive.c: following a run ------------------------------------------------------- */
+
+/* Drive `run` (NULL: all) until it ends, waits, --timeout or a signal; shows progress. The
+ * API's code, or 128 + the signal's number. */
+int tm_cli_drive(tm_cli *c, const char *run);
+/* Print what became of it: result, error, or what to type next. Returns the exit code. */
+int tm_cli_conclude(tm_cli *c, const char *run, int rc);
+/* The result of a run that is done; the exit code. */
+int tm_cli_print_result(tm_cli *c, const char *run);
+/* Append the two command lines that decide the i-th gate of a list. */
+void tm_cli_gate_commands(tm_cli *c, tm_buf *out, const tm_json *gates, size_t i);
+
+/* -- cli_progress.c: events as lines on stderr --------------------------------------------- */
+
+typedef struct tm_progress tm_progress;
+tm_progress *tm_progress_new(tm_cli *c, const char *run);
+/* One event, as tidemill_on_event hands it out. */
+void tm_progress_event(void *progress, const char *json, size_t len);
+void tm_progress_tick(tm_progress *p); /* redraw what moves */
+/* Clears what was redrawn and tells whether the scripted model answered. NULL is fine. */
+void tm_progress_free(tm_progress **p);
+
+/* -- the commands
+ * ------------------------------------------------------------------------------ */
+
+int tm_cli_run(tm_cli *c);
+int tm_cli_start(tm_cli *c);
+int tm_cli_approve(tm_cli *c);
+int tm_cli_reject(tm_cli *c);
+int tm_cli_resume(tm_cli *c);
+int tm_cli_result(tm_cli *c);
+int tm_cli_cancel(tm_cli *c);
+int tm_cli_list(tm_cli *c);
+int tm_cli_show(tm_cli *c);
+int tm_cli_gates(tm_cli *c);
+int tm_cli_prompt(tm_cli *c);
+int tm_cli_doctor(tm_cli *c);
+int tm_cli_init(tm_cli *c);
+int tm_cli_version(tm_cli *c);
+int tm_cli_help(tm_cli *c);
+
+#endif

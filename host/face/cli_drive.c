@@ -1,0 +1,200 @@
+/* cli_drive.c - following a run: drive it, and say what became of it.
+ *
+ * The engine works in slices of a tenth of a second: between them the progress is redrawn and a
+ * signal is seen. A slice that ends early with "waiting" means that nothing in this process can
+ * go on: a person, another process or a far timer has the next move.
+ */
+#include <signal.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "face/cli.h"
+
+#define SLICE_MS 100
+
+/* The one thing a signal handler can reach; one program follows one run. */
+static volatile sig_atomic_t signalled;
+
+static void on_signal(int number) {
+  signalled = number;
+}
+
+/* The first signal is taken as a wish, the second one by the system's default. */
+static void catch_signals(void) {
+  struct sigaction sa = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
+  sigaction(SIGINT, &sa, NULL);
+  sigaction(SIGTERM, &sa, NULL);
+}
+
+static int slices(tm_cli *c, const char *run, tm_progress *progress) {
+  int64_t begin = tm_clock_ns() / 1000000, limit_ms = c->timeout_ms;
+  for (;;) {
+    int64_t at = tm_clock_ns() / 1000000, left = begin + limit_ms - at;
+    if (limit_ms >= 0 && left <= 0)
+      return TIDEMILL_EWAITING;
+    int64_t slice = limit_ms >= 0 && left < SLICE_MS ? left : SLICE_MS;
+    int rc = tidemill_run(c->engine, run, slice);
+    if (rc != TIDEMILL_EWAITING)
+      return rc;
+    if (signalled)
+      return 128 + signalled;
+    if (tm_clock_ns() / 1000000 - at < slice / 2)
+      return rc;
+    tm_progress_tick(progress);
+  }
+}
+
+int tm_cli_drive(tm_cli *c, const char *run) {
+  tm_progress *progress = tm_progress_new(c, run);
+  tidemill_on_event(c->engine, tm_progress_event, progress);
+  catch_signals();
+  int rc = slices(c, run, progress);
+  tidemill_on_event(c->engine, NULL, NULL);
+  tm_progress_free(&progress);
+  return rc;
+}
+
+/* -- what to type next -------------------------------------------------------------- */
+
+/* `tidemill` with the flags that found this project and database. */
+static void own_name(tm_cli *c, tm_buf *out) {
+  tm_buf_puts(out, "tidemill");
+  static const struct {
+    tm_cli_flag flag;
+    const char *text;
+  } kept[] = {{TM_FLAG_DIR, " -C "}, {TM_FLAG_DB, " --db "}};
+  for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++) {
+    const char *value = c->value[kept[i].flag];
+    if (value) {
+      tm_buf_puts(out, kept[i].text);
+      tm_cli_text_shell(out, value, strlen(value));
+    }
+  }
+}
+
+/* An answer to show in a command: the first choice of an enum, else a blank to fill. */
+static void sample_answer(tm_buf *out, const tm_json *schema) {
+  if (!schema || tm_json_type_of(schema) != TM_JSON_OBJECT)
+    return;
+  const tm_json *first = tm_json_at(tm_json_get(schema, "enum"), 0);
+  const char *type = tm_json_get_str(schema, "type");
+  tm_buf_puts(out, " --answer ");
+  tm_buf value = TM_BUF_INIT;
+  if (first)
+    tm_json_print(&value, first);
+  else
+    tm_buf_puts(&value, type && strcmp(type, "string") == 0 ? "\"…\"" : "{…}");
+  tm_cli_text_shell(out, tm_buf_str(&value), value.len);
+  tm_buf_free(&value);
+}
+
+/* What to call the i-th gate: its name, or NAME@PLACE when its run has another one of that
+ * name. */
+static const char *word_of(const tm_json *gates, size_t i) {
+  const tm_json *gate = tm_json_at(gates, i);
+  const char *run = tm_json_get_str(gate, "run"), *name = tm_json_get_str(gate, "name");
+  const char *id = tm_json_get_str(gate, "id");
+  for (size_t j = 0; run && name && id && j < tm_json_len(gates); j++) {
+    const char *r = tm_json_get_str(tm_json_at(gates, j), "run");
+    const char *n = tm_json_get_str(tm_json_at(gates, j), "name");
+    if (j != i && r && n && strcmp(r, run) == 0 && strcmp(n, name) == 0)
+      return id + strlen(run) + 1;
+  }
+  return name ? name : "";
+}
+
+void tm_cli_gate_commands(tm_cli *c, tm_buf *out, const tm_json *gates, size_t i) {
+  const tm_json *gate = tm_json_at(gates, i);
+  const char *run = tm_json_get_str(gate, "run"), *word = word_of(gates, i);
+  tm_buf line = TM_BUF_INIT;
+  own_name(c, &line);
+  tm_buf_printf(out, "  %s approve %s ", tm_buf_str(&line), run ? run : "ID");
+  tm_cli_text_shell(out, word, strlen(word));
+  sample_answer(out, tm_json_get(gate, "answer"));
+  tm_buf_printf(out, "\n  %s reject %s ", tm_buf_str(&line), run ? run : "ID");
+  tm_cli_text_shell(out, word, strlen(word));
+  tm_buf_putc(out, '\n');
+  tm_buf_free(&line);
+}
+
+/* Every open gate of the run, with what to type; the number of them. */
+static size_t tell_gates(tm_cli *c, const char *run) {
+  tm_json *filter = tm_json_new_object(&c->arena);
+  tm_json_set_str(&c->arena, filter, "run", run);
+  char *text = NULL;
+  size_t len = 0;
+  if (tidemill_gates(c->engine, tm_json_text(&c->arena, filter, NULL), &text, &len) < 0)
+    return 0;
+  const tm_json *gates = tm_json_get(tm_cli_take(c, text, len), "gates");
+  tm_buf b = TM_BUF_INIT;
+  for (size_t i = 0; i < tm_json_len(gates); i++) {
+    const tm_json *gate = tm_json_at(gates, i);
+    const char *ask = tm_json_get_str(gate, "ask"), *name = tm_json_get_str(gate, "name");
+    tm_buf_printf(&b, "run %s waits for a person at gate %s%s%s\n", run, name ? name : "?",
+                  ask ? ": " : "", ask ? ask : "");
+    tm_cli_gate_commands(c, &b, gates, i);
+  }
+  if (b.len > 0) {
+    b.data[--b.len] = 0;
+    tm_cli_note(c, "%s", tm_buf_str(&b));
+  }
+  tm_buf_free(&b);
+  return tm_json_len(gates);
+}
+
+static void tell_waiting(tm_cli *c, const char *run, const tm_json *info) {
+  if (tell_gates(c, run) > 0)
+    return;
+  tm_buf b = TM_BUF_INIT;
+  const tm_json *reason = tm_json_get(info, "reason");
+  if (reason && tm_json_type_of(reason) != TM_JSON_NULL)
+    tm_json_print(&b, reason);
+  tm_buf go = TM_BUF_INIT;
+  own_name(c, &go);
+  tm_cli_note(c, "run %s is still %s%s%s\n  %s resume %s", run,
+              tm_json_get_str(info, "state") ? tm_json_get_str(info, "state") : "waiting",
+              b.len ? ": " : "", tm_buf_str(&b), tm_buf_str(&go), run);
+  tm_buf_free(&go);
+  tm_buf_free(&b);
+}
+
+static int tell_detached(tm_cli *c, const char *run, int code) {
+  tm_buf go = TM_BUF_INIT;
+  own_name(c, &go);
+  tm_cli_note(c, "left run %s in the journal; go on with\n  %s resume %s", run, tm_buf_str(&go),
+              run);
+  tm_buf_free(&go);
+  return code;
+}
+
+/* -- the end ------------------------------------------------------------------------ */
+
+int tm_cli_print_result(tm_cli *c, const char *run) {
+  char *text = NULL;
+  size_t len = 0;
+  int rc = tidemill_result(c->engine, run, &text, &len);
+  if (rc < 0)
+    return tm_cli_api_fail(c, rc);
+  tm_cli_print_value(c, tm_cli_take(c, text, len), true);
+  return 0;
+}
+
+int tm_cli_conclude(tm_cli *c, const char *run, int rc) {
+  if (rc > 0)
+    return tell_detached(c, run, rc);
+  int code = -rc;
+  bool json = tm_cli_has(c, TM_FLAG_JSON);
+  if (rc != TIDEMILL_OK && rc != TIDEMILL_EWAITING)
+    tm_cli_api_fail(c, rc);
+  if (json || rc == TIDEMILL_EWAITING) {
+    const tm_json *info = tm_cli_get(c, run, &code);
+    if (!info)
+      return code;
+    if (json)
+      tm_cli_print_value(c, info, false);
+    if (rc == TIDEMILL_EWAITING)
+      tell_waiting(c, tm_json_get_str(info, "id") ? tm_json_get_str(info, "id") : run, info);
+    return -rc;
+  }
+  return rc == TIDEMILL_OK ? tm_cli_print_result(c, run) : code;
+}

@@ -1,0 +1,195 @@
+/* cli_run.c - the commands that move runs: run, start, approve, reject, resume, result, cancel.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "face/cli.h"
+
+/* "workflows/triage.lua", as the shell completes it, means triage. */
+static const char *workflow_name(tm_cli *c, const char *arg) {
+  size_t len = strlen(arg);
+  if (len < 5 || strcmp(arg + len - 4, ".lua") != 0)
+    return arg;
+  const char *slash = strrchr(arg, '/'), *name = slash ? slash + 1 : arg;
+  return tm_arena_strndup(&c->arena, name, len - 4 - (size_t)(name - arg));
+}
+
+/* Start the workflow of the command line; its id in the arena. 0 or the exit code. */
+static int start(tm_cli *c, const char **id) {
+  const char *input = "{}";
+  size_t len = 2;
+  int code;
+  if (tm_cli_has(c, TM_FLAG_INPUT) && (code = tm_cli_read_json(c, TM_FLAG_INPUT, &input, &len)))
+    return code;
+  if ((code = tm_cli_open(c)))
+    return code;
+  tm_json *opts = tm_json_new_object(&c->arena);
+  if (tm_cli_has(c, TM_FLAG_ID))
+    tm_json_set_str(&c->arena, opts, "id", c->value[TM_FLAG_ID]);
+  char *got = NULL;
+  int rc = tidemill_start(c->engine, workflow_name(c, c->args[0]), input, len,
+                          tm_json_text(&c->arena, opts, NULL), &got);
+  if (rc < 0)
+    return tm_cli_api_fail(c, rc);
+  *id = tm_arena_strdup(&c->arena, got);
+  tidemill_free(got);
+  return 0;
+}
+
+int tm_cli_run(tm_cli *c) {
+  const char *id = NULL;
+  int code = start(c, &id);
+  return code ? code : tm_cli_conclude(c, id, tm_cli_drive(c, id));
+}
+
+int tm_cli_start(tm_cli *c) {
+  const char *id = NULL;
+  int code = start(c, &id);
+  if (code)
+    return code;
+  if (!tm_cli_has(c, TM_FLAG_JSON)) {
+    printf("%s\n", id);
+    return 0;
+  }
+  const tm_json *info = tm_cli_get(c, id, &code);
+  if (info)
+    tm_cli_print_value(c, info, false);
+  return code;
+}
+
+/* The full id of the run that the first argument names. 0 or the exit code. */
+static int full_id(tm_cli *c, const char **id) {
+  int code = 0;
+  const tm_json *info = tm_cli_get(c, c->args[0], &code);
+  const char *found = tm_json_get_str(info, "id");
+  *id = found ? found : c->args[0];
+  return code;
+}
+
+/* {note?, answer?} of the flags, as JSON text. 0 or the exit code. */
+static int decision(tm_cli *c, const char **opts) {
+  const char *answer = NULL;
+  size_t len = 0;
+  int code;
+  tm_json *o = tm_json_new_object(&c->arena), *value = NULL;
+  if (tm_cli_has(c, TM_FLAG_NOTE))
+    tm_json_set_str(&c->arena, o, "note", c->value[TM_FLAG_NOTE]);
+  if (tm_cli_has(c, TM_FLAG_ANSWER)) {
+    tm_err err = TM_ERR_INIT;
+    if ((code = tm_cli_read_json(c, TM_FLAG_ANSWER, &answer, &len)))
+      return code;
+    if (tm_json_parse(&value, &c->arena, answer, len, NULL, &err) == 0)
+      tm_json_set(&c->arena, o, "answer", value);
+  }
+  *opts = tm_json_text(&c->arena, o, NULL);
+  return 0;
+}
+
+/* Take the run up and follow it. One that has ended is told as it ended; one that another
+ * living process follows goes on there. */
+static int go_on(tm_cli *c, const char *id) {
+  int rc = tidemill_control(c->engine, id, "resume", NULL);
+  if (rc == TIDEMILL_ECONFLICT) {
+    const char *why = tm_arena_strdup(&c->arena, tidemill_errmsg(c->engine));
+    rc = tidemill_run(c->engine, id, 0);
+    return rc == TIDEMILL_EWAITING ? tm_cli_fail(c, 5, "%s", why) : tm_cli_conclude(c, id, rc);
+  }
+  return rc < 0 ? tm_cli_api_fail(c, rc) : tm_cli_conclude(c, id, tm_cli_drive(c, id));
+}
+
+static int decide(tm_cli *c, int (*op)(tidemill *, const char *, const char *, const char *)) {
+  const char *opts = NULL, *id = NULL;
+  int code = decision(c, &opts);
+  if (code || (code = tm_cli_open(c)) || (code = full_id(c, &id)))
+    return code;
+  int rc = op(c->engine, id, c->arg_count > 1 ? c->args[1] : NULL, opts);
+  return rc < 0 ? tm_cli_api_fail(c, rc) : go_on(c, id);
+}
+
+int tm_cli_approve(tm_cli *c) {
+  return decide(c, tidemill_approve);
+}
+
+int tm_cli_reject(tm_cli *c) {
+  return decide(c, tidemill_reject);
+}
+
+int tm_cli_result(tm_cli *c) {
+  int code = tm_cli_open(c);
+  return code ? code : tm_cli_print_result(c, c->args[0]);
+}
+
+/* -- resume --------------------------------------------------------------------------- */
+
+static const tm_json *unfinished(tm_cli *c) {
+  char *text = NULL;
+  size_t len = 0;
+  if (tidemill_list(c->engine, "{\"unfinished\":true}", &text, &len) < 0)
+    return NULL;
+  return tm_json_get(tm_cli_take(c, text, len), "runs");
+}
+
+/* One line for each run of the list, as it stands now; 1 when one of them failed. */
+static int tell_states(tm_cli *c, const tm_json *runs) {
+  int code = 0, worst = 0;
+  for (size_t i = 0; i < tm_json_len(runs); i++) {
+    const char *id = tm_json_get_str(tm_json_at(runs, i), "id");
+    const tm_json *info = id ? tm_cli_get(c, id, &code) : NULL;
+    const char *state = tm_json_get_str(info, "state"),
+               *flow = tm_json_get_str(info, "workflow");
+    if (tm_cli_has(c, TM_FLAG_JSON) && info)
+      tm_cli_print_value(c, info, false);
+    else
+      printf("%s  %-9s  %s\n", id ? id : "?", state ? state : "?", flow ? flow : "");
+    if (state && (strcmp(state, "failed") == 0 || strcmp(state, "diverged") == 0))
+      worst = 1;
+  }
+  return worst;
+}
+
+static int resume_all(tm_cli *c) {
+  const tm_json *runs = unfinished(c);
+  int rc = tidemill_control(c->engine, NULL, "resume", NULL);
+  if (rc < 0)
+    return tm_cli_api_fail(c, rc);
+  if (tm_json_len(runs) == 0) {
+    tm_cli_note(c, "nothing to resume: every run has ended");
+    return 0;
+  }
+  rc = tm_cli_drive(c, NULL);
+  int worst = tell_states(c, runs);
+  return rc > 0 ? rc : worst;
+}
+
+int tm_cli_resume(tm_cli *c) {
+  const char *id = NULL;
+  int code = tm_cli_open(c);
+  if (code)
+    return code;
+  if (c->arg_count == 0)
+    return resume_all(c);
+  return (code = full_id(c, &id)) ? code : go_on(c, id);
+}
+
+/* -- cancel --------------------------------------------------------------------------- */
+
+int tm_cli_cancel(tm_cli *c) {
+  const char *opts = NULL, *id = NULL;
+  int code = decision(c, &opts);
+  if (code || (code = tm_cli_open(c)) || (code = full_id(c, &id)))
+    return code;
+  int rc = tidemill_control(c->engine, id, "cancel", opts);
+  if (rc < 0)
+    return tm_cli_api_fail(c, rc);
+  rc = tm_cli_drive(c, id);
+  const tm_json *info = tm_cli_get(c, id, &code);
+  if (!info)
+    return code;
+  if (tm_cli_has(c, TM_FLAG_JSON))
+    tm_cli_print_value(c, info, false);
+  const char *state = tm_json_get_str(info, "state");
+  if (rc == TIDEMILL_ECANCELLED)
+    return 0;
+  tm_cli_note(c, "run %s was asked to stop; it is %s", id, state ? state : "?");
+  return rc > 0 ? rc : 0;
+}

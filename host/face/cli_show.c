@@ -1,0 +1,296 @@
+/* cli_show.c - a run and its journal; what exactly went to a model, also as a curl command. */
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "face/cli.h"
+
+/* -- the journal as a table ------------------------------------------------------------ */
+
+/* The member that says most about a record, by what kind of record it is. */
+static const char *const telling[][2] = {
+    {"start", "input"},   {"note", "value"}, {"open", "request"},
+    {"decided", "state"}, {"done", "value"}, {"fail", "error"},
+    {"end", "value"},     {"end", "error"},  {"cancel", "note"},
+};
+
+static const tm_json *telling_part(const tm_json *r) {
+  const char *record = tm_json_get_str(r, "record");
+  for (size_t i = 0; record && i < sizeof telling / sizeof telling[0]; i++) {
+    const tm_json *part =
+        strcmp(telling[i][0], record) == 0 ? tm_json_get(r, telling[i][1]) : NULL;
+    if (part && tm_json_type_of(part) != TM_JSON_NULL)
+      return tm_json_get_str(part, "message") ? tm_json_get(part, "message") : part;
+  }
+  return NULL;
+}
+
+static void put_attempt(tm_buf *b, const tm_json *a) {
+  const char *model = tm_json_get_str(a, "model"), *provider = tm_json_get_str(a, "provider");
+  const tm_json *error = tm_json_get(a, "error");
+  if (provider && model && !strchr(model, '/'))
+    tm_buf_printf(b, "%s/", provider);
+  tm_buf_printf(b, "%s", model ? model : "");
+  if (tm_json_get(a, "status"))
+    tm_buf_printf(b, "  status %lld", (long long)tm_json_int(tm_json_get(a, "status"), 0));
+  if (tm_json_get(a, "latency_ms")) {
+    tm_buf_puts(b, "  ");
+    tm_cli_text_duration(b, tm_json_int(tm_json_get(a, "latency_ms"), 0));
+  }
+  if (error)
+    tm_buf_printf(b, "  %s",
+                  tm_json_get_str(error, "message") ? tm_json_get_str(error, "message")
+                                                    : "failed");
+}
+
+/* The attempt at a model that a record tells of, or NULL. */
+static const tm_json *attempt_of(const tm_json *r) {
+  const tm_json *a = tm_json_get(r, "attempt");
+  return tm_json_get(a, "model") ? a : NULL;
+}
+
+/* What happened, in one line. */
+static void put_story(tm_buf *b, const tm_json *r) {
+  const tm_json *attempt = tm_json_get(r, "attempt"), *part = telling_part(r);
+  const tm_json *ms = tm_json_get(r, "ms");
+  const char *by = tm_json_get_str(r, "by");
+  if (attempt_of(r))
+    put_attempt(b, attempt);
+  else if (attempt)
+    tm_json_print(b, attempt);
+  else if (tm_json_str(part, NULL))
+    tm_buf_puts(b, tm_json_str(part, NULL));
+  else if (part)
+    tm_json_print(b, part);
+  if (by && *by)
+    tm_buf_printf(b, " by %s", by);
+  if (ms) {
+    tm_buf_puts(b, "  ");
+    tm_cli_text_duration(b, tm_json_int(ms, 0));
+  }
+}
+
+static void print_record(tm_cli *c, const tm_json *r) {
+  tm_buf b = TM_BUF_INIT, story = TM_BUF_INIT;
+  tm_buf_printf(&b, "%5lld  ", (long long)tm_json_int(tm_json_get(r, "seq"), 0));
+  tm_cli_text_cell(&b, tm_json_get_str(r, "place"), 8, true);
+  tm_buf_putc(&b, ' ');
+  tm_cli_text_cell(&b, tm_json_get_str(r, "record"), 8, true);
+  tm_buf_putc(&b, ' ');
+  tm_cli_text_cell(&b, tm_json_get_str(r, "kind"), 8, true);
+  tm_buf_putc(&b, ' ');
+  tm_cli_text_cell(&b, tm_json_get_str(r, "name"), 20, true);
+  tm_buf_putc(&b, ' ');
+  put_story(&story, r);
+  tm_cli_text_cell(&b, tm_buf_str(&story), c->pretty ? 80 : 400, false);
+  while (b.len > 0 && b.data[b.len - 1] == ' ')
+    b.len--;
+  tm_cli_print_text(c, tm_buf_str(&b), b.len);
+  putchar('\n');
+  tm_buf_free(&story);
+  tm_buf_free(&b);
+}
+
+static void put_member(tm_buf *b, const char *label, const tm_json *v) {
+  if (!v || tm_json_type_of(v) == TM_JSON_NULL)
+    return;
+  tm_buf_printf(b, "%-9s ", label);
+  if (tm_json_str(v, NULL))
+    tm_buf_puts(b, tm_json_str(v, NULL));
+  else
+    tm_json_print(b, v);
+  tm_buf_putc(b, '\n');
+}
+
+static void print_head(tm_cli *c, const tm_json *info) {
+  static const char *const members[] = {"id",     "workflow", "state",
+                                        "reason", "created",  "updated",
+                                        "result", "error",    "state_fields"};
+  tm_buf b = TM_BUF_INIT;
+  for (size_t i = 0; i < sizeof members / sizeof members[0]; i++)
+    put_member(&b, strcmp(members[i], "id") == 0 ? "run" : members[i],
+               tm_json_get(info, members[i]));
+  const tm_json *error = tm_json_get(info, "error");
+  put_member(&b, "error",
+             tm_json_get_str(error, "message") ? tm_json_get(error, "message") : error);
+  tm_buf_putc(&b, '\n');
+  tm_cli_print_text(c, tm_buf_str(&b), b.len);
+  tm_buf_free(&b);
+}
+
+/* -- exact bytes ------------------------------------------------------------------------- */
+
+/* Request or response of an attempt: a string, or {"base64": …} when it is not UTF-8. */
+static void print_bytes(tm_cli *c, const tm_json *v) {
+  size_t len = 0;
+  const char *s = tm_json_str(v, &len);
+  if (!s)
+    s = tm_json_str(tm_json_get(v, "base64"), &len);
+  if (!s)
+    return;
+  tm_cli_print_text(c, s, len);
+  putchar('\n');
+}
+
+static void print_headers(tm_cli *c, const tm_json *headers) {
+  for (size_t i = 0; i < tm_json_len(headers); i++) {
+    const tm_json_member *m = tm_json_member_at(headers, i);
+    const char *value = m ? tm_json_str(&m->value, NULL) : NULL;
+    if (!value)
+      continue;
+    char *text = tm_arena_printf(&c->arena, "> %s: %s\n", m->key, value);
+    tm_cli_print_text(c, text, strlen(text));
+  }
+}
+
+static void print_raw(tm_cli *c, const tm_json *r, const tm_json *a) {
+  const char *method = tm_json_get_str(a, "method"), *url = tm_json_get_str(a, "url");
+  const char *name = tm_json_get_str(r, "name");
+  char *head = tm_arena_printf(&c->arena, "# record %lld: %s\n> %s %s\n",
+                               (long long)tm_json_int(tm_json_get(r, "seq"), 0),
+                               name ? name : "", method ? method : "ASK", url ? url : "");
+  tm_cli_print_text(c, head, strlen(head));
+  print_headers(c, tm_json_get(a, "headers"));
+  putchar('\n');
+  print_bytes(c, tm_json_get(a, "request"));
+  printf("\n< status %lld\n\n", (long long)tm_json_int(tm_json_get(a, "status"), 0));
+  print_bytes(c, tm_json_get(a, "response"));
+  putchar('\n');
+}
+
+/* A masked header becomes the shell variable that holds the key: "Bearer ***" of openai is
+ * "Bearer $OPENAI_API_KEY". In double quotes, so that the shell fills it in. */
+static void put_header(tm_buf *b, const char *name, const char *value, const char *provider) {
+  const char *mask = strstr(value, "***");
+  char *text = NULL;
+  tm_buf_puts(b, " \\\n  -H ");
+  if (mask) {
+    tm_buf_printf(b, "\"%s: %.*s$", name, (int)(mask - value), value);
+    for (const char *p = provider; *p; p++)
+      tm_buf_putc(b, isalnum((unsigned char)*p) ? (char)toupper((unsigned char)*p) : '_');
+    tm_buf_puts(b, "_API_KEY\"");
+    return;
+  }
+  tm_buf line = TM_BUF_INIT;
+  tm_buf_printf(&line, "%s: %s", name, value);
+  size_t len;
+  text = tm_buf_take(&line, &len);
+  tm_cli_text_shell(b, text, len);
+  tm_free(text);
+}
+
+static void print_curl(tm_cli *c, const tm_json *a) {
+  const char *url = tm_json_get_str(a, "url"), *method = tm_json_get_str(a, "method");
+  const char *provider = tm_json_get_str(a, "provider");
+  const tm_json *headers = tm_json_get(a, "headers");
+  size_t len = 0;
+  const char *body = tm_json_str(tm_json_get(a, "request"), &len);
+  if (!url || !*url) {
+    tm_cli_note(c, "%s answers in this process: there is nothing to send",
+                tm_json_get_str(a, "model"));
+    return;
+  }
+  tm_buf b = TM_BUF_INIT;
+  tm_buf_printf(&b, "curl -sS -X %s ", method ? method : "POST");
+  tm_cli_text_shell(&b, url, strlen(url));
+  for (size_t i = 0; i < tm_json_len(headers); i++) {
+    const tm_json_member *m = tm_json_member_at(headers, i);
+    const char *value = m ? tm_json_str(&m->value, NULL) : NULL;
+    if (value)
+      put_header(&b, m->key, value, provider ? provider : "MODEL");
+  }
+  if (body) {
+    tm_buf_puts(&b, " \\\n  --data-binary ");
+    tm_cli_text_shell(&b, body, len);
+  }
+  tm_buf_putc(&b, '\n');
+  tm_cli_print_text(c, tm_buf_str(&b), b.len);
+  tm_buf_free(&b);
+}
+
+/* -- the command ------------------------------------------------------------------------- */
+
+/* Split "RUN#SEQ"; seq -1 without one. 0 or the exit code. */
+static int split(tm_cli *c, const char **run, long long *seq) {
+  const char *arg = c->args[0], *hash = strchr(arg, '#');
+  char *end = NULL;
+  *run = hash ? tm_arena_strndup(&c->arena, arg, (size_t)(hash - arg)) : arg;
+  *seq = hash ? strtoll(hash + 1, &end, 10) : -1;
+  if (hash && (!hash[1] || *end || *seq < 0))
+    return tm_cli_fail(c, 2, "'%s': expected ID#SEQ with a record's number, such as %s#3", arg,
+                       *run);
+  return 0;
+}
+
+static const tm_json *history(tm_cli *c, const char *run, bool raw, int *code) {
+  char *text = NULL;
+  size_t len = 0;
+  int rc = tidemill_history(c->engine, run, raw ? "{\"raw\":true}" : NULL, &text, &len);
+  *code = rc < 0 ? tm_cli_api_fail(c, rc) : 0;
+  return rc < 0 ? NULL : tm_cli_take(c, text, len);
+}
+
+/* Every attempt of the selected records, raw or as curl. The exit code. */
+static int show_attempts(tm_cli *c, const tm_json *records, long long seq) {
+  size_t told = 0;
+  for (size_t i = 0; i < tm_json_len(records); i++) {
+    const tm_json *r = tm_json_at(records, i), *a = attempt_of(r);
+    if (!a || (seq >= 0 && tm_json_int(tm_json_get(r, "seq"), -1) != seq))
+      continue;
+    told++;
+    if (tm_cli_has(c, TM_FLAG_CURL))
+      print_curl(c, a);
+    else
+      print_raw(c, r, a);
+  }
+  if (told == 0 && seq >= 0)
+    return tm_cli_fail(c, 4,
+                       "record %lld is no attempt at a model; `tidemill show %.*s` lists "
+                       "the records",
+                       seq, (int)strcspn(c->args[0], "#"), c->args[0]);
+  if (told == 0)
+    tm_cli_note(c, "no model was asked in this run");
+  return 0;
+}
+
+static int show_one(tm_cli *c, const tm_json *records, long long seq) {
+  for (size_t i = 0; i < tm_json_len(records); i++) {
+    const tm_json *r = tm_json_at(records, i);
+    if (tm_json_int(tm_json_get(r, "seq"), -1) == seq) {
+      tm_cli_print_value(c, r, false);
+      return 0;
+    }
+  }
+  return tm_cli_fail(c, 4, "the run has %zu records; there is none with number %lld",
+                     tm_json_len(records), seq);
+}
+
+int tm_cli_show(tm_cli *c) {
+  const char *run;
+  long long seq;
+  bool raw = tm_cli_has(c, TM_FLAG_RAW) || tm_cli_has(c, TM_FLAG_CURL);
+  int code = split(c, &run, &seq);
+  if (code || (code = tm_cli_open(c)))
+    return code;
+  const tm_json *answer = history(c, run, raw || seq >= 0, &code);
+  if (!answer)
+    return code;
+  const tm_json *records = tm_json_get(answer, "records");
+  if (raw && !tm_cli_has(c, TM_FLAG_JSON))
+    return show_attempts(c, records, seq);
+  if (seq >= 0)
+    return show_one(c, records, seq);
+  if (tm_cli_has(c, TM_FLAG_JSON)) {
+    tm_cli_print_value(c, answer, false);
+    return 0;
+  }
+  const tm_json *info = tm_cli_get(c, run, &code);
+  if (!info)
+    return code;
+  print_head(c, info);
+  for (size_t i = 0; i < tm_json_len(records); i++)
+    print_record(c, tm_json_at(records, i));
+  return 0;
+}

@@ -1,0 +1,21 @@
+/* options.h - the settings of one engine: option keys, then tidemill.yaml, then defaults.
+ */
+#ifndef TM_FACE_OPTIONS_H
+#define TM_FACE_OPTIONS_H
+
+#include "text/json.h"
+#include "tidemill.h"
+
+struct tidemill_options {
+  tm_arena arena;
+  const char *dir, *db, *by;
+  tm_json *models; /* {"*": …, "UNIT": …, "?": the project's default} */
+  size_t memory;
+  uint64_t steps;
+  bool virtual_clock;
+};
+
+/* A copy with everything filled in: reads DIR/tidemill.yaml. The caller frees it. */
+int tm_options_resolve(tidemill_options **out, const tidemill_options *given, tm_err *err);
+
+#endif

@@ -1,0 +1,169 @@
+/* llm.c - the providers there are, and what would be asked of them. */
+#include "llm/llm.h"
+
+#include <string.h>
+
+#include "llm/ask.h"
+#include "llm/attempt.h"
+
+static const tm_provider *const built_in[] = {&tm_openai, &tm_anthropic};
+#define BUILT_IN (sizeof built_in / sizeof *built_in)
+
+const char *tm_llm_class_word(tm_llm_class c) {
+  static const char *const words[] = {[TM_LLM_NONE] = "none",
+#define X(name, word) [TM_LLM_##name] = word,
+                                      TM_LLM_CLASSES(X)
+#undef X
+  };
+  return words[c];
+}
+
+int tm_llm_open(tm_llm **out, tm_loop *loop, tm_http *http, tm_llm_env env, void *env_ctx,
+                tm_err *err) {
+  (void)err;
+  tm_llm *l = tm_new(tm_llm);
+  l->loop = loop;
+  l->http = http;
+  l->settings = (tm_llm_settings){env, env_ctx};
+  tm_list_init(&l->asks);
+  unsigned char seed[32];
+  tm_id_random(seed, sizeof seed);
+  tm_dice_seed(&l->dice, seed, sizeof seed);
+  *out = l;
+  return 0;
+}
+
+void tm_llm_close(tm_llm **llm) {
+  tm_llm *l = *llm;
+  *llm = NULL;
+  if (!l)
+    return;
+  tm_llm_cancel_all(l);
+  for (size_t i = 0; i < l->function_count; i++)
+    tm_free(l->functions[i]);
+  tm_free(l->functions);
+  tm_free(l);
+}
+
+/* -- who there is ------------------------------------------------------------------------ */
+
+void tm_llm_register(tm_llm *l, const char *name, tm_llm_fn fn, void *ctx) {
+  tm_provider *p = tm_function_new(name, fn, ctx);
+  for (size_t i = 0; i < l->function_count; i++) {
+    if (strcmp(l->functions[i]->name, name) == 0) {
+      tm_free(l->functions[i]);
+      l->functions[i] = p;
+      return;
+    }
+  }
+  l->functions = tm_realloc(l->functions, (l->function_count + 1) * sizeof(tm_provider *));
+  l->functions[l->function_count++] = p;
+}
+
+const tm_provider *tm_llm_provider_at(const tm_llm *l, size_t i) {
+  if (i < l->function_count)
+    return l->functions[i];
+  i -= l->function_count;
+  return i < BUILT_IN ? built_in[i] : NULL;
+}
+
+const tm_provider *tm_llm_provider(const tm_llm *l, const char *name, size_t len) {
+  const tm_provider *p;
+  for (size_t i = 0; (p = tm_llm_provider_at(l, i)); i++)
+    if (strlen(p->name) == len && memcmp(p->name, name, len) == 0)
+      return p;
+  return NULL;
+}
+
+static int unknown(const tm_llm *l, const char *model, size_t name, tm_err *err) {
+  tm_buf known = TM_BUF_INIT;
+  const tm_provider *p;
+  for (size_t i = 0; (p = tm_llm_provider_at(l, i)); i++)
+    tm_buf_printf(&known, "%s%s", i ? ", " : "", p->name);
+  tm_err_set(
+      err, TM_CONFIG,
+      "no provider is called \"%.*s\" (in the model \"%.100s\"); there are: %s. Any server "
+      "that speaks OpenAI's API is openai/MODEL with OPENAI_BASE_URL",
+      (int)(name < 60 ? name : 60), model, model, tm_buf_str(&known));
+  tm_buf_free(&known);
+  return -1;
+}
+
+const tm_provider *tm_llm_question_of(tm_llm_question *q, tm_arena *a, const tm_llm *l,
+                                      const tm_json *request, tm_err *err) {
+  const char *model = tm_json_get_str(request, "model");
+  const char *slash = model ? strchr(model, '/') : NULL;
+  if (!slash || slash == model || !slash[1]) {
+    tm_err_set(err, TM_USAGE,
+               "the model \"%.100s\" must be written as PROVIDER/MODEL, for example "
+               "openai/gpt-4.1-mini or scripted/demo",
+               model ? model : "");
+    return NULL;
+  }
+  const tm_provider *p = tm_llm_provider(l, model, (size_t)(slash - model));
+  if (!p) {
+    unknown(l, model, (size_t)(slash - model), err);
+    return NULL;
+  }
+  *q = (tm_llm_question){.provider = p->name,
+                         .model = tm_arena_strdup(a, slash + 1),
+                         .request = request,
+                         .messages = tm_json_get(request, "messages"),
+                         .schema = tm_json_get(request, "schema")};
+  return p;
+}
+
+/* -- what would be asked ---------------------------------------------------------------------
+ */
+
+int tm_llm_preview(tm_json **out, tm_arena *a, tm_llm *l, const tm_json *request, tm_err *err) {
+  tm_llm_question q;
+  tm_llm_wire wire;
+  const tm_provider *p = tm_llm_question_of(&q, a, l, request, err);
+  if (!p)
+    return -1;
+  const char *mode = tm_json_get_str(request, "mode");
+  if (mode && strcmp(mode, "reason_then_extract") == 0)
+    q.schema = NULL;
+  if (p->build(&wire, a, &q, &l->settings, err) < 0)
+    return -1;
+  tm_json *o = tm_json_new_object(a);
+  tm_json_set_str(a, o, "method", wire.method);
+  tm_json_set_str(a, o, "url", wire.url);
+  tm_json_set(a, o, "headers", tm_attempt_headers(a, &wire));
+  tm_json_set(a, o, "body", tm_attempt_bytes(a, wire.body, wire.body_len, wire.secret));
+  *out = o;
+  return o ? 0 : tm_err_set(err, TM_LIMIT, "the request is too large to be shown");
+}
+
+/* "sk-...cdef": enough to tell two keys apart, and only of a long one. */
+static const char *hint(tm_arena *a, const char *key) {
+  size_t len = strlen(key);
+  return len < 20 ? "***" : tm_arena_printf(a, "%.3s...%s", key, key + len - 4);
+}
+
+static tm_json *describe(tm_arena *a, const tm_llm *l, const tm_provider *p) {
+  tm_json *o = tm_json_new_object(a);
+  tm_json_set_str(a, o, "provider", p->name);
+  if (p->call) {
+    tm_json_set_bool(a, o, "in_process", true);
+    tm_json_set_bool(a, o, "ready", true);
+    return o;
+  }
+  const char *key = tm_llm_setting(&l->settings, p->key_env);
+  tm_json_set_str(a, o, "key_env", p->key_env);
+  tm_json_set(a, o, "key", key ? tm_json_new_str(a, hint(a, key)) : tm_json_null(a));
+  tm_json_set_str(a, o, "base_env", p->base_env);
+  tm_json_set_str(a, o, "base_url", tm_llm_url(a, p, &l->settings, ""));
+  tm_json_set_bool(a, o, "in_process", false);
+  tm_json_set_bool(a, o, "ready", key || !tm_llm_own_base(p, &l->settings));
+  return o;
+}
+
+tm_json *tm_llm_describe(tm_llm *l, tm_arena *a) {
+  tm_json *list = tm_json_new_array(a);
+  const tm_provider *p;
+  for (size_t i = 0; (p = tm_llm_provider_at(l, i)); i++)
+    tm_json_push(a, list, describe(a, l, p));
+  return list;
+}

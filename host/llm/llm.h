@@ -1,0 +1,81 @@
+/* llm.h - one question to a model, asked until it is answered or given up.
+ *
+ * The common request and answer are JSON (formats below); a provider turns them
+ * into its wire format and back and knows nothing else. The ask machine around it
+ * does what every provider needs: bounded retries with backoff and Retry-After,
+ * local validation, bounded repair with the errors fed back, reason_then_extract.
+ *
+ *   request  {unit, model:"provider/model", messages:[Dotprompt messages], config:{temperature,
+ *             maxOutputTokens, topP, topK, stopSequences, seed …}, schema?, schema_name?,
+ *             mode:"direct"|"reason_then_extract", repair:N, retries:N, timeout_ms, vars?}
+ *   value    the answer: a JSON value that holds to `schema`, or a string without one
+ *   meta     {model, model_answered, provider, request_id, fingerprint, finish, attempts,
+ * rounds, latency_ms, usage:{input, cached_input, output, reasoning, total}, dropped:[…]}
+ *   attempt  {n, round, phase:"answer"|"reason"|"extract", provider, model, method, url,
+ * headers, request, response, status, request_id, first_byte_ms, latency_ms, at, usage,
+ *             error?:{class, message}, retry_in_ms?}; request and response are the exact bytes
+ * as a string, or {"base64":…} when they are not UTF-8; header secrets are "***" error
+ * {kind:"llm", class: one of TM_LLM_CLASSES, message, retryable, status?, provider, model}
+ */
+#ifndef TM_LLM_LLM_H
+#define TM_LLM_LLM_H
+
+#include "net/http.h"
+#include "text/schema.h"
+
+#define TM_LLM_CLASSES(X)                                                                 \
+  X(NETWORK, "network")                                                                   \
+  X(TIMEOUT, "timeout")                                                                   \
+  X(RATE_LIMITED, "rate_limited")                                                         \
+  X(OVERLOADED, "overloaded") X(SERVER, "server_error") X(QUOTA, "quota") X(AUTH, "auth") \
+      X(INVALID, "invalid_request") X(CONTEXT, "context_overflow") X(REFUSED, "refused")  \
+          X(FILTERED, "filtered") X(TRUNCATED, "truncated") X(BAD_OUTPUT, "bad_output")
+
+typedef enum tm_llm_class {
+  TM_LLM_NONE,
+#define X(name, word) TM_LLM_##name,
+  TM_LLM_CLASSES(X)
+#undef X
+} tm_llm_class;
+
+const char *tm_llm_class_word(tm_llm_class c);
+
+typedef struct tm_llm tm_llm;
+typedef struct tm_llm_ask tm_llm_ask;
+
+/* Where settings come from: getenv-like. Keys are read when a request is built, never kept. */
+typedef const char *(*tm_llm_env)(void *ctx, const char *name);
+
+int tm_llm_open(tm_llm **out, tm_loop *loop, tm_http *http, tm_llm_env env, void *env_ctx,
+                tm_err *err);
+void tm_llm_close(tm_llm **l);
+
+/* A provider in the same process: scripted rules, a test, the embedder's own. `model` is what
+ * stands behind "name/". Puts the answer's text (JSON text when a schema is asked for) into
+ * `answer`; -1: the error is the model's. Called from the loop. */
+typedef int (*tm_llm_fn)(void *ctx, const char *model, const tm_json *request, tm_buf *answer,
+                         tm_err *err);
+void tm_llm_register(tm_llm *l, const char *name, tm_llm_fn fn, void *ctx);
+
+typedef struct tm_llm_events {
+  /* After each attempt, answered or not. */
+  void (*attempt)(void *ctx, const tm_json *attempt);
+  /* Exactly once, unless cancelled: value and meta, or error (value NULL). Valid in the call.
+   */
+  void (*done)(void *ctx, const tm_json *value, const tm_json *meta, const tm_json *error);
+  void *ctx;
+} tm_llm_events;
+
+/* Start; nothing is called back before this returns. `request` is copied. */
+int tm_llm_start(tm_llm_ask **out, tm_llm *l, const tm_json *request, const tm_llm_events *ev,
+                 tm_err *err);
+void tm_llm_cancel(tm_llm_ask **ask);
+
+/* The exact request that would be sent first, as {method, url, headers (masked), body
+ * (string)}. */
+int tm_llm_preview(tm_json **out, tm_arena *a, tm_llm *l, const tm_json *request, tm_err *err);
+
+/* Providers, whether a key was found (masked), base URL: an array, for doctor and `models`. */
+tm_json *tm_llm_describe(tm_llm *l, tm_arena *a);
+
+#endif

@@ -1,0 +1,86 @@
+/* http_in.h - what http.c, http_wire.c and http_poll.c share. Not for the floors above.
+ *
+ *   http.c       a call's life: start, watch its deadlines, finish, cancel
+ *   http_wire.c  a request as libcurl's options, an answer as bytes and headers, faults in
+ * words http_poll.c  libcurl's sockets and its one timer, on the loop
+ */
+#ifndef TM_NET_HTTP_IN_H
+#define TM_NET_HTTP_IN_H
+
+#include "base/buf.h"
+#include "net/curl.h"
+#include "net/http.h"
+#include "net/uvloop.h"
+
+typedef struct tm_http_sock tm_http_sock;
+
+struct tm_http {
+  tm_loop *loop;
+  tm_curl curl;
+  CURLM *multi; /* NULL: libcurl is not loaded yet */
+  tm_timer *timer;
+  tm_http_sock **socks; /* by file descriptor */
+  size_t sock_cap;
+  tm_list active; /* in flight */
+  tm_list queued; /* started from inside libcurl: it takes no new ones there */
+  tm_list doomed; /* cancelled from inside libcurl */
+  tm_list idle;   /* calls to be used again, each with its easy handle */
+  size_t idle_count;
+  bool inside; /* libcurl is on the stack */
+  bool reaping;
+};
+
+struct tm_http_call {
+  tm_list link;
+  tm_http *http;
+  CURL *easy;
+  void (*done)(void *ctx, const tm_http_res *res);
+  int (*on_data)(void *ctx, int status, const char *bytes, size_t len, tm_err *err);
+  void *ctx;
+
+  /* the request */
+  char *body;
+  struct curl_slist *headers;
+  char origin[128]; /* scheme://host:port, for messages */
+  size_t max_body, max_headers;
+  int64_t connect_ms, first_byte_ms, idle_ms, total_ms;
+
+  /* the answer so far */
+  tm_buf in;         /* body, decoded */
+  tm_buf head;       /* name NUL value NUL ... of the last header block */
+  size_t head_count; /* headers in it */
+  size_t head_bytes; /* of all header blocks, as received */
+  tm_http_header *list;
+  size_t list_cap;
+  bool head_whole;    /* its closing blank line came */
+  int status;
+  tm_http_fault stopped; /* why we made libcurl stop: LIMIT, ABORTED; else OK */
+  tm_err why;            /* what on_data said */
+
+  /* clocks, in ms of the monotonic clock; 0: has not happened */
+  int64_t started, sent_at, first_at, last_at, armed_until;
+  tm_timer *watch;
+  bool finishing; /* inside done */
+  char detail[CURL_ERROR_SIZE];
+  char message[512];
+};
+
+int64_t tm_http_now(void);
+/* A deadline may have come nearer: sent, or first byte. */
+void tm_http_rewatch(tm_http_call *c);
+
+/* http_wire.c */
+int tm_http_wire_prepare(tm_http_call *c, tm_err *err); /* once for each easy handle */
+int tm_http_wire_request(tm_http_call *c, const tm_http_req *req, tm_err *err);
+void tm_http_wire_forget(tm_http_call *c);
+void tm_http_wire_result(tm_http_res *out, tm_http_call *c, CURLcode code);
+void tm_http_wire_timeout(tm_http_res *out, tm_http_call *c, int64_t now);
+
+/* http_poll.c */
+int tm_http_poll_open(tm_http *h, tm_err *err);
+void tm_http_poll_close(tm_http *h);       /* after the multi handle is gone */
+int tm_http_poll_options(tm_http_call *c); /* 0, or libcurl refused one */
+/* Calls libcurl, then settles what it left to do. In http.c. */
+void tm_http_act(tm_http *h, curl_socket_t fd, int events);
+
+#endif

@@ -1,0 +1,431 @@
+/* bind.c - the C half of `require "tidemill"`: perform, note, pure functions. A dozen in all.
+ *
+ * A binding owns nothing but the guest's scratch arena, so a Lua error cannot leak. Each one
+ * checks, builds, performs; whatever waits goes through perform(), which is a jump.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "script/guest.h"
+#include "script/value.h"
+
+#define SCHEMA_TYPE "tidemill.schema"
+#define ERROR_TYPE  "tidemill.error"
+
+static tm_guest *guest_of(lua_State *L) {
+  return tm_vm_owner(L);
+}
+
+/* "file:line" of the script line that led here; our own library does not count. */
+static void caller(lua_State *L, char *out, size_t size) {
+  lua_Debug ar;
+  *out = 0;
+  for (int level = 1; lua_getstack(L, level, &ar); level++)
+    if (lua_getinfo(L, "Sl", &ar) && ar.currentline > 0 && *ar.source == '@') {
+      snprintf(out, size, "%s:%d", ar.source + 1, ar.currentline);
+      return;
+    }
+}
+
+/* Raise {kind, message} with the caller's place in front of the message. */
+static int fail(lua_State *L, const char *kind, const char *message) {
+  char where[256];
+  caller(L, where, sizeof where);
+  lua_createtable(L, 0, 2);
+  lua_pushstring(L, kind);
+  lua_setfield(L, -2, "kind");
+  lua_pushfstring(L, "%s%s%s", where, *where ? ": " : "", message);
+  lua_setfield(L, -2, "message");
+  luaL_setmetatable(L, ERROR_TYPE);
+  return lua_error(L);
+}
+
+static const tm_json *argument(lua_State *L, int index) {
+  tm_guest *g = guest_of(L);
+  tm_json *v = NULL;
+  tm_err_clear(&g->err);
+  if (lua_isnoneornil(L, index))
+    return NULL;
+  if (tm_value_read(&v, L, index, &g->scratch, &g->err) < 0) {
+    char message[TM_ERR_MAX];
+    snprintf(message, sizeof message, "%s", g->err.msg);
+    tm_err_clear(&g->err);
+    fail(L, "usage", message);
+  }
+  return v;
+}
+
+/* -- errors ------------------------------------------------------------------------------ */
+
+static int error_tostring(lua_State *L) {
+  lua_getfield(L, 1, "message");
+  return 1;
+}
+
+tm_json *tm_bind_error(lua_State *L, tm_arena *a) {
+  tm_json *e;
+  tm_err err = TM_ERR_INIT;
+  char text[TM_ERR_MAX];
+  if (lua_gettop(L) > 0 && lua_istable(L, -1) && tm_value_read(&e, L, -1, a, &err) == 0 &&
+      tm_json_type_of(e) == TM_JSON_OBJECT && tm_json_get_str(e, "message"))
+    return e;
+  tm_vm_describe(L, -1, text, sizeof text);
+  size_t valid = tm_json_utf8_valid(text, strlen(text));
+  text[valid] = 0;
+  return tm_run_error(a, "script", "%s", text);
+}
+
+/* -- performing: the one door ---------------------------------------------------------------- */
+
+static void must_be_able_to_wait(lua_State *L, tm_call_kind kind) {
+  tm_guest *g = guest_of(L);
+  char message[512];
+  const char *blocker = tm_vm_blocked_by(L);
+  if (!g->current)
+    snprintf(message, sizeof message,
+             "%s cannot be called while the file loads; call it inside flow.main or a step",
+             tm_call_author(kind));
+  else if (blocker || L != g->co)
+    snprintf(message, sizeof message,
+             "%s cannot wait inside %s; %s", tm_call_author(kind),
+             blocker ? blocker : "your own coroutine",
+             L != g->co ? "use mill.all or mill.map for branches that wait"
+                        : "call it before, and use its result there");
+  else
+    return;
+  fail(L, "usage", message);
+}
+
+static void must_be_allowed(lua_State *L, tm_call_kind kind) {
+  tm_err err = TM_ERR_INIT;
+  if (tm_perform_allows(guest_of(L)->current, kind, &err) < 0)
+    fail(L, "usage", err.msg);
+}
+
+/* The answer has come: return it or raise it. */
+static int finish(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  (void)ctx;
+  const tm_answer *a = guest_of(L)->answer;
+  lua_settop(L, 0);
+  if (a->value)
+    tm_value_push(L, a->value);
+  else
+    lua_pushnil(L);
+  if (a->kind == TM_ANSWER_ERROR) {
+    if (lua_istable(L, -1))
+      luaL_setmetatable(L, ERROR_TYPE);
+    return lua_error(L);
+  }
+  if (!a->meta)
+    return 1;
+  tm_value_push(L, a->meta);
+  return 2;
+}
+
+static int perform(lua_State *L, tm_call_kind kind, const char *name, const tm_json *request,
+                   const tm_json *live) {
+  tm_guest *g = guest_of(L);
+  char where[256];
+  caller(L, where, sizeof where);
+  tm_perform_call(g->current, kind, name, request ? request : tm_json_null(&g->scratch), live,
+                  where);
+  return lua_yieldk(L, 0, 0, finish); /* a jump: nothing after this line runs */
+}
+
+static tm_call_kind kind_argument(lua_State *L, int index) {
+  int kind = tm_call_by_word(luaL_checkstring(L, index));
+  luaL_argcheck(L, kind >= 0, index, "unknown kind of call");
+  return (tm_call_kind)kind;
+}
+
+/* perform(kind, name, request) -> value, meta */
+static int l_perform(lua_State *L) {
+  tm_call_kind kind = kind_argument(L, 1);
+  const char *name = luaL_checkstring(L, 2);
+  must_be_able_to_wait(L, kind);
+  must_be_allowed(L, kind);
+  tm_arena_reset(&guest_of(L)->scratch);
+  return perform(L, kind, name, argument(L, 3), NULL);
+}
+
+/* note(kind, name, request) -> value, at once */
+static int l_note(lua_State *L) {
+  tm_guest *g = guest_of(L);
+  tm_call_kind kind = kind_argument(L, 1);
+  const char *name = luaL_checkstring(L, 2);
+  char where[256];
+  if (!g->current || (L != g->co && kind != TM_CALL_LOG))
+    must_be_able_to_wait(L, kind);
+  must_be_allowed(L, kind);
+  tm_arena_reset(&g->scratch);
+  const tm_json *request = argument(L, 3);
+  caller(L, where, sizeof where);
+  tm_err_clear(&g->err);
+  const tm_json *v = tm_perform_note(g->current, kind, name,
+                                     request ? request : tm_json_null(&g->scratch), where, &g->err);
+  if (!v) {
+    g->diverged = true;
+    tm_vm_stop(g->vm, TM_DIVERGED, g->err.msg);
+    return luaL_error(L, "%s", g->err.msg);
+  }
+  tm_value_push(L, v);
+  return 1;
+}
+
+/* fork(functions, max): runs them as branches, returns when all have, raises the first error */
+static int l_fork(lua_State *L) {
+  tm_guest *g = guest_of(L);
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_Integer n = (lua_Integer)lua_rawlen(L, 1), max = luaL_optinteger(L, 2, n);
+  must_be_able_to_wait(L, TM_CALL_FORK);
+  must_be_allowed(L, TM_CALL_FORK);
+  tm_thread *t = g->current->slot;
+  luaL_unref(L, LUA_REGISTRYINDEX, t->functions);
+  lua_pushvalue(L, 1);
+  t->functions = luaL_ref(L, LUA_REGISTRYINDEX);
+  tm_arena_reset(&g->scratch);
+  tm_json *request = tm_json_new_object(&g->scratch);
+  tm_json_set_int(&g->scratch, request, "n", n);
+  tm_json_set_int(&g->scratch, request, "max", max);
+  return perform(L, TM_CALL_FORK, "fork", request, NULL);
+}
+
+/* step(name) -> the name before: the station that calls belong to, for people */
+static int l_step(lua_State *L) {
+  tm_guest *g = guest_of(L);
+  const char *name = luaL_optstring(L, 1, "");
+  if (!g->current || L != g->co)
+    return 0;
+  lua_pushstring(L, g->current->step);
+  tm_perform_step(g->current, name);
+  return 1;
+}
+
+/* -- contracts: pure ------------------------------------------------------------------------- */
+
+static const tm_contract *contract_at(lua_State *L, int index) {
+  return *(const tm_contract **)luaL_checkudata(L, index, SCHEMA_TYPE);
+}
+
+/* schema(name or table) -> schema */
+static int l_schema(lua_State *L) {
+  tm_guest *g = guest_of(L);
+  const tm_contract *c = NULL;
+  tm_err err = TM_ERR_INIT;
+  if (luaL_testudata(L, 1, SCHEMA_TYPE)) {
+    lua_settop(L, 1);
+    return 1;
+  }
+  const tm_contract **box = lua_newuserdatauv(L, sizeof *box, 0);
+  luaL_setmetatable(L, SCHEMA_TYPE);
+  int rc = -1;
+  if (lua_type(L, 1) == LUA_TSTRING)
+    rc = tm_program_schema(&c, g->program, lua_tostring(L, 1), &err);
+  else if (lua_istable(L, 1))
+    rc = tm_program_inline(&c, g->program, argument(L, 1), &err);
+  else
+    return luaL_typeerror(L, 1, "schema name or table");
+  if (rc < 0)
+    return fail(L, "usage", err.msg);
+  *box = c;
+  return 1;
+}
+
+/* check(value, schema) -> true | false, errors */
+static int l_check(lua_State *L) {
+  tm_guest *g = guest_of(L);
+  const tm_contract *c = contract_at(L, 2);
+  tm_err err = TM_ERR_INIT;
+  tm_arena_reset(&g->scratch);
+  const tm_json *v = argument(L, 1);
+  tm_schema_report report = {.arena = &g->scratch};
+  int rc = tm_schema_check(c->schema, v ? v : tm_json_null(&g->scratch), &report, &err);
+  if (rc < 0)
+    return fail(L, "usage", err.msg);
+  lua_pushboolean(L, rc == 0);
+  if (rc == 0)
+    return 1;
+  tm_value_push(L, tm_schema_report_json(&g->scratch, &report));
+  return 2;
+}
+
+/* document(schema) -> the JSON Schema as a table */
+static int l_document(lua_State *L) {
+  tm_value_push(L, contract_at(L, 1)->document);
+  return 1;
+}
+
+/* -- JSON, durations --------------------------------------------------------------------------- */
+
+static int l_encode(lua_State *L) {
+  tm_guest *g = guest_of(L);
+  size_t len;
+  tm_arena_reset(&g->scratch);
+  const tm_json *v = argument(L, 1);
+  const char *text = tm_json_text(&g->scratch, v ? v : tm_json_null(&g->scratch), &len);
+  lua_pushlstring(L, text, len);
+  return 1;
+}
+
+/* hash(value) -> hex SHA-256 of its canonical form */
+static int l_hash(lua_State *L) {
+  tm_guest *g = guest_of(L);
+  tm_arena_reset(&g->scratch);
+  const tm_json *v = argument(L, 1);
+  lua_pushstring(L, tm_json_hash(v ? v : tm_json_null(&g->scratch)).hex);
+  return 1;
+}
+
+/* decode(text) -> value | nil, message */
+static int l_decode(lua_State *L) {
+  tm_guest *g = guest_of(L);
+  size_t len;
+  const char *text = luaL_checklstring(L, 1, &len);
+  tm_json *v;
+  tm_err err = TM_ERR_INIT;
+  tm_arena_reset(&g->scratch);
+  if (tm_json_parse(&v, &g->scratch, text, len, NULL, &err) < 0) {
+    lua_pushnil(L);
+    lua_pushstring(L, err.msg);
+    return 2;
+  }
+  tm_value_push(L, v);
+  return 1;
+}
+
+/* array(table) -> the table, marked as an array also when it is empty */
+static int l_array(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 1);
+  tm_value_mark_array(L);
+  return 1;
+}
+
+/* duration("3d" or seconds) -> milliseconds | nil */
+static int l_duration(lua_State *L) {
+  if (lua_type(L, 1) == LUA_TNUMBER) {
+    lua_Number s = lua_tonumber(L, 1);
+    if (!(s >= 0 && s < 1e12))
+      return 0;
+    lua_pushinteger(L, (lua_Integer)(s * 1000));
+    return 1;
+  }
+  size_t len;
+  const char *text = luaL_checklstring(L, 1, &len);
+  int64_t ms = tm_clock_duration(text, len);
+  if (ms < 0)
+    return 0;
+  lua_pushinteger(L, ms);
+  return 1;
+}
+
+/* -- models ----------------------------------------------------------------------------- */
+
+/* llm(unit, vars, opts, llm_calls) -> value, meta */
+static int l_llm(lua_State *L) {
+  tm_guest *g = guest_of(L);
+  const char *name = luaL_checkstring(L, 1), *hash;
+  const tm_prompt *unit;
+  tm_json *live_request;
+  tm_err err = TM_ERR_INIT;
+  tm_arena *a = &g->scratch;
+  must_be_able_to_wait(L, TM_CALL_LLM);
+  must_be_allowed(L, TM_CALL_LLM);
+  tm_arena_reset(a);
+  const tm_json *vars = argument(L, 2), *opts = argument(L, 3);
+  if (!vars)
+    vars = tm_json_new_object(a);
+  if (tm_program_unit(&unit, &hash, g->program, name, &err) < 0 ||
+      tm_request_build(&live_request, a, tm_program_closure(g->program), unit, vars, opts, &err) < 0)
+    return fail(L, err.code == TM_CONFIG ? "config" : "usage", err.msg);
+  tm_json *request = tm_json_new_object(a), *live = tm_json_new_object(a);
+  tm_json_set_str(a, request, "prompt", hash);
+  tm_json_set(a, request, "model", tm_json_get(live_request, "model"));
+  tm_json_set(a, request, "vars", vars);
+  if (opts)
+    tm_json_set(a, request, "opts", opts);
+  tm_json_set(a, live, "request", live_request);
+  tm_json_set_int(a, live, "llm_calls", (int64_t)luaL_optinteger(L, 4, 0));
+  g->run->llm_calls++;
+  return perform(L, TM_CALL_LLM, name, request, live);
+}
+
+/* -- the table ---------------------------------------------------------------------------------------- */
+
+static const luaL_Reg functions[] = {
+    {"array", l_array},       {"check", l_check},       {"decode", l_decode},
+    {"document", l_document}, {"duration", l_duration}, {"encode", l_encode},
+    {"fork", l_fork},         {"hash", l_hash},         {"llm", l_llm},
+    {"note", l_note},         {"perform", l_perform},   {"schema", l_schema},
+    {"step", l_step},         {NULL, NULL},
+};
+
+/* core.fail(kind, message): raise an error table with the caller's place */
+static int l_fail(lua_State *L) {
+  return fail(L, luaL_checkstring(L, 1), luaL_checkstring(L, 2));
+}
+
+int tm_bind_open(lua_State *L) {
+  luaL_newmetatable(L, SCHEMA_TYPE);
+  lua_pop(L, 1);
+  if (luaL_newmetatable(L, ERROR_TYPE)) {
+    lua_pushcfunction(L, error_tostring);
+    lua_setfield(L, -2, "__tostring");
+  }
+  lua_pop(L, 1);
+  luaL_newlib(L, functions);
+  lua_pushcfunction(L, l_fail);
+  lua_setfield(L, -2, "fail");
+  luaL_getmetatable(L, ERROR_TYPE);
+  lua_setfield(L, -2, "error_mt");
+  lua_pushlightuserdata(L, NULL);
+  lua_setfield(L, -2, "null");
+  return 1;
+}
+
+/* -- require: the library, cjson, and modules of the closure ---------------------------------------------- */
+
+static int load_module(lua_State *L, const char *name) {
+  tm_guest *g = guest_of(L);
+  char file[256] = "workflows/";
+  size_t n = strlen(file);
+  for (const char *s = name; *s && n + 5 < sizeof file; s++)
+    file[n++] = *s == '.' ? '/' : *s;
+  snprintf(file + n, sizeof file - n, ".lua");
+  tm_err err = TM_ERR_INIT;
+  if (tm_program_chunk(L, g->program, file, &err) < 0)
+    return luaL_error(L, "module \"%s\": %s", name, err.msg);
+  lua_call(L, 0, 1);
+  return 1;
+}
+
+static int l_require(lua_State *L) {
+  const char *name = luaL_checkstring(L, 1);
+  lua_settop(L, 1);
+  lua_pushvalue(L, 1);
+  if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL)
+    return 1;
+  lua_pop(L, 1);
+  if (strcmp(name, "tidemill") == 0)
+    lua_rawgeti(L, LUA_REGISTRYINDEX, guest_of(L)->library);
+  else if (strcmp(name, "cjson") == 0)
+    tm_sandbox_open_cjson(L);
+  else
+    load_module(L, name);
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 1);
+    lua_pushboolean(L, 1);
+  }
+  lua_pushvalue(L, 1);
+  lua_pushvalue(L, -2);
+  lua_rawset(L, lua_upvalueindex(1));
+  return 1;
+}
+
+void tm_bind_require(lua_State *L) {
+  lua_newtable(L);
+  lua_pushcclosure(L, l_require, 1);
+  lua_setglobal(L, "require");
+}

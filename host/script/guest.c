@@ -1,0 +1,218 @@
+/* guest.c - opening a workflow, resuming its branches, telling the engine how it went.
+ *
+ * The one wall between host and script: code of the script runs only inside tm_vm_resume, and
+ * whatever it does (raise, loop, eat memory, yield) comes back here as one of four statuses.
+ */
+#include "script/guest.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "script/value.h"
+
+/* -- coroutines ---------------------------------------------------------------------- */
+
+static tm_thread *spawn(tm_guest *g) {
+  lua_State *L = tm_vm_state(g->vm);
+  tm_thread *t = tm_new(tm_thread);
+  t->functions = LUA_NOREF;
+  t->co = lua_newthread(L);
+  t->ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  return t;
+}
+
+static void drop_thread(tm_guest *g, tm_thread *t) {
+  lua_State *L = tm_vm_state(g->vm);
+  luaL_unref(L, LUA_REGISTRYINDEX, t->ref);
+  luaL_unref(L, LUA_REGISTRYINDEX, t->functions);
+  tm_free(t);
+}
+
+static void drop(void *guest, tm_branch *b) {
+  drop_thread(guest, b->slot);
+  b->slot = NULL;
+}
+
+/* -- opening ---------------------------------------------------------------------------- */
+
+static int push_library(lua_State *L) {
+  tm_guest *g = tm_vm_owner(L);
+  if (tm_program_library(L, g->program, "tidemill.lua", &g->err) < 0)
+    return luaL_error(L, "%s", g->err.msg);
+  tm_bind_open(L);
+  lua_call(L, 1, 1);
+  g->library = luaL_ref(L, LUA_REGISTRYINDEX);
+  tm_bind_require(L);
+  return 0;
+}
+
+/* The loader, as a coroutine of its own so that the script's top level has its limits too. */
+static int load_workflow(lua_State *L) {
+  tm_guest *g = tm_vm_owner(L);
+  char name[256];
+  snprintf(name, sizeof name, "workflows/%s.lua", g->run->workflow);
+  if (tm_program_chunk(L, g->program, name, &g->err) < 0)
+    return luaL_error(L, "%s", g->err.msg);
+  lua_call(L, 0, 1);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, g->library);
+  lua_getfield(L, -1, "_prepare");
+  lua_pushvalue(L, -3);
+  lua_pushstring(L, g->run->workflow);
+  tm_value_push(L, g->run->input);
+  lua_pushstring(L, g->run->only_step);
+  lua_call(L, 4, 0);
+  lua_pop(L, 1);
+  g->flow = luaL_ref(L, LUA_REGISTRYINDEX);
+  return 0;
+}
+
+static int say_load_error(tm_guest *g, lua_State *co, tm_vm_status status, tm_err *err) {
+  tm_arena a;
+  if (g->err.code != TM_OK) {
+    *err = g->err;
+    return -1;
+  }
+  if (status == TM_VM_YIELD)
+    return tm_err_set(err, TM_USAGE, "the file yields while it loads");
+  tm_arena_init(&a, 0);
+  tm_json *e = tm_bind_error(co, &a);
+  const char *message = tm_json_get_str(e, "message");
+  tm_err_set(err, TM_USAGE, "%s", message ? message : "the workflow cannot be loaded");
+  tm_arena_free(&a);
+  return -1;
+}
+
+static int load(tm_guest *g, tm_err *err) {
+  int results;
+  if (tm_vm_protect(g->vm, push_library, NULL, err) < 0)
+    return tm_err_wrap(err, "loading the library");
+  tm_thread *t = spawn(g);
+  g->co = t->co;
+  lua_pushcfunction(t->co, load_workflow);
+  tm_err_clear(&g->err);
+  tm_vm_status s = tm_vm_resume(g->vm, t->co, 0, &results, err);
+  int rc = 0;
+  if (s == TM_VM_STOPPED)
+    rc = -1;
+  else if (s != TM_VM_DONE)
+    rc = say_load_error(g, t->co, s, err);
+  g->co = NULL;
+  drop_thread(g, t);
+  return rc;
+}
+
+static void close_guest(void **guest) {
+  tm_guest *g = *guest;
+  *guest = NULL;
+  tm_vm_close(&g->vm);
+  tm_arena_free(&g->scratch);
+  tm_free(g);
+}
+
+static int open_guest(void **out, void *ctx, tm_run *run, tm_err *err) {
+  const tm_guest_opts *o = ctx;
+  char file[256];
+  snprintf(file, sizeof file, "workflows/%s.lua", run->workflow);
+  if (!tm_closure_file(run->closure, file))
+    return tm_err_set(err, TM_NOTFOUND, "there is no workflow \"%s\": %s does not exist",
+                      run->workflow, file);
+  tm_guest *g = tm_new(tm_guest);
+  tm_arena_init(&g->scratch, 0);
+  g->run = run;
+  g->flow = g->library = LUA_NOREF;
+  g->program = tm_program_of(run->closure);
+  tm_vm_opts opts = {.memory = o->memory, .steps = o->steps, .seed = run->id, .owner = g};
+  if (tm_vm_open(&g->vm, &opts, err) < 0 || load(g, err) < 0) {
+    close_guest((void **)&g);
+    return -1;
+  }
+  *out = g;
+  return 0;
+}
+
+/* -- resuming ----------------------------------------------------------------------------- */
+
+/* main: library._main(flow, input, step); a child: its function of the parent's fork. */
+static int push_start(lua_State *L) {
+  tm_guest *g = tm_vm_owner(L);
+  tm_branch *b = g->current;
+  tm_thread *t = b->slot;
+  if (b->parent) {
+    tm_thread *parent = b->parent->slot;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, parent->functions);
+    lua_rawgeti(L, -1, (lua_Integer)b->index + 1);
+    lua_xmove(L, t->co, 1);
+    lua_pop(L, 1);
+    return 0;
+  }
+  lua_rawgeti(L, LUA_REGISTRYINDEX, g->library);
+  lua_getfield(L, -1, "_main");
+  lua_rawgeti(L, LUA_REGISTRYINDEX, g->flow);
+  tm_value_push(L, g->run->input);
+  lua_pushstring(L, g->run->only_step);
+  lua_xmove(L, t->co, 4);
+  lua_pop(L, 1);
+  return 0;
+}
+
+static int start_branch(tm_guest *g, tm_branch *b, tm_err *err) {
+  b->slot = spawn(g);
+  return tm_vm_protect(g->vm, push_start, NULL, err);
+}
+
+/* The value that a finished branch left on its stack, as JSON. */
+static void returned(tm_guest *g, tm_branch *b, lua_State *co, int results) {
+  tm_json *value = NULL;
+  tm_err err = TM_ERR_INIT;
+  if (b->parent) {
+    tm_run_return(b, NULL);
+    return;
+  }
+  tm_arena_reset(&g->scratch);
+  lua_settop(co, results > 0 ? lua_gettop(co) - results + 1 : 0);
+  int rc = results > 0 ? tm_value_read(&value, co, -1, &g->scratch, &err) : 0;
+  if (rc < 0) {
+    tm_err_wrap(&err, "the result of the workflow is no JSON");
+    tm_run_raise(b, tm_run_error(&g->scratch, "script", "%s", err.msg));
+  } else {
+    tm_run_return(b, value ? value : tm_json_null(&g->scratch));
+  }
+}
+
+static void raised(tm_guest *g, tm_branch *b, lua_State *co) {
+  tm_arena_reset(&g->scratch);
+  tm_run_raise(b, tm_bind_error(co, &g->scratch));
+}
+
+static void resume(void *guest, tm_branch *b, const tm_answer *answer) {
+  tm_guest *g = guest;
+  tm_err err = TM_ERR_INIT;
+  int results = 0;
+  g->current = b;
+  g->answer = answer;
+  if (answer->kind == TM_ANSWER_BEGIN && start_branch(g, b, &err) < 0) {
+    tm_run_stop(g->run, &err);
+    return;
+  }
+  lua_State *co = ((tm_thread *)b->slot)->co;
+  int args = answer->kind == TM_ANSWER_BEGIN ? lua_gettop(co) - 1 : 0;
+  g->co = co;
+  tm_vm_status s = tm_vm_resume(g->vm, co, args, &results, &err);
+  g->co = NULL;
+  g->answer = NULL;
+  if (s == TM_VM_DONE)
+    returned(g, b, co, results);
+  else if (s == TM_VM_ERROR && !g->diverged)
+    raised(g, b, co);
+  else if (s == TM_VM_STOPPED && !g->diverged)
+    tm_run_stop(g->run, &err);
+  g->current = NULL;
+}
+
+const tm_guest_vt tm_guest_lua = {
+    .open = open_guest,
+    .resume = resume,
+    .drop = drop,
+    .close = close_guest,
+};

@@ -1,0 +1,55 @@
+/* guest.h - a run's script: one vm, one coroutine for each branch.
+ *
+ * The engine knows it only as tm_guest_vt. Nothing outside resume() touches a coroutine's stack;
+ * answers wait in the branch until the continuation takes them.
+ */
+#ifndef TM_SCRIPT_GUEST_H
+#define TM_SCRIPT_GUEST_H
+
+#include "engine/perform.h"
+#include "script/program.h"
+#include "script/vm.h"
+
+/* The guest_ctx of the engine's ports. */
+typedef struct tm_guest_opts {
+  size_t memory;  /* bytes for one run; 0: the vm's default */
+  uint64_t steps; /* instructions between two waits; 0: the vm's default */
+} tm_guest_opts;
+
+extern const tm_guest_vt tm_guest_lua;
+
+typedef struct tm_guest tm_guest;
+
+struct tm_guest {
+  tm_run *run;
+  tm_vm *vm;
+  tm_program *program;
+  tm_branch *current;       /* being resumed; NULL: the file is loading */
+  lua_State *co;            /* current's coroutine, or the loading one */
+  const tm_answer *answer;  /* what the continuation takes */
+  tm_arena scratch;         /* requests on their way into perform: reset there */
+  tm_err err;
+  bool diverged;            /* a noted call found the run diverged: do not resume again */
+  int flow;                 /* registry reference of the workflow's table */
+  int library;              /* of lua/tidemill.lua's table */
+};
+
+/* A branch's coroutine, in branch->slot. */
+typedef struct tm_thread {
+  lua_State *co;
+  int ref;       /* in the registry */
+  int functions; /* of the table of functions of a fork under way; LUA_NOREF: none */
+} tm_thread;
+
+/* bind.c: the table `core` that lua/tidemill.lua is written over [-0, +1, m]. */
+int tm_bind_open(lua_State *L);
+/* `require` for scripts [-0, +0, m]. */
+void tm_bind_require(lua_State *L);
+/* The value on top, as an error for records: tables as they are, texts as {kind="script"}. [-0, +0] */
+tm_json *tm_bind_error(lua_State *L, tm_arena *a);
+
+/* request.c: the common model request of a unit: rendered messages, model, config, schema. */
+int tm_request_build(tm_json **out, tm_arena *a, const tm_closure *c, const tm_prompt *unit,
+                     const tm_json *vars, const tm_json *opts, tm_err *err);
+
+#endif

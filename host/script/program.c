@@ -1,0 +1,220 @@
+/* program.c - compiling what a closure holds, once.
+ */
+#include "script/program.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "script/embed.h"
+
+#define UNIT_MEMORY ((size_t)16 << 20) /* of all units and schemas of one closure */
+
+typedef struct chunk {
+  char *bytes;
+  size_t len;
+} chunk;
+
+typedef struct unit {
+  tm_prompt *prompt;
+  const char *hash;
+} unit;
+
+struct tm_program {
+  tm_closure *closure; /* not counted: the closure owns the program */
+  tm_arena arena;
+  tm_map units, schemas, inlines, chunks;
+};
+
+static void free_program(void *cache) {
+  tm_program *p = cache;
+  tm_map_entry *e;
+  for (size_t i = 0; (e = tm_map_next(&p->chunks, &i));) {
+    chunk *c = e->value;
+    tm_free(c->bytes);
+    tm_free(c);
+  }
+  tm_map_free(&p->chunks);
+  tm_map_free(&p->units);
+  tm_map_free(&p->schemas);
+  tm_map_free(&p->inlines);
+  tm_arena_free(&p->arena);
+  tm_free(p);
+}
+
+tm_program *tm_program_of(tm_closure *c) {
+  if (c->cache)
+    return c->cache;
+  tm_program *p = tm_new(tm_program);
+  p->closure = c;
+  tm_arena_init(&p->arena, UNIT_MEMORY);
+  c->cache = p;
+  c->free_cache = free_program;
+  return p;
+}
+
+const tm_closure *tm_program_closure(const tm_program *p) {
+  return p->closure;
+}
+
+/* -- schemas ------------------------------------------------------------------------ */
+
+static const tm_json *schema_by_name(void *ctx, const char *name);
+
+/* "$ref": "other.json" finds workflows/schemas/other.json. */
+static const tm_json *schema_by_uri(void *ctx, const char *uri) {
+  const char *slash = strrchr(uri, '/');
+  char name[128];
+  snprintf(name, sizeof name, "%s", slash ? slash + 1 : uri);
+  char *dot = strstr(name, ".json");
+  if (dot)
+    *dot = 0;
+  return schema_by_name(ctx, name);
+}
+
+static int contract(tm_contract **out, tm_program *p, const char *name, const tm_json *document,
+                    tm_err *err) {
+  tm_schema *s;
+  tm_schema_opts opts = {.resolve = schema_by_uri, .ctx = p};
+  if (tm_schema_compile(&s, &p->arena, document, &opts, err) < 0)
+    return tm_err_wrap(err, "%s", name);
+  tm_contract *c = tm_arena_new(&p->arena, tm_contract);
+  if (!c)
+    return tm_err_set(err, TM_LIMIT, "the schemas of this project need too much memory");
+  *c = (tm_contract){.document = document, .schema = s, .name = name};
+  *out = c;
+  return 0;
+}
+
+static int parse_schema(tm_json **out, tm_program *p, const char *name, tm_err *err) {
+  char file[256];
+  snprintf(file, sizeof file, "workflows/schemas/%s.json", name);
+  const tm_source *src = tm_closure_file(p->closure, file);
+  if (!src)
+    return tm_err_set(err, TM_USAGE, "there is no schema \"%s\": %s does not exist", name, file);
+  if (tm_json_parse(out, &p->arena, src->bytes, src->len, NULL, err) < 0)
+    return tm_err_wrap(err, "%s", file);
+  return 0;
+}
+
+static const tm_json *schema_by_name(void *ctx, const char *name) {
+  tm_json *document;
+  tm_err ignored = TM_ERR_INIT;
+  return parse_schema(&document, ctx, name, &ignored) < 0 ? NULL : document;
+}
+
+int tm_program_schema(const tm_contract **out, tm_program *p, const char *name, tm_err *err) {
+  tm_contract *c = tm_map_get(&p->schemas, name);
+  tm_json *document;
+  if (!c) {
+    if (parse_schema(&document, p, name, err) < 0)
+      return -1;
+    const char *file = tm_arena_printf(&p->arena, "workflows/schemas/%s.json", name);
+    if (contract(&c, p, file, document, err) < 0)
+      return -1;
+    tm_map_set(&p->schemas, name, c);
+  }
+  *out = c;
+  return 0;
+}
+
+int tm_program_inline(const tm_contract **out, tm_program *p, const tm_json *document,
+                      tm_err *err) {
+  tm_hash hash = tm_json_hash(document);
+  tm_contract *c = tm_map_get(&p->inlines, hash.hex);
+  tm_json *full;
+  if (!c) {
+    tm_json *copy = tm_json_copy(&p->arena, document);
+    if (tm_picoschema_expand(&full, &p->arena, copy, schema_by_name, p, err) < 0 ||
+        contract(&c, p, "a schema", full, err) < 0)
+      return -1;
+    tm_map_set(&p->inlines, hash.hex, c);
+  }
+  *out = c;
+  return 0;
+}
+
+/* -- units ---------------------------------------------------------------------------- */
+
+static const char *partial(void *ctx, const char *name, size_t *len) {
+  tm_program *p = ctx;
+  const char *slash = strrchr(name, '/');
+  char file[512];
+  int dir = slash ? (int)(slash - name + 1) : 0;
+  snprintf(file, sizeof file, "prompts/%.*s_%s.prompt", dir, name, name + dir);
+  const tm_source *src = tm_closure_file(p->closure, file);
+  if (!src)
+    return NULL;
+  *len = src->len;
+  return src->bytes;
+}
+
+int tm_program_unit(const tm_prompt **out, const char **hash, tm_program *p, const char *name,
+                    tm_err *err) {
+  unit *u = tm_map_get(&p->units, name);
+  if (!u) {
+    char file[512];
+    snprintf(file, sizeof file, "prompts/%s.prompt", name);
+    const tm_source *src = tm_closure_file(p->closure, file);
+    if (!src)
+      return tm_err_set(err, TM_USAGE, "there is no prompt unit \"%s\": %s does not exist", name,
+                        file);
+    tm_prompt_source from = {.partial = partial, .schema = schema_by_name, .ctx = p};
+    u = tm_arena_new(&p->arena, unit);
+    if (!u)
+      return tm_err_set(err, TM_LIMIT, "the prompts of this project need too much memory");
+    u->hash = src->hash.hex;
+    if (tm_prompt_parse(&u->prompt, &p->arena, name, file, src->bytes, src->len, &from, err) < 0)
+      return -1;
+    tm_map_set(&p->units, name, u);
+  }
+  *out = u->prompt;
+  *hash = u->hash;
+  return 0;
+}
+
+/* -- chunks ----------------------------------------------------------------------------- */
+
+static int append(lua_State *L, const void *bytes, size_t len, void *ctx) {
+  (void)L;
+  tm_buf_put(ctx, bytes, len);
+  return 0;
+}
+
+/* Keep the function on top as bytecode; debug information stays, for messages. */
+static void keep_chunk(lua_State *L, tm_program *p, const char *name) {
+  tm_buf code = TM_BUF_INIT;
+  lua_dump(L, append, &code, 0);
+  chunk *c = tm_new(chunk);
+  c->bytes = tm_buf_take(&code, &c->len);
+  tm_map_set(&p->chunks, name, c);
+}
+
+static int push_chunk(lua_State *L, tm_program *p, const char *chunk_name, const char *text,
+                      size_t len, tm_err *err) {
+  const chunk *c = tm_map_get(&p->chunks, chunk_name);
+  if (c && luaL_loadbufferx(L, c->bytes, c->len, chunk_name, "b") == LUA_OK)
+    return 0;
+  if (c)
+    lua_pop(L, 1);
+  if (tm_vm_load(L, chunk_name, text, len, err) < 0)
+    return -1;
+  if (!c)
+    keep_chunk(L, p, chunk_name);
+  return 0;
+}
+
+int tm_program_chunk(lua_State *L, tm_program *p, const char *name, tm_err *err) {
+  const tm_source *src = tm_closure_file(p->closure, name);
+  char chunk_name[256];
+  if (!src)
+    return tm_err_set(err, TM_NOTFOUND, "%s does not exist", name);
+  snprintf(chunk_name, sizeof chunk_name, "@%s", name);
+  return push_chunk(L, p, chunk_name, src->bytes, src->len, err);
+}
+
+int tm_program_library(lua_State *L, tm_program *p, const char *name, tm_err *err) {
+  const tm_embed_file *f = tm_embed_find(name);
+  if (!f)
+    return tm_err_set(err, TM_NOTFOUND, "there is no library %s", name);
+  return push_chunk(L, p, "=tidemill", f->bytes, f->len, err);
+}

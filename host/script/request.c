@@ -1,0 +1,55 @@
+/* request.c - a unit and its variables become the common model request (llm/llm.h).
+ */
+#include "script/guest.h"
+
+/* The script's own option, then `--model UNIT=`, `--model`, the unit's own, the project's default. */
+static const char *model_of(const tm_closure *c, const tm_prompt *unit, const tm_json *opts) {
+  const char *m = tm_json_get_str(opts, "model");
+  if (!m)
+    m = tm_closure_model(c, unit->name);
+  if (!m)
+    m = unit->model;
+  return m ? m : tm_json_get_str(c->models, "?");
+}
+
+static void copy_members(tm_arena *a, tm_json *to, const tm_json *from) {
+  for (size_t i = 0; i < tm_json_len(from); i++) {
+    const tm_json_member *m = tm_json_member_at(from, i);
+    tm_json_set(a, to, m->key, &m->value);
+  }
+}
+
+/* The unit's configuration, and over it what the script sets for this call. */
+static tm_json *config_of(tm_arena *a, const tm_prompt *unit, const tm_json *opts) {
+  tm_json *config = tm_json_new_object(a);
+  copy_members(a, config, unit->config);
+  copy_members(a, config, opts);
+  tm_json_remove(config, "model");
+  return config;
+}
+
+int tm_request_build(tm_json **out, tm_arena *a, const tm_closure *c, const tm_prompt *unit,
+                    const tm_json *vars, const tm_json *opts, tm_err *err) {
+  tm_json *messages;
+  const char *model = model_of(c, unit, opts);
+  if (tm_prompt_render(&messages, a, unit, vars, NULL, NULL, err) < 0)
+    return -1;
+  if (!model)
+    return tm_err_set(err, TM_CONFIG,
+                      "no model is configured for unit \"%s\": pass --model PROVIDER/MODEL, or "
+                      "name one in tidemill.yaml or the unit's front matter (scripted/demo answers "
+                      "offline)",
+                      unit->name);
+  tm_json *r = tm_json_new_object(a);
+  copy_members(a, r, unit->settings);
+  tm_json_set_str(a, r, "unit", unit->name);
+  tm_json_set_str(a, r, "model", model);
+  tm_json_set(a, r, "vars", vars);
+  tm_json_set(a, r, "messages", messages);
+  tm_json_set(a, r, "config", config_of(a, unit, opts));
+  if (unit->output_schema)
+    tm_json_set(a, r, "schema", unit->output_schema);
+  tm_json_set_str(a, r, "schema_name", unit->name);
+  *out = r;
+  return 0;
+}

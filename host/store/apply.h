@@ -1,0 +1,36 @@
+/* apply.h - what the drivers share: the groups of a batch, and copies of rows.
+ *
+ * The rule of who is skipped lives here, once. A driver only says what each op does,
+ * in a table by kind; a group's run is the driver's own to remember.
+ */
+#ifndef TM_STORE_APPLY_H
+#define TM_STORE_APPLY_H
+
+#include "store/store.h"
+
+#define TM_OP_KINDS (TM_OP_DECISION + 1)
+
+/* Does one op and sets its status; -1 ends the batch. */
+typedef int (*tm_apply_fn)(void *ctx, tm_batch *b, tm_op *op, tm_err *err);
+
+/* All ops of a batch, in order; those of a group that did not open are marked FENCED. */
+int tm_apply_batch(const tm_apply_fn fns[TM_OP_KINDS], void *ctx, tm_batch *b, tm_err *err);
+
+/* Is this record the next one of a journal of that length? If not: TM_INTERNAL, a bug of ours.
+ */
+int tm_apply_check_seq(const tm_record *r, int64_t records, tm_err *err);
+
+/* Deep copies into an arena; -1 (TM_LIMIT) when it is soft and full. */
+int tm_apply_copy_run(tm_arena *a, tm_run_row *out, const tm_run_row *row, tm_err *err);
+int tm_apply_copy_gate(tm_arena *a, tm_gate_row *out, const tm_gate_row *row, tm_err *err);
+int tm_apply_copy_effect(tm_arena *a, tm_effect_row *out, const tm_effect_row *row,
+                         tm_err *err);
+int tm_apply_copy_decision(tm_arena *a, tm_decision_row *out, const tm_decision_row *row,
+                           tm_err *err);
+int tm_apply_copy_bytes(tm_arena *a, const char **out, const void *bytes, size_t len,
+                        tm_err *err);
+
+/* Post the `done` of a list of batches, chained by `next`, to the owner's thread. */
+void tm_apply_post(const tm_store_host *host, tm_batch *first);
+
+#endif

@@ -1,0 +1,153 @@
+/* sqlite_conn.h - one SQLite connection: its settings, its statements, its errors.
+ *
+ * The only header that includes sqlite3.h. A connection is used by one thread at a
+ * time. Every statement's text stands in the list below and is prepared once, when
+ * it is first wanted. A statement is bound in the order of its parameters.
+ */
+#ifndef TM_STORE_SQLITE_CONN_H
+#define TM_STORE_SQLITE_CONN_H
+
+#include <sqlite3.h>
+
+#include "store/store.h"
+
+#define TM_RUN_COLUMNS                                                        \
+  "id, workflow, state, reason, owner, closure, input_hash, parent, result, " \
+  "epoch, wake_at, created, updated, records"
+#define TM_GATE_COLUMNS                                                  \
+  "g.id, r.id, r.workflow, g.place, g.name, g.state, g.digest, g.body, " \
+  "g.decision, g.by, g.opened, g.expires, g.decided"
+#define TM_GATE_FROM \
+  " FROM tm_gate g JOIN tm_run r ON r.n = g.run " /* ?1: id, ?2: open, ?3: run */
+#define TM_EFFECT_COLUMNS   "ns, action, key, args_hash, r.id, place, e.result"
+#define TM_DECISION_COLUMNS "ns, name, key, input_hash, value, run, at"
+
+/* ?1: id, ?2: prefix, ?3: the first id behind it, ?4: workflow, ?5: state, ?6: limit,
+ * ?7: unfinished only */
+#define TM_RUN_PREFIX "(?2 IS NULL OR (id >= ?2 AND id < ?3))"
+#define TM_RUN_WHERE                                                               \
+  " AND (?4 IS NULL OR workflow = ?4) AND (?5 IS NULL OR state = ?5) AND (NOT ?7 " \
+  "OR state IN ('queued', 'running', 'waiting')) ORDER BY n DESC LIMIT ?6"
+
+#define TM_SQL(X)                                                                              \
+  X(BEGIN, "BEGIN IMMEDIATE")                                                                  \
+  X(COMMIT, "COMMIT")                                                                          \
+  X(ROLLBACK, "ROLLBACK")                                                                      \
+  X(SNAPSHOT, "BEGIN")                                                                         \
+  X(VERSION, "PRAGMA data_version")                                                            \
+  X(HEAD, "SELECT n, epoch, records, last FROM tm_run WHERE id = ?1")                          \
+  X(HEAD_SET, "UPDATE tm_run SET records = ?2, last = ?3, updated = ?4 WHERE n = ?1")          \
+  X(RUN_NEW, "INSERT INTO tm_run (epoch, wake_at, created, updated, state, id, workflow, "     \
+             "owner, closure, input_hash, parent, reason, result) "                            \
+             "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) "                \
+             "ON CONFLICT (id) DO NOTHING")                                                    \
+  X(RUN_CLAIM, "UPDATE tm_run SET epoch = epoch + 1, owner = ?2, updated = ?3 WHERE n = ?1")   \
+  X(RUN_SET, "UPDATE tm_run SET owner = ?2, updated = ?3, state = ?4, reason = ?5, "           \
+             "wake_at = ?6, result = ?7 WHERE n = ?1")                                         \
+  X(RUN_OWNER, "UPDATE tm_run SET owner = ?2, updated = ?3 WHERE n = ?1")                      \
+  X(RECORD, "INSERT INTO tm_journal (run, prev, seq, kind, place, name, chain, body) "         \
+            "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")                                         \
+  X(BLOB, "INSERT INTO tm_blob (hash, bytes) VALUES (?1, ?2) ON CONFLICT (hash) DO NOTHING")   \
+  X(CLOSURE, "INSERT INTO tm_closure (hash, manifest) VALUES (?1, ?2) "                        \
+             "ON CONFLICT (hash) DO NOTHING")                                                  \
+  X(GATE_NEW, "INSERT INTO tm_gate (run, id, place, name, state, digest, body, opened, "       \
+              "expires) VALUES (?1, ?2, ?3, ?4, 'open', ?5, ?6, ?7, ?8) "                      \
+              "ON CONFLICT (id) DO NOTHING")                                                   \
+  X(GATE_DECIDE, "UPDATE tm_gate SET state = ?3, decision = ?4, by = ?5, decided = ?6 "        \
+                 "WHERE id = ?1 AND state = 'open' AND ifnull(?2, '') IN ('', digest)")        \
+  X(GATE_CLOSE, "UPDATE tm_gate SET state = 'closed', decided = ?3 "                           \
+                "WHERE id = ?1 AND run = ?2 AND state = 'open'")                               \
+  X(EFFECT_CLAIM, "INSERT INTO tm_effect (ns, action, key, args_hash, run, place) "            \
+                  "VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (ns, action, key) DO NOTHING")  \
+  X(EFFECT_DONE, "UPDATE tm_effect SET result = ?5 WHERE ns = ?1 AND action = ?2 "             \
+                 "AND key = ?3 AND run = ?4 AND result IS NULL")                               \
+  X(EFFECT_DROP, "DELETE FROM tm_effect WHERE ns = ?1 AND action = ?2 AND key = ?3 "           \
+                 "AND run = ?4 AND result IS NULL")                                            \
+  X(DECISION, "INSERT INTO tm_decision (ns, name, key, input_hash, value, run, at) "           \
+              "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (ns, name, key) DO NOTHING")    \
+  X(FIND_RUN, "SELECT " TM_RUN_COLUMNS " FROM tm_run WHERE id = ?1")                           \
+  X(READ_RUN,                                                                                  \
+    "SELECT " TM_RUN_COLUMNS " FROM tm_run WHERE id = ?1 AND " TM_RUN_PREFIX TM_RUN_WHERE)     \
+  X(READ_PREFIX,                                                                               \
+    "SELECT " TM_RUN_COLUMNS " FROM tm_run WHERE id >= ?2 AND id < ?3" TM_RUN_WHERE)           \
+  X(READ_UNFINISHED,                                                                           \
+    "SELECT " TM_RUN_COLUMNS " FROM tm_run INDEXED BY tm_run_unfinished "                      \
+    "WHERE state IN ('queued', 'running', 'waiting') AND " TM_RUN_PREFIX TM_RUN_WHERE)         \
+  X(READ_RUNS, "SELECT " TM_RUN_COLUMNS " FROM tm_run WHERE true" TM_RUN_WHERE)                \
+  X(READ_LINK, "SELECT run, prev, seq FROM tm_journal WHERE pos = ?1")                         \
+  X(READ_RECORD, "SELECT seq, kind, place, name, body, chain FROM tm_journal WHERE pos = ?1")  \
+  X(READ_GATE, "SELECT " TM_GATE_COLUMNS TM_GATE_FROM "WHERE g.id = ?1 "                       \
+               "AND (NOT ?2 OR g.state = 'open') AND (?3 IS NULL OR r.id = ?3)")               \
+  X(READ_GATES_OF, "SELECT " TM_GATE_COLUMNS TM_GATE_FROM "WHERE g.run = (SELECT n FROM "      \
+                   "tm_run WHERE id = ?3) AND (NOT ?2 OR g.state = 'open') ORDER BY g.n")      \
+  X(READ_OPEN_GATES, "SELECT " TM_GATE_COLUMNS TM_GATE_FROM "WHERE g.state = 'open' "          \
+                     "ORDER BY g.n")                                                           \
+  X(READ_GATES, "SELECT " TM_GATE_COLUMNS TM_GATE_FROM "ORDER BY g.n")                         \
+  X(READ_BLOB, "SELECT bytes FROM tm_blob WHERE hash = ?1")                                    \
+  X(READ_CLOSURE, "SELECT manifest FROM tm_closure WHERE hash = ?1")                           \
+  X(FIND_EFFECT, "SELECT " TM_EFFECT_COLUMNS " FROM tm_effect e JOIN tm_run r ON r.n = e.run " \
+                 "WHERE ns = ?1 AND action = ?2 AND key = ?3")                                 \
+  X(FIND_DECISION, "SELECT " TM_DECISION_COLUMNS " FROM tm_decision "                          \
+                   "WHERE ns = ?1 AND name = ?2 AND key = ?3")
+
+typedef enum tm_sql {
+#define X(name, text) TM_SQL_##name,
+  TM_SQL(X)
+#undef X
+      TM_SQL_COUNT
+} tm_sql;
+
+typedef struct tm_conn {
+  sqlite3 *db; /* NULL: not open */
+  const char *path;
+  sqlite3_stmt *stmts[TM_SQL_COUNT];
+} tm_conn;
+
+/* A statement in use. Binding errors are kept until it is stepped. */
+typedef struct tm_use {
+  tm_conn *conn;
+  sqlite3_stmt *st;
+  int at, rc;
+  bool once; /* finalized after use: the kept one was being read further up the stack */
+} tm_use;
+
+/* Open with our settings; an existing file only. */
+int tm_conn_open(tm_conn *c, const char *path, bool readonly, tm_err *err);
+/* Without a checkpoint the write-ahead log stays as it is, for the next to recover. */
+void tm_conn_close(tm_conn *c, bool checkpoint);
+
+/* What stands in the first page, without any change to the file and without harm to the locks
+ * of other connections of this process. */
+typedef struct tm_peek {
+  bool empty; /* no file, or nothing in it */
+  bool sqlite;
+  bool wal; /* in the journal mode of ours */
+  uint32_t application, version;
+} tm_peek;
+int tm_conn_peek(tm_peek *out, const char *path, tm_err *err);
+
+/* Set err from an SQLite result code, with what was being done; -1. */
+int tm_conn_error(tm_conn *c, int rc, const char *what, tm_err *err);
+
+/* Unprepared text, for settings and schema only; never with anybody's data in it. */
+int tm_conn_exec(tm_conn *c, const char *sql, tm_err *err);
+
+int tm_conn_use(tm_use *u, tm_conn *c, tm_sql which, tm_err *err);
+void tm_conn_again(tm_use *u); /* from the first parameter, as if just taken up */
+void tm_conn_int(tm_use *u, int64_t v);
+void tm_conn_text(tm_use *u, const char *s); /* NULL is NULL; must live until tm_conn_end */
+void tm_conn_textn(tm_use *u, const char *s, size_t len);
+void tm_conn_bytes(tm_use *u, const void *p, size_t len);
+int tm_conn_step(tm_use *u, tm_err *err); /* 1: a row, 0: done, -1: error */
+void tm_conn_end(tm_use *u);
+/* Step a statement without rows and end it. */
+int tm_conn_run(tm_use *u, tm_err *err);
+/* Rows that the last statement changed. */
+bool tm_conn_hit(const tm_conn *c);
+
+/* Columns of the current row; text is valid until the next step. */
+const char *tm_conn_col(const tm_use *u, int i);
+size_t tm_conn_len(const tm_use *u, int i); /* bytes; ask after tm_conn_col */
+int64_t tm_conn_num(const tm_use *u, int i);
+
+#endif

@@ -1,0 +1,176 @@
+/* store.c - stores by URL, batches, and the rule of groups that all drivers share. */
+#include "store/store.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "store/apply.h"
+
+/* -- batches ------------------------------------------------------------------- */
+
+tm_batch *tm_batch_new(void) {
+  tm_batch *b = tm_new(tm_batch);
+  tm_arena_init(&b->arena, 0);
+  b->last = &b->first;
+  return b;
+}
+
+tm_op *tm_batch_add(tm_batch *b, tm_op_kind kind) {
+  tm_op *op = tm_arena_new(&b->arena, tm_op);
+  op->kind = kind;
+  *b->last = op;
+  b->last = &op->next;
+  b->count++;
+  return op;
+}
+
+void tm_batch_free(tm_batch **b) {
+  if (!*b)
+    return;
+  tm_arena_free(&(*b)->arena);
+  tm_free(*b);
+  *b = NULL;
+}
+
+/* -- groups -------------------------------------------------------------------- */
+
+static bool opens_group(tm_op_kind kind) {
+  return kind == TM_OP_RUN_NEW || kind == TM_OP_RUN_CLAIM || kind == TM_OP_FENCE;
+}
+
+/* Contents by hash may be stored whoever asks; a run further on may rest on them. */
+static bool in_group(tm_op_kind kind) {
+  return !opens_group(kind) && kind != TM_OP_GATE_DECIDE && kind != TM_OP_BLOB &&
+         kind != TM_OP_CLOSURE;
+}
+
+int tm_apply_batch(const tm_apply_fn fns[TM_OP_KINDS], void *ctx, tm_batch *b, tm_err *err) {
+  bool skip = false;
+  for (tm_op *op = b->first; op; op = op->next) {
+    op->status = skip && in_group(op->kind) ? TM_OP_FENCED : TM_OP_OK;
+    if (op->status == TM_OP_OK && fns[op->kind](ctx, b, op, err) < 0)
+      return -1;
+    if (opens_group(op->kind))
+      skip = op->status != TM_OP_OK;
+    else if (op->kind == TM_OP_GATE_DECIDE)
+      skip = false;
+  }
+  return 0;
+}
+
+int tm_apply_check_seq(const tm_record *r, int64_t records, tm_err *err) {
+  if (r->seq == records)
+    return 0;
+  return tm_err_set(err, TM_INTERNAL,
+                    "record %lld was to be appended to a journal of %lld records. Nothing was "
+                    "written; this is a bug of Tidemill's, please report it",
+                    (long long)r->seq, (long long)records);
+}
+
+/* Runs on the owner's thread; a `done` may free its batch. */
+static void deliver(void *arg) {
+  tm_batch *b = arg;
+  while (b) {
+    tm_batch *next = b->next;
+    b->next = NULL;
+    b->done(b, &b->err);
+    b = next;
+  }
+}
+
+void tm_apply_post(const tm_store_host *host, tm_batch *first) {
+  host->post(host->ctx, deliver, first);
+}
+
+/* -- copies -------------------------------------------------------------------- */
+
+static int copied(const tm_arena *a, tm_err *err) {
+  if (!a->failed)
+    return 0;
+  return tm_err_set(err, TM_LIMIT,
+                    "a row of the database is larger than the %zu bytes left for it", a->limit);
+}
+
+int tm_apply_copy_run(tm_arena *a, tm_run_row *out, const tm_run_row *row, tm_err *err) {
+  *out = *row;
+  out->id = tm_arena_strdup(a, row->id);
+  out->workflow = tm_arena_strdup(a, row->workflow);
+  out->state = tm_arena_strdup(a, row->state);
+  out->reason = tm_arena_strdup(a, row->reason);
+  out->owner = tm_arena_strdup(a, row->owner);
+  out->closure = tm_arena_strdup(a, row->closure);
+  out->input_hash = tm_arena_strdup(a, row->input_hash);
+  out->parent = tm_arena_strdup(a, row->parent);
+  out->result = tm_arena_strdup(a, row->result);
+  return copied(a, err);
+}
+
+int tm_apply_copy_gate(tm_arena *a, tm_gate_row *out, const tm_gate_row *row, tm_err *err) {
+  *out = *row;
+  out->id = tm_arena_strdup(a, row->id);
+  out->run = tm_arena_strdup(a, row->run);
+  out->workflow = tm_arena_strdup(a, row->workflow);
+  out->place = tm_arena_strdup(a, row->place);
+  out->name = tm_arena_strdup(a, row->name);
+  out->state = tm_arena_strdup(a, row->state);
+  out->digest = tm_arena_strdup(a, row->digest);
+  out->body = tm_arena_strdup(a, row->body);
+  out->decision = tm_arena_strdup(a, row->decision);
+  out->by = tm_arena_strdup(a, row->by);
+  return copied(a, err);
+}
+
+int tm_apply_copy_effect(tm_arena *a, tm_effect_row *out, const tm_effect_row *row,
+                         tm_err *err) {
+  *out = (tm_effect_row){
+      .ns = tm_arena_strdup(a, row->ns),
+      .action = tm_arena_strdup(a, row->action),
+      .key = tm_arena_strdup(a, row->key),
+      .args_hash = tm_arena_strdup(a, row->args_hash),
+      .run = tm_arena_strdup(a, row->run),
+      .place = tm_arena_strdup(a, row->place),
+      .result = tm_arena_strdup(a, row->result),
+  };
+  return copied(a, err);
+}
+
+int tm_apply_copy_decision(tm_arena *a, tm_decision_row *out, const tm_decision_row *row,
+                           tm_err *err) {
+  *out = (tm_decision_row){
+      .ns = tm_arena_strdup(a, row->ns),
+      .name = tm_arena_strdup(a, row->name),
+      .key = tm_arena_strdup(a, row->key),
+      .input_hash = tm_arena_strdup(a, row->input_hash),
+      .value = tm_arena_strdup(a, row->value),
+      .run = tm_arena_strdup(a, row->run),
+      .at = row->at,
+  };
+  return copied(a, err);
+}
+
+int tm_apply_copy_bytes(tm_arena *a, const char **out, const void *bytes, size_t len,
+                        tm_err *err) {
+  *out = tm_arena_strndup(a, bytes, len);
+  return copied(a, err);
+}
+
+/* -- opening ------------------------------------------------------------------- */
+
+int tm_store_open(tm_store **out, const char *url, const tm_store_host *host, tm_err *err) {
+  static const char sqlite[] = "sqlite:", memory[] = "memory:";
+  assert(host->post && host->clock);
+  if (strcmp(url, memory) == 0)
+    return tm_store_mem_open(out, host, err);
+  if (strncmp(url, sqlite, sizeof sqlite - 1) == 0 && url[sizeof sqlite - 1])
+    return tm_store_sqlite_open(out, url + sizeof sqlite - 1, host, err);
+  return tm_err_set(err, TM_CONFIG,
+                    "the database \"%s\" is not understood. Use sqlite:PATH, such as "
+                    "sqlite:.tidemill/tidemill.db, or memory: for one that is forgotten",
+                    url);
+}
+
+void tm_store_close(tm_store **s) {
+  if (*s)
+    (*s)->vt->close(*s);
+  *s = NULL;
+}

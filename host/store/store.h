@@ -1,0 +1,225 @@
+/* store.h - what a database has to do for an engine.
+ *
+ * Writes go in batches: one batch is one transaction, applied in the order of its
+ * ops, durable when `done` says 0. Reads are synchronous, on a connection of
+ * their own, and see the last finished commit. `commit` never calls back before
+ * it returns, calls back exactly once, through `post`, in the order of commits.
+ *
+ * An error from a commit means *unknown*, never "not written": the store refuses
+ * all further commits, and the engine stops, reopens and reads back. A batch
+ * belongs to the store from commit to done.
+ *
+ *   FENCE a ─ ops on a ─ FENCE b ─ ops on b ─ GATE_DECIDE ─ RUN_NEW c ─ ops on c
+ *   └ group of a ────┘   └ group of b ────┘   └ in none     └ group of c ──────┘
+ *
+ *   RUN_NEW, RUN_CLAIM and FENCE open a group. When that fails (EXISTS, LOST,
+ *   FENCED), the ops of the group are skipped and marked FENCED, and the batch
+ *   goes on behind it.
+ */
+#ifndef TM_STORE_STORE_H
+#define TM_STORE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/hash.h"
+#include "base/mem.h"
+
+typedef enum tm_op_kind {
+  TM_OP_RUN_NEW,   /* status EXISTS when the id is taken: the ops it guards are skipped */
+  TM_OP_RUN_CLAIM, /* epoch+1 and owner, when the epoch is still `epoch`; else LOST. Guards like
+                      a fence */
+  TM_OP_FENCE,
+  TM_OP_RUN_SET,  /* state, reason, wake_at, owner, result of the guarded run, all five; with a
+                     NULL state the owner alone */
+  TM_OP_RECORD,   /* append to the guarded run's journal; another seq than its length is a bug
+                     and fails the batch */
+  TM_OP_BLOB,     /* content by hash, stored once; in no group, it harms nobody */
+  TM_OP_CLOSURE,  /* manifest by hash, stored once; in no group */
+  TM_OP_GATE_NEW, /* of the guarded run; EXISTS when the id is taken */
+  TM_OP_GATE_DECIDE,  /* open -> decided, else LOST; with a digest, only a gate of that digest.
+                         Needs no fence and ends a guarded group */
+  TM_OP_GATE_CLOSE,   /* open -> closed (run cancelled, gate moot), else LOST; guarded */
+  TM_OP_EFFECT_CLAIM, /* by the guarded run; EXISTS (and `found`) when ns+action+key is taken by
+                         another run or place. Claimed again by the same: OK, and `found` */
+  TM_OP_EFFECT_DONE,  /* the result of an effect that the guarded run claimed; LOST when it did
+                         not, or when there is a result already: the first one stays */
+  TM_OP_EFFECT_DROP, /* give a claim without result up (it certainly did not happen): by the run
+                        that claimed it, else LOST; guarded */
+  TM_OP_DECISION     /* EXISTS (and `found`) when ns+name+key is taken: the first one stays */
+} tm_op_kind;
+
+typedef enum tm_op_status { TM_OP_OK, TM_OP_EXISTS, TM_OP_LOST, TM_OP_FENCED } tm_op_status;
+
+/* A run's row. Strings are "" or NULL when absent. Times in ms since 1970; those
+ * that the store writes (created, updated) are of the moment of the commit call. */
+typedef struct tm_run_row {
+  const char *id;
+  const char *workflow;
+  const char *state;   /* queued running waiting done failed cancelled diverged */
+  const char *reason;  /* JSON: what it waits for, or why it stopped */
+  const char *owner;   /* who runs it now: "host:boot:pid:start", NULL: nobody */
+  const char *closure; /* hash */
+  const char *input_hash;
+  const char *parent; /* id, or NULL */
+  const char *result; /* JSON, once it ended */
+  int64_t epoch;      /* fencing token: grows with each claim */
+  int64_t wake_at;    /* 0: no timer */
+  int64_t created, updated;
+  int64_t records; /* journal length */
+} tm_run_row;
+
+typedef struct tm_record {
+  int64_t seq;       /* from 0, without gaps */
+  int kind;          /* the journal's own numbers */
+  const char *place; /* branch path and ordinal, "" for the run itself */
+  const char *name;  /* for people and queries: unit, action, gate */
+  const char *body;  /* JSON */
+  size_t body_len;
+  const char *chain; /* hex hash over the previous chain and this record */
+} tm_record;
+
+typedef struct tm_gate_row {
+  const char *id; /* "RUN/NAME" or "RUN/NAME.2" */
+  const char *run, *workflow, *place, *name;
+  const char *state;    /* open, approved, rejected, expired, closed */
+  const char *digest;   /* what exactly is approved */
+  const char *body;     /* JSON: ask, show, answer schema, kind */
+  const char *decision; /* JSON: answer, note; NULL while open */
+  const char *by;
+  int64_t opened, expires /* 0: never */, decided;
+} tm_gate_row;
+
+typedef struct tm_effect_row {
+  const char *ns, *action, *key; /* ns: the workflow's name */
+  const char *args_hash;
+  const char *run, *place; /* who claimed it first */
+  const char *result;      /* JSON; NULL: not known yet */
+} tm_effect_row;
+
+typedef struct tm_decision_row {
+  const char *ns, *name, *key;
+  const char *input_hash; /* "" when none was given */
+  const char *value;      /* JSON */
+  const char *run;
+  int64_t at;
+} tm_decision_row;
+
+typedef struct tm_op tm_op;
+struct tm_op {
+  tm_op *next;
+  tm_op_kind kind;
+  tm_op_status status; /* set by the store */
+  union {
+    tm_run_row run; /* RUN_NEW (all), RUN_CLAIM (id, epoch, owner), FENCE (id, epoch),
+                       RUN_SET (state, reason, wake_at, owner, result) */
+    tm_record record;
+    struct {
+      const char *hash;
+      const void *bytes;
+      size_t len;
+    } blob; /* BLOB and CLOSURE */
+    tm_gate_row gate;
+    tm_effect_row effect;
+    tm_decision_row decision;
+  } u;
+  /* EXISTS: the row that was there, copied into the batch's arena; NULL otherwise. */
+  union {
+    const tm_run_row *run;
+    const tm_effect_row *effect;
+    const tm_decision_row *decision;
+  } found;
+};
+
+typedef struct tm_batch {
+  tm_arena arena; /* holds the ops and everything they point at */
+  tm_op *first, **last;
+  size_t count;
+  void (*done)(struct tm_batch *b, const tm_err *err); /* err->code TM_OK: durable */
+  void *ctx;
+  bool alone;            /* nothing else is in flight: the store may commit on this thread */
+  struct tm_batch *next; /* from here on the store's own: its queue, */
+  int64_t at;            /* the time of the commit call, */
+  tm_err err;            /* and what `done` is told */
+} tm_batch;
+
+tm_batch *tm_batch_new(void);
+/* A zeroed op at the end; it and all it points at should live in b->arena. Never NULL. */
+tm_op *tm_batch_add(tm_batch *b, tm_op_kind kind);
+void tm_batch_free(tm_batch **b);
+
+typedef struct tm_store tm_store;
+
+/* Called for each row; what it points at is valid during the call. Non-zero ends the reading.
+ */
+typedef int (*tm_run_fn)(void *ctx, const tm_run_row *row);
+typedef int (*tm_record_fn)(void *ctx, const tm_record *r);
+typedef int (*tm_gate_fn)(void *ctx, const tm_gate_row *row);
+
+typedef struct tm_run_filter {
+  const char *id;               /* exact */
+  const char *prefix;           /* of the id */
+  const char *workflow, *state; /* NULL: any */
+  bool unfinished;              /* queued, running or waiting */
+  int64_t limit;                /* 0: all */
+} tm_run_filter;
+
+typedef struct tm_gate_filter {
+  const char *id, *run; /* NULL: any */
+  bool open;
+} tm_gate_filter;
+
+/* A driver: the base struct first in its own, one const literal at the file's end. */
+typedef struct tm_store_vt {
+  const char *name;
+  void (*close)(tm_store *s); /* waits for queued batches; their `done` is posted, not called */
+  void (*commit)(tm_store *s, tm_batch *b);
+  /* Rows in order: runs newest first, records by seq, gates oldest first. Inside a callback
+   * further reads and commits are fine. */
+  int (*runs)(tm_store *s, const tm_run_filter *f, tm_run_fn fn, void *ctx, tm_err *err);
+  int (*journal)(tm_store *s, const char *run, int64_t from_seq, tm_record_fn fn, void *ctx,
+                 tm_err *err);
+  int (*gates)(tm_store *s, const tm_gate_filter *f, tm_gate_fn fn, void *ctx, tm_err *err);
+  /* 1 found, 0 not, -1 error (TM_LIMIT when a soft arena is full); copied into the arena. */
+  int (*blob)(tm_store *s, const char *hash, tm_arena *a, const char **bytes, size_t *len,
+              tm_err *err);
+  int (*closure)(tm_store *s, const char *hash, tm_arena *a, const char **manifest, size_t *len,
+                 tm_err *err);
+  int (*effect)(tm_store *s, const tm_effect_row *key, tm_arena *a, tm_effect_row *out,
+                tm_err *err);
+  int (*decision)(tm_store *s, const tm_decision_row *key, tm_arena *a, tm_decision_row *out,
+                  tm_err *err);
+  /* Did another process commit since the last time this was asked? */
+  bool (*changed)(tm_store *s);
+  /* Findings for `doctor`: integrity of the file, settings. 0 fine; 1 findings, each told to
+   * fn. */
+  int (*verify)(tm_store *s, void (*fn)(void *ctx, const char *finding), void *ctx,
+                tm_err *err);
+} tm_store_vt;
+
+struct tm_store {
+  const tm_store_vt *vt;
+};
+
+/* How the store gets back to its owner's thread. */
+typedef struct tm_store_host {
+  void (*post)(void *ctx, void (*fn)(void *arg), void *arg);
+  void *ctx;
+  const tm_clock *clock;
+  int busy_ms; /* how long to wait for another process that writes; 0: 10 s */
+} tm_store_host;
+
+/* "sqlite:PATH" (directories are created) or "memory:". Errors: TM_CONFIG for a file that is
+ * not ours or a newer schema, TM_TEMP when it is locked, with what to do. */
+int tm_store_open(tm_store **out, const char *url, const tm_store_host *host, tm_err *err);
+void tm_store_close(tm_store **s);
+
+/* The drivers. */
+int tm_store_mem_open(tm_store **out, const tm_store_host *host, tm_err *err);
+int tm_store_sqlite_open(tm_store **out, const char *path, const tm_store_host *host,
+                         tm_err *err);
+
+#endif

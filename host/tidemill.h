@@ -1,0 +1,182 @@
+/* tidemill.h - embed the Tidemill workflow engine.
+ *
+ * Data crosses the border as JSON text with a length (SIZE_MAX: strlen). Text that comes back
+ * (`char **out`) is the caller's: release it with tidemill_free. `len` and `out` pointers may be
+ * NULL. Functions return 0 or a negative code (TIDEMILL_E*); the code's magnitude is the exit
+ * code of the command line, and tidemill_errmsg has the sentence. JSON shapes are versioned:
+ * {"schema":"tidemill.run/1", …}; docs/embedding.md lists them.
+ *
+ * An engine belongs to one thread at a time. Different engines may run in different threads and
+ * processes, also on one database. From any thread: tidemill_wakeup, tidemill_complete,
+ * tidemill_fail. Callbacks run on the engine's thread, inside tidemill_dispatch or tidemill_run.
+ */
+#ifndef TIDEMILL_H
+#define TIDEMILL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define TIDEMILL_API __attribute__((visibility("default")))
+#else
+#define TIDEMILL_API
+#endif
+
+#define TIDEMILL_VERSION_MAJOR  0
+#define TIDEMILL_VERSION_MINOR  1
+#define TIDEMILL_VERSION_PATCH  0
+#define TIDEMILL_VERSION_STRING "0.1.0"
+
+enum tidemill_code {
+  TIDEMILL_OK = 0,
+  TIDEMILL_EFAILED = -1,    /* the run failed */
+  TIDEMILL_EUSAGE = -2,     /* a wrong argument or invalid input */
+  TIDEMILL_ECONFIG = -3,    /* configuration, key, authentication, a database that is not ours */
+  TIDEMILL_ENOTFOUND = -4,
+  TIDEMILL_ECONFLICT = -5,  /* the id exists with other input; the gate is already decided */
+  TIDEMILL_ECANCELLED = -6,
+  TIDEMILL_EDIVERGED = -7,  /* the journal and the script disagree */
+  TIDEMILL_EWAITING = -8,   /* still waiting: for a person, or the timeout was reached */
+  TIDEMILL_ELIMIT = -10,    /* a size, depth or memory limit */
+  TIDEMILL_EINTERNAL = -70,
+  TIDEMILL_ETEMP = -75      /* temporary: the database is busy, the disk is full */
+};
+
+typedef struct tidemill tidemill;
+typedef struct tidemill_options tidemill_options;
+typedef struct tidemill_call tidemill_call;
+
+/* -- library ------------------------------------------------------------------ */
+
+/* "0.1.0" of the library that is loaded, which may differ from TIDEMILL_VERSION_STRING. */
+TIDEMILL_API const char *tidemill_version(void);
+/* The stable word of a code: "conflict", "usage" … */
+TIDEMILL_API const char *tidemill_strerror(int code);
+/* Release what a function handed out. NULL is fine. */
+TIDEMILL_API void tidemill_free(void *p);
+
+/* -- options: string keys, so that they can grow ---------------------------------
+ *   dir      the project: workflows/, prompts/ (default ".")
+ *   db       "sqlite:PATH" or "memory:" (default sqlite:DIR/.tidemill/tidemill.db)
+ *   model    "PROVIDER/MODEL" for every unit, or "UNIT=PROVIDER/MODEL"; may be set repeatedly
+ *   memory   bytes of memory for one run's script, "32M" (default 64M)
+ *   steps    VM instructions between two waits of a script (default 200000000)
+ *   clock    "system", or "virtual": time stands still until tidemill_advance
+ *   by       who decides gates through this handle (default: the user's login name)
+ */
+TIDEMILL_API tidemill_options *tidemill_options_new(void);
+/* TIDEMILL_EUSAGE for an unknown key or a value that does not parse. Copies both. */
+TIDEMILL_API int tidemill_options_set(tidemill_options *o, const char *key, const char *value);
+TIDEMILL_API void tidemill_options_free(tidemill_options *o);
+
+/* -- engine ------------------------------------------------------------------- */
+
+/* Open an engine on a project and its database (created when absent). Nothing runs until
+ * tidemill_run or tidemill_dispatch. `o` is copied, NULL: the defaults. On failure *out is still a
+ * handle (NULL only without memory), good for tidemill_errmsg and tidemill_close. */
+TIDEMILL_API int tidemill_open(tidemill **out, const tidemill_options *o);
+/* Runs in flight stay in the journal and go on at the next tidemill_control "resume". NULL is fine. */
+TIDEMILL_API void tidemill_close(tidemill *t);
+/* The sentence, and as JSON {"error":{code,message,run_id?,step?,…}}, of the last failed call;
+ * valid until the next call on this engine. */
+TIDEMILL_API const char *tidemill_errmsg(const tidemill *t);
+TIDEMILL_API const char *tidemill_errjson(tidemill *t);
+
+/* -- extend --------------------------------------------------------------------- */
+
+/* A function in this process, called by the engine. It must finish each call exactly once, by
+ * tidemill_complete or tidemill_fail, before it returns or later, from any thread. */
+typedef void (*tidemill_fn)(void *user, tidemill_call *call);
+
+/* An action's body in C: `flow:action "NAME" { host = true, … }` in Lua enters it. */
+TIDEMILL_API int tidemill_register_action(tidemill *t, const char *name, tidemill_fn fn,
+                                          void *user);
+/* A model provider: "NAME/anything" as a model asks it. The call's input is the request
+ * {unit, vars, messages, schema?, config, phase}; its result is the answer: a JSON string (the
+ * text), or any other JSON value where a schema asks for one. */
+TIDEMILL_API int tidemill_register_provider(tidemill *t, const char *name, tidemill_fn fn,
+                                            void *user);
+
+/* What the call is about; valid until it is finished. */
+TIDEMILL_API const char *tidemill_call_name(const tidemill_call *c);
+TIDEMILL_API const char *tidemill_call_input(const tidemill_call *c, size_t *len);
+/* The idempotency key to hand to the other side: the same on every retry, for ever. "" for models. */
+TIDEMILL_API const char *tidemill_call_key(const tidemill_call *c);
+/* Finish with a result (JSON). TIDEMILL_EUSAGE when it is not JSON: the call is still open then. */
+TIDEMILL_API int tidemill_complete(tidemill_call *c, const char *json, size_t len);
+/* Finish with an error. happened: 0 the effect certainly did not happen, 1 it may have. */
+TIDEMILL_API int tidemill_fail(tidemill_call *c, const char *message, int happened);
+
+/* What happens, as it happens: one JSON object an event, see docs/embedding.md. Never repeated by
+ * a replay. NULL fn: stop. */
+typedef void (*tidemill_event_fn)(void *user, const char *json, size_t len);
+TIDEMILL_API void tidemill_on_event(tidemill *t, tidemill_event_fn fn, void *user);
+
+/* -- runs -------------------------------------------------------------------------- */
+
+/* Start a run of workflows/WORKFLOW.lua. Returns after the run is on disk. `opts` is NULL or a JSON
+ * object: {"id": KEY}: starting twice with the same id and input gives the same run, other input is
+ * TIDEMILL_ECONFLICT. *id: its id. */
+TIDEMILL_API int tidemill_start(tidemill *t, const char *workflow, const char *input, size_t len,
+                                const char *opts, char **id);
+
+/* Decide a gate. `run` is a run's id (or a unique prefix of 6 characters or more); `gate` a gate's
+ * name, NULL: the only open one. `opts`: NULL or {"answer": …, "note": "…", "by": "…", "digest": "…"}.
+ * The answer is held to the gate's schema. Exactly one decision wins; a later one is
+ * TIDEMILL_ECONFLICT and says who won. */
+TIDEMILL_API int tidemill_approve(tidemill *t, const char *run, const char *gate,
+                                  const char *opts);
+TIDEMILL_API int tidemill_reject(tidemill *t, const char *run, const char *gate,
+                                 const char *opts);
+
+/* op "cancel" (cooperative; `opts` {"note"}) or "resume" (`run` NULL: everything unfinished that
+ * nobody alive owns). The run goes on in tidemill_run or tidemill_dispatch. */
+TIDEMILL_API int tidemill_control(tidemill *t, const char *run, const char *op, const char *opts);
+
+/* One run: {schema, id, workflow, state, reason, created, updated, result?, error?, state_fields?}. */
+TIDEMILL_API int tidemill_get(tidemill *t, const char *run, char **out, size_t *len);
+/* The result's JSON of a run that is done; else TIDEMILL_EWAITING, _EFAILED, _ECANCELLED … */
+TIDEMILL_API int tidemill_result(tidemill *t, const char *run, char **out, size_t *len);
+/* {schema, runs:[…]}, newest first. filter: NULL or {workflow, state, unfinished, limit}. */
+TIDEMILL_API int tidemill_list(tidemill *t, const char *filter, char **out, size_t *len);
+/* {schema, gates:[{id, run, name, ask, show, answer, digest, opened, expires, …}]}. filter: NULL or
+ * {run, all}. */
+TIDEMILL_API int tidemill_gates(tidemill *t, const char *filter, char **out, size_t *len);
+/* The journal of a run, in order: {schema, run, records:[…]}. opts: NULL or {"raw": true} for the exact
+ * bytes of every model attempt, {"from": SEQ}. */
+TIDEMILL_API int tidemill_history(tidemill *t, const char *run, const char *opts, char **out,
+                                  size_t *len);
+
+/* -- prompts, checks ----------------------------------------------------------------- */
+
+/* op "list" (name NULL), "show", or "render" (input: the variables; the exact first request). */
+TIDEMILL_API int tidemill_prompt(tidemill *t, const char *op, const char *name,
+                                 const char *input, size_t len, char **out, size_t *len_out);
+/* {schema, ok, checks:[{name, ok, detail, hint?}]}: project, database, keys, runs without a reason. */
+TIDEMILL_API int tidemill_doctor(tidemill *t, char **out, size_t *len);
+
+/* -- the loop -------------------------------------------------------------------------- */
+
+/* Work until `run` (NULL: every run of this engine) has ended or waits for something outside, or
+ * timeout_ms (-1: none) is over. 0 when done; TIDEMILL_EFAILED, _ECANCELLED, _EDIVERGED,
+ * _EWAITING … as the run's state says. */
+TIDEMILL_API int tidemill_run(tidemill *t, const char *run, int64_t timeout_ms);
+
+/* For your own loop: poll `fd` for reading, at most `timeout_ms` (-1: no timer), then dispatch.
+ * tidemill_dispatch does what is due, sleeping at most max_ms; returns 1 while there is work that is
+ * ready, 0 when it waits. */
+TIDEMILL_API int tidemill_fd(const tidemill *t);
+TIDEMILL_API int64_t tidemill_timeout(const tidemill *t);
+TIDEMILL_API int tidemill_dispatch(tidemill *t, int64_t max_ms);
+TIDEMILL_API void tidemill_wakeup(tidemill *t);
+/* A virtual clock goes on by ms; what becomes due runs at the next dispatch. */
+TIDEMILL_API int tidemill_advance(tidemill *t, int64_t ms);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

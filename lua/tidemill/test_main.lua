@@ -1,0 +1,38 @@
+--- Runs busted inside `tidemill test`: called once with its arguments, returns the exit code.
+-- @module tidemill.test_main
+
+-- busted ends by os.exit; inside the program that must only end busted.
+local function catching_exit(fn)
+  local real, sentinel = os.exit, {}
+  os.exit = function(code) -- luacheck: ignore 122
+    sentinel.code = (code == nil or code == true) and 0 or code == false and 1 or code
+    error(sentinel)
+  end
+  local ok, err = pcall(fn)
+  os.exit = real -- luacheck: ignore 122
+  if ok then return 0 end
+  if err == sentinel then return sentinel.code end
+  error(err, 0)
+end
+
+local function run(arguments)
+  local found, runner = pcall(require, "busted.runner")
+  if not found then
+    io.stderr:write("tidemill: busted is not installed (sudo apt-get install lua-busted): ",
+      (tostring(runner):match("^[^\n]*")), "\n")
+    return 3
+  end
+  package.path = "lua/?.lua;lua/?/init.lua;spec/?.lua;" .. package.path
+  package.preload["busted.outputHandlers.plain"] = function()
+    return require("tidemill.test_report")
+  end
+  arguments[0] = "tidemill test"
+  _G.arg = arguments
+  -- busted calls itself by the name of the chunk that calls it.
+  local call = assert(load("local runner, options = ... runner(options)", "@tidemill test"))
+  return catching_exit(function()
+    call(runner, { standalone = false, output = "plain" })
+  end)
+end
+
+return run

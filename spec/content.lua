@@ -1,0 +1,101 @@
+--- What several specs share: the samples, a folder of their own, and the program itself.
+local cjson = require "cjson"
+
+local M = {}
+
+function M.read(path)
+  local file = io.open(path, "rb")
+  if not file then return nil end
+  local text = file:read "a"
+  file:close()
+  return text
+end
+
+function M.write(path, text)
+  local file = assert(io.open(path, "wb"))
+  file:write(text)
+  file:close()
+end
+
+--- The input in workflows/samples/NAME.json.
+function M.sample(name)
+  return cjson.decode((assert(M.read("workflows/samples/" .. name .. ".json"))))
+end
+
+--- The names of the samples that begin with `prefix`, sorted.
+function M.samples(prefix)
+  local names = {}
+  local list = io.popen("ls workflows/samples")
+  for file in list:lines() do
+    if file:sub(1, #prefix) == prefix then names[#names + 1] = file:gsub("%.json$", "") end
+  end
+  list:close()
+  return names
+end
+
+--- A new folder; `content.remove(dir)` when done.
+function M.folder()
+  local dir = os.tmpname()
+  os.remove(dir)
+  assert(os.execute("mkdir -p " .. dir))
+  return dir
+end
+
+function M.remove(dir)
+  assert(dir:match "^/tmp/")
+  os.execute("rm -rf " .. dir)
+end
+
+--- A copy of this project's workflows and prompts, to be edited.
+function M.project()
+  local dir = M.folder()
+  assert(os.execute("cp -r workflows prompts tidemill.yaml " .. dir))
+  return dir
+end
+
+--- The lines of a ledger file, decoded.
+function M.ledger(path)
+  local rows = {}
+  for line in (M.read(path) or ""):gmatch "[^\n]+" do rows[#rows + 1] = cjson.decode(line) end
+  return rows
+end
+
+local function quote(word)
+  return "'" .. word:gsub("'", "'\\''") .. "'"
+end
+
+--- The program that runs these specs, or the one that TIDEMILL_BIN names.
+local function program()
+  local named = os.getenv "TIDEMILL_BIN"
+  if named then return named end
+  local link = io.popen "readlink /proc/$PPID/exe"
+  local path = link:read "l"
+  link:close()
+  return path
+end
+
+--- Run a script of the shell in `dir`, with `tidemill` on its path: {code, out, err, json}.
+function M.shell(dir, script)
+  local errors, file = os.tmpname(), os.tmpname()
+  local folder = program():match "^(.*)/"
+  local set = "set -e; unset TIDEMILL_MODEL; cd %s; PATH=%s:$PATH\n%s"
+  M.write(file, set:format(quote(dir), quote(folder), script))
+  local pipe = io.popen(("sh %s 2>%s"):format(file, errors))
+  local out = pipe:read "a"
+  local _, how, code = pipe:close()
+  local err = M.read(errors)
+  os.remove(errors)
+  os.remove(file)
+  local ok, json = pcall(cjson.decode, out)
+  if how == "signal" then code = 128 + code end
+  return { code = code, out = out, err = err, json = ok and json or nil }
+end
+
+--- Run the program in `dir` with these words. `env`: "NAME=value" before it.
+function M.tidemill(dir, args, env)
+  local words = { env or "", "tidemill" }
+  for _, word in ipairs(args) do words[#words + 1] = quote(word) end
+  return M.shell(dir, table.concat(words, " "))
+end
+
+return M

@@ -33,8 +33,9 @@ static void open_subject(subject *s, bench_kind kind) {
   bench_document_make(&s->d, kind);
   tm_arena_init(&s->schema_arena, 0);
   tm_arena_init(&s->value_arena, 0);
-  must(tm_json_parse(&s->schema_doc, &s->schema_arena, s->d.schema, s->d.schema_len, NULL, &err),
-       s->d.name, &err);
+  must(
+      tm_json_parse(&s->schema_doc, &s->schema_arena, s->d.schema, s->d.schema_len, NULL, &err),
+      s->d.name, &err);
   must(tm_schema_compile(&s->schema, &s->schema_arena, s->schema_doc, NULL, &err), s->d.name,
        &err);
   must(tm_json_parse(&s->value, &s->value_arena, s->d.text, s->d.len, NULL, &err), s->d.name,

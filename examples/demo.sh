@@ -12,85 +12,121 @@ samples=$root/workflows/samples
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 export REFUNDS_FILE=$tmp/refunds.jsonl
+touch "$REFUNDS_FILE"
+unset TIDEMILL_DB TIDEMILL_MODEL TIDEMILL_CRASH_AT REFUNDS_URL
 
-bold() { printf '\n\033[1m%s\033[0m\n' "$*"; }
-[ -t 1 ] && [ -z "${NO_COLOR:-}" ] || bold() { printf '\n== %s\n' "$*"; }
+if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then
+  title() { printf '\n\033[1m%s\033[0m\n' "$*"; }
+else
+  title() { printf '\n== %s\n' "$*"; }
+fi
 say() { printf '   %s\n' "$*"; }
-tidemill() { "$bin" -C "$root" --db "sqlite:$tmp/demo.db" --model scripted/demo "$@"; }
-quietly() { tidemill --quiet "$@" 2>"$tmp/err"; }
 
-# As a person would type it, and then do it.
+# -- the program ------------------------------------------------------------------
+
+tidemill() { "$bin" -C "$root" --db "sqlite:$tmp/demo.db" --model scripted/demo "$@"; }
+
+# typed ARGUMENT…: as a person would type it. Shows what happens; the result goes to $tmp/out.
 typed() {
-  printf '   $ tidemill %s\n' "$*"
-  tidemill "$@" 2>&1 >"$tmp/out" | sed 's/^/   /'
-  return "${PIPESTATUS[0]}"
+  local words='' word
+  for word in "$@"; do
+    [[ $word =~ ^[A-Za-z0-9_./@=-]+$ ]] && words+=" $word" || words+=" '$word'"
+  done
+  printf '   $ tidemill%s\n' "${words//$root\//}"
+  local code=0
+  tidemill "$@" >"$tmp/out" 2>"$tmp/err" || code=$?
+  sed 's/^/   /' "$tmp/err"
+  return "$code"
 }
 
 input_of() { printf '@%s/%s.json' "$samples" "$1"; }
-state_of() { tidemill --json show "$1" | grep -oE '"state":"[a-z]+"' | head -n 1 | cut -d '"' -f 4; }
+paid() { wc -l <"$REFUNDS_FILE"; }
 
-# field NAME JSON: the text or number under a name, the first that comes.
-field() {
-  local re="\"$1\":(\"([^\"\\\\]|\\\\.)*\"|\\[[^]]*\\]|[^,}]*)"
-  [[ $2 =~ $re ]] && printf '%s' "${BASH_REMATCH[1]}" | tr -d '"[]'
+# word NAME JSON: the text, number or list under the first such name, without quotes; or nothing.
+word() {
+  local pattern="\"$1\":(\"[^\"]*\"|\\[[^]]*\\]|[^,}]*)"
+  if [[ $2 =~ $pattern ]]; then tr -d '"[]' <<<"${BASH_REMATCH[1]}"; fi
+}
+state_of() { word state "$(tidemill --json show "$1")"; }
+
+# The commit at which the refund is paid and the journal does not know it yet.
+worst_moment() {
+  local n dir
+  for n in $(seq 1 40); do
+    dir=$tmp/try-$n
+    mkdir "$dir"
+    touch "$dir/refunds"
+    REFUNDS_FILE=$dir/refunds TIDEMILL_CRASH_AT=store.commit.pre:$n "$bin" -C "$root" \
+      --db "sqlite:$dir/db" --model scripted/demo -q run support_ticket \
+      --input "$(input_of ticket-03-refund-20)" >/dev/null 2>&1 || true
+    [ ! -s "$dir/refunds" ] || break
+  done
+  echo "$n"
 }
 
-bold "Twelve tickets, one workflow: workflows/support_ticket.lua"
+# -- the story ----------------------------------------------------------------------
+
+title "Twelve tickets, one workflow: workflows/support_ticket.lua"
 say "The model is scripted/demo: plain rules in prompts/scripted/demo.lua. No key, no network."
 
-bold "1. An angry customer: every step is in the journal before the next one starts"
+title "1. An angry customer"
+say "Each result is on disk before the next step starts."
 typed run support_ticket --id ticket-01 --input "$(input_of ticket-01-angry)"
 
-bold "2. A refund of 20 USD, and the machine dies in the middle (SIGKILL)"
+title "2. A refund of 20 USD, and a kill -9 at the worst moment"
+say "The money is out; the journal does not know it yet."
+moment=$(worst_moment 2>/dev/null)
 code=0
-TIDEMILL_CRASH_AT=record.post:9 typed run support_ticket --id ticket-03 \
-  --input "$(input_of ticket-03-refund-20)" || code=$?
-say "-> exit $code; refunds paid so far: $(cat "$REFUNDS_FILE" 2>/dev/null | wc -l)"
+TIDEMILL_CRASH_AT=store.commit.pre:$moment typed run support_ticket --id ticket-03 \
+  --input "$(input_of ticket-03-refund-20)" 2>/dev/null || code=$?
+say "-> exit code $code (killed); refunds in the ledger: $(paid)"
+say ""
+say "Nothing that is known is asked again. The payment is in doubt, so its probe looks."
 typed resume ticket-03
-say "-> $(state_of ticket-03); refunds paid: $(wc -l <"$REFUNDS_FILE")"
+say "-> $(state_of ticket-03); refunds in the ledger: $(paid)"
 
-bold "3. The other ten"
+title "3. The other ten"
 for file in "$samples"/ticket-*.json; do
-  name=$(basename "$file" .json)
-  id=${name:0:9}
-  [ "$id" = ticket-01 ] || [ "$id" = ticket-03 ] && continue
-  code=0
-  quietly run support_ticket --id "$id" --input "$(input_of "$name")" >/dev/null || code=$?
+  name=$(basename "$file" .json) id=${file##*/} code=0
+  id=${id:0:9}
+  [ "$id" != ticket-01 ] && [ "$id" != ticket-03 ] || continue
+  tidemill -q run support_ticket --id "$id" --input "@$file" >"$tmp/out" 2>"$tmp/err" || code=$?
   case $code in
     0) say "$name: done" ;;
     8) say "$name: waits for a person" ;;
-    *) say "$name: exit $code"; cat "$tmp/err"; exit 1 ;;
+    *) say "$name: exit code $code"; cat "$tmp/err"; exit 1 ;;
   esac
 done
 
-bold "4. What waits for a person"
-tidemill gates | grep -E '^[a-z]|^  ask' | cut -c 1-110 | sed 's/^/   /'
+title "4. What waits for a person"
+tidemill gates | grep -E '^[a-z]|^  (ask|show)' | cut -c 1-96 | sed 's/^/   /'
 
-bold "5. A person decides: a yes, a no, and two answers"
-typed approve ticket-04 --note "the warehouse has it"
+title "5. A person decides: a yes, a no, and two answers"
+typed approve ticket-04 --note "the warehouse has it back"
 typed reject ticket-08 --note "the ticket gave orders to the model"
 typed approve ticket-05 --answer '"product"'
 typed approve ticket-06 --answer '"account"'
 
-bold "6. The result"
-printf '   %-26s %-18s %-13s %-9s %s\n' TICKET CATEGORIES REFUND STATE GATE
+title "6. The result"
+row='   %-22s %-19s %-9s %-22s %s\n'
+printf "$row" TICKET CATEGORIES REFUND GATE STATE
 for file in "$samples"/ticket-*.json; do
-  name=$(basename "$file" .json)
-  id=${name:0:9}
-  result=$(quietly result "$id") || result='{}'
-  refund=${result#*\"refund\":}
-  usd=$(field usd "$refund") how=$(field state "$refund")
-  gate=$(tidemill --json gates "$id" --all | grep -oE '"name":"[a-z_]+"|"state":"[a-z]+"' |
-    cut -d '"' -f 4 | tr '\n' ' ')
-  [ "$how" = paid ] && how="$usd USD"
-  printf '   %-26s %-18s %-13s %-9s %s\n' "${name#ticket-}" "$(field categories "$result")" \
-    "$how" "$(state_of "$id")" "$gate"
+  name=$(basename "$file" .json) id=${file##*/}
+  id=${id:0:9}
+  result=$(tidemill -q result "$id") || result=
+  refund=${result##*\"refund\":}
+  how=$(word state "$refund")
+  [ "$how" != paid ] || how="$(word usd "$refund") USD"
+  gate=$(tidemill --json gates "$id" --all)
+  gate="$(word name "$gate") $(word state "$gate")"
+  printf "$row" "${name#ticket-}" "$(word categories "$result")" "$how" "$gate" "$(state_of "$id")"
 done
 say ""
-say "refunds in the ledger: $(wc -l <"$REFUNDS_FILE"), each ticket once:"
-sed 's/^/     /' "$REFUNDS_FILE"
+say "The ledger. 12 is the same ticket as 03: decided once, paid once."
+sed 's/^/   /' "$REFUNDS_FILE"
 
-bold "Next"
-say "./build/dev/tidemill run git_helper --input '{\"request\":\"What has changed here?\"}'"
-say "OPENAI_API_KEY=... ./build/dev/tidemill run support_ticket --model openai/gpt-4.1-mini \\"
+title "Next"
+say "./dev test"
+say "build/dev/tidemill run git_helper --input '{\"request\":\"What has changed here?\"}'"
+say "OPENAI_API_KEY=… build/dev/tidemill run support_ticket --model openai/gpt-4.1-mini \\"
 say "  --input @workflows/samples/ticket-02-two-issues.json"

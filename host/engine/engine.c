@@ -193,6 +193,8 @@ static void record_start(tm_run *r) {
   tm_json_set_str(a, body, "closure", r->closure->hash.hex);
   if (r->only_step)
     tm_json_set_str(a, body, "step", r->only_step);
+  if (r->settings)
+    tm_json_set(a, body, "env", r->settings);
   tm_json_set_int(a, body, "at", r->created);
   tm_turn_record(r, TM_RECORD_START, "", r->workflow, body);
 }
@@ -288,6 +290,8 @@ static int load_run(tm_run *r, tm_err *err) {
     return -1;
   const tm_json *start = r->journal.first->body;
   const char *step = tm_json_get_str(start, "step");
+  const tm_json *settings = tm_json_get(start, "env");
+  r->settings = settings ? tm_json_copy(&r->arena, settings) : NULL;
   r->input = tm_json_get(start, "input");
   r->created = tm_json_int(tm_json_get(start, "at"), 0);
   r->only_step = step;

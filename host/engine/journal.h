@@ -19,7 +19,7 @@
  *
  * Records, in the order of `seq`; `body` is JSON with short keys:
  *
- *   START    run begins      {input, workflow, closure, step?, at}
+ *   START    run begins      {input, workflow, closure, step?, env?, at}
  *   NOTE     a noted call    {k kind, i identity, v value}
  *   OPEN     a wait begins   {k, i, q request, w where, s step?, at} + {due} | {gate, digest, expires?} | {key, epoch}
  *   ATTEMPT  one try         {k, a: what was sent and what came back}

@@ -412,6 +412,21 @@ tm_json *tm_run_reason(tm_run *r, tm_arena *a) {
   return all;
 }
 
+/* -- settings -------------------------------------------------------------------------------- */
+
+const tm_json *tm_run_setting(tm_run *r, const char *name) {
+  const tm_ports *p = &r->engine->ports;
+  const tm_json *known = tm_json_get(r->settings, name);
+  if (known)
+    return known;
+  if (r->replaying)
+    return tm_json_null(&r->arena);
+  const char *text = p->setting ? p->setting(p->ctx, name) : NULL;
+  if (!r->settings)
+    r->settings = tm_json_new_object(&r->arena);
+  return tm_json_set(&r->arena, r->settings, name, tm_json_new_str(&r->arena, text));
+}
+
 /* -- making and freeing ---------------------------------------------------------------------- */
 
 tm_run *tm_run_new(tm_engine *e, const char *id, const char *workflow, tm_closure *closure) {

@@ -141,6 +141,7 @@ struct tm_run {
   tm_closure *closure;
   tm_arena arena;
   const tm_json *input;
+  tm_json *settings; /* read while the file loaded; kept in START, so that a replay reads the same */
   tm_run_state state;
   int64_t epoch;
   bool owned;       /* this process holds the claim */
@@ -192,6 +193,8 @@ void tm_run_answer(tm_branch *b, tm_answer_kind kind, const tm_json *value,
 void tm_run_finish(tm_run *r, tm_run_state state, const tm_json *result, const tm_json *error);
 void tm_run_diverge(tm_run *r, const char *place, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+/* A setting that the file asks for while it loads; null when it is not set. */
+const tm_json *tm_run_setting(tm_run *r, const char *name);
 /* A fork (children, window set): start as many children as the window lets. */
 void tm_run_fork(tm_branch *b);
 /* The branch is gone: its call is given up, its children too. */

@@ -366,6 +366,9 @@ static void arrived(void *ctx, const tm_http_res *res) {
   tm_http_res masked = *res; /* a server that echoes our key must not put it into a value */
   masked.body = tm_llm_mask(&ask->scratch, res->body, &masked.body_len, ask->wire.secret);
   tm_llm_receive(&ask->answer, &ask->scratch, ask->provider, &masked);
+  const char *id = ask->answer.request_id;
+  size_t len = id ? strlen(id) : 0;
+  ask->answer.request_id = tm_llm_mask(&ask->scratch, id, &len, ask->wire.secret);
   settle(ask, &masked);
 }
 

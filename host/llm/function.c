@@ -37,17 +37,6 @@ static int build(tm_llm_wire *out, tm_arena *a, const tm_llm_question *q,
   return tm_llm_put_body(out, a, request_of(a, q), err);
 }
 
-static tm_llm_class class_of(tm_code code) {
-  switch (code) {
-  case TM_TEMP:
-    return TM_LLM_OVERLOADED;
-  case TM_CONFIG:
-    return TM_LLM_AUTH;
-  default:
-    return TM_LLM_INVALID;
-  }
-}
-
 static void call(const tm_provider *p, tm_llm_answer *out, tm_arena *a,
                  const tm_llm_question *q) {
   const function *f = (const function *)(const void *)p;
@@ -63,7 +52,7 @@ static void call(const tm_provider *p, tm_llm_answer *out, tm_arena *a,
     out->text = tm_arena_strndup(a, tm_buf_str(&text), text.len);
     out->text_len = text.len;
   } else {
-    out->class = class_of(err.code);
+    out->class = err.code == TM_TEMP ? TM_LLM_OVERLOADED : TM_LLM_INVALID;
     out->message = tm_arena_printf(a, "%s/%s: %s", p->name, q->model, err.msg);
   }
   tm_buf_free(&text);

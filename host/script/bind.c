@@ -56,6 +56,17 @@ static const tm_json *argument(lua_State *L, int index) {
   return v;
 }
 
+/* library(name) -> the chunk of lua/tidemill/NAME.lua */
+static int l_library(lua_State *L) {
+  tm_guest *g = guest_of(L);
+  char file[64];
+  tm_err err = TM_ERR_INIT;
+  snprintf(file, sizeof file, "tidemill/%s.lua", luaL_checkstring(L, 1));
+  if (tm_program_library(L, g->program, file, &err) < 0)
+    return luaL_error(L, "%s", err.msg);
+  return 1;
+}
+
 /* -- errors ------------------------------------------------------------------------------ */
 
 static int error_tostring(lua_State *L) {
@@ -170,6 +181,19 @@ static int l_note(lua_State *L) {
     tm_vm_stop(g->vm, TM_DIVERGED, g->err.msg);
     return luaL_error(L, "%s", g->err.msg);
   }
+  tm_value_push(L, v);
+  return 1;
+}
+
+/* setting(name) -> text or null: read while the file loads, it is kept with the run; nothing when
+ * the file did not read it then (the caller asks by a note) */
+static int l_setting(lua_State *L) {
+  tm_guest *g = guest_of(L);
+  const char *name = luaL_checkstring(L, 1);
+  const tm_json *v = g->current ? tm_json_get(g->run->settings, name)
+                                : tm_run_setting(g->run, name);
+  if (!v)
+    return 0;
   tm_value_push(L, v);
   return 1;
 }
@@ -357,9 +381,9 @@ static int l_llm(lua_State *L) {
 static const luaL_Reg functions[] = {
     {"array", l_array},       {"check", l_check},       {"decode", l_decode},
     {"document", l_document}, {"duration", l_duration}, {"encode", l_encode},
-    {"fork", l_fork},         {"hash", l_hash},         {"llm", l_llm},
+    {"fork", l_fork},         {"hash", l_hash},         {"library", l_library},   {"llm", l_llm},
     {"note", l_note},         {"perform", l_perform},   {"schema", l_schema},
-    {"step", l_step},         {NULL, NULL},
+    {"setting", l_setting},   {"step", l_step},         {NULL, NULL},
 };
 
 /* core.fail(kind, message): raise an error table with the caller's place */

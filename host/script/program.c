@@ -180,10 +180,11 @@ static int append(lua_State *L, const void *bytes, size_t len, void *ctx) {
   return 0;
 }
 
-/* Keep the function on top as bytecode; debug information stays, for messages. */
+/* Keep the function on top as bytecode. A script's debug information stays, for messages; our
+ * library's goes, for memory: each run has a copy. */
 static void keep_chunk(lua_State *L, tm_program *p, const char *name) {
   tm_buf code = TM_BUF_INIT;
-  lua_dump(L, append, &code, 0);
+  lua_dump(L, append, &code, *name == '=');
   chunk *c = tm_new(chunk);
   c->bytes = tm_buf_take(&code, &c->len);
   tm_map_set(&p->chunks, name, c);
@@ -198,9 +199,11 @@ static int push_chunk(lua_State *L, tm_program *p, const char *chunk_name, const
     lua_pop(L, 1);
   if (tm_vm_load(L, chunk_name, text, len, err) < 0)
     return -1;
-  if (!c)
-    keep_chunk(L, p, chunk_name);
-  return 0;
+  if (c)
+    return 0;
+  keep_chunk(L, p, chunk_name);
+  lua_pop(L, 1);
+  return push_chunk(L, p, chunk_name, text, len, err);
 }
 
 int tm_program_chunk(lua_State *L, tm_program *p, const char *name, tm_err *err) {
@@ -216,5 +219,7 @@ int tm_program_library(lua_State *L, tm_program *p, const char *name, tm_err *er
   const tm_embed_file *f = tm_embed_find(name);
   if (!f)
     return tm_err_set(err, TM_NOTFOUND, "there is no library %s", name);
-  return push_chunk(L, p, "=tidemill", f->bytes, f->len, err);
+  char chunk_name[64];
+  snprintf(chunk_name, sizeof chunk_name, "=%s", name);
+  return push_chunk(L, p, chunk_name, f->bytes, f->len, err);
 }

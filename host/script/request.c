@@ -42,6 +42,8 @@ int tm_request_build(tm_json **out, tm_arena *a, const tm_closure *c, const tm_p
                       unit->name);
   tm_json *r = tm_json_new_object(a);
   copy_members(a, r, unit->settings);
+  if (tm_json_get(unit->settings, "timeout"))
+    tm_json_set(a, r, "timeout_ms", tm_json_get(unit->settings, "timeout"));
   tm_json_set_str(a, r, "unit", unit->name);
   tm_json_set_str(a, r, "model", model);
   tm_json_set(a, r, "vars", vars);

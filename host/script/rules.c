@@ -51,11 +51,31 @@ static int read_file(tm_rules *r, tm_err *err) {
 
 /* -- the vm ------------------------------------------------------------------------------------------ */
 
+static int l_array(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 1);
+  tm_value_mark_array(L);
+  return 1;
+}
+
+/* What a rule needs of `tidemill` to build an answer: array and null. */
+static int open_values(lua_State *L) {
+  lua_createtable(L, 0, 2);
+  lua_pushcfunction(L, l_array);
+  lua_setfield(L, -2, "array");
+  lua_pushlightuserdata(L, NULL);
+  lua_setfield(L, -2, "null");
+  return 1;
+}
+
 static int l_require(lua_State *L) {
   const char *name = luaL_checkstring(L, 1);
-  if (strcmp(name, "cjson") != 0)
-    return luaL_error(L, "require: a rules file has \"cjson\" only, not \"%s\"", name);
-  return tm_sandbox_open_cjson(L);
+  if (strcmp(name, "tidemill") == 0)
+    return open_values(L);
+  if (strcmp(name, "cjson") == 0)
+    return tm_sandbox_open_cjson(L);
+  return luaL_error(L, "require: a rules file can have \"cjson\" and \"tidemill\" only, not \"%s\"",
+                    name);
 }
 
 /* A coroutine for script code, kept in the registry. [-0, +0, m] */

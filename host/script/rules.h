@@ -16,7 +16,7 @@
  * good, or for now when it raises a table {message = …, retryable = true}.
  *
  * The file runs in a sandboxed vm of its own that lives as long as the rules, so a rule may count its
- * calls. Its only `require` is "cjson". Everything handed out is the caller's.
+ * calls. It may require "cjson", and "tidemill" for its `array` and `null`. Everything handed out is the caller's.
  */
 #ifndef TM_SCRIPT_RULES_H
 #define TM_SCRIPT_RULES_H

@@ -1,4 +1,6 @@
-/* sandbox_math.c - math.random from the run's own dice, which fall the same way in each replay. */
+/* sandbox_math.c - math.random from the run's own dice, which fall the same way in each replay; and
+ * no function that only some builds of Lua have.
+ */
 #include "script/sandbox.h"
 #include "script/vm.h"
 
@@ -51,5 +53,11 @@ void tm_sandbox_math(lua_State *L) {
       {"randomseed", l_randomseed},
       {NULL, NULL},
   };
+  static const char *const relics[] = {"atan2", "cosh", "frexp", "ldexp",
+                                       "log10", "pow",  "sinh",  "tanh"};
   luaL_setfuncs(L, replaced, 0);
+  for (size_t i = 0; i < sizeof relics / sizeof *relics; i++) {
+    lua_pushnil(L);
+    lua_setfield(L, -2, relics[i]);
+  }
 }

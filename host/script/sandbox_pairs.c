@@ -3,7 +3,8 @@
  *
  * Lua's own order hangs on addresses and on a seed that each process draws anew. Here a traversal
  * works from a snapshot: the keys, sorted, copied out of the table. A key that loses its value
- * during the traversal is passed over, a new one is not met: both the same in each replay.
+ * during the traversal is passed over, a new one is not met: both the same in each replay. (next takes
+ * its snapshot at the second step: the first mostly asks whether a table is empty.)
  *
  *   snapshot  [ count | at | dense ][ key … ][ bytes of string keys … ]
  *
@@ -311,8 +312,8 @@ static void seek(snapshot *shot, const key *k) {
   shot->at = low;
 }
 
-/* The smallest key, in one walk and without a snapshot: mostly a script asks "is it empty?". A
- * traversal of this table that was under way is over. */
+/* The smallest key, in one walk and without a snapshot. A traversal of this table that was under way
+ * is over. */
 static int first(lua_State *L) {
   memory *m = push_memory(L);
   int slot = recall(m, lua_topointer(L, 1));

@@ -75,12 +75,18 @@ static int l_rep(lua_State *L) {
 
 /* -- format and pack: the stock functions behind a check of their arguments ------------------------------- */
 
-/* Call upvalue 1 with all arguments. */
-static int call_stock(lua_State *L) {
+/* Call upvalue 1 with all arguments. It cannot see who called, so its errors get place and name
+ * here. No script code runs in it. [-n, +m, e] */
+static int call_stock(lua_State *L, const char *name) {
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_insert(L, 1);
-  lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
-  return lua_gettop(L);
+  if (lua_pcall(L, lua_gettop(L) - 1, LUA_MULTRET, 0) == LUA_OK)
+    return lua_gettop(L);
+  tm_vm_charge(L, 1);
+  luaL_where(L, 1);
+  luaL_gsub(L, lua_tostring(L, -2), "to '?'", name);
+  lua_concat(L, 2);
+  return lua_error(L);
 }
 
 /* What %s prints, without an address; gives its length. */
@@ -118,7 +124,7 @@ static int l_format(lua_State *L) {
       total += 4 * lua_rawlen(L, arg);
   }
   tm_vm_reserve(L, total, "string.format");
-  return call_stock(L);
+  return call_stock(L, "to 'format'");
 }
 
 /* Only c[n] makes more bytes than its arguments have. */
@@ -133,7 +139,7 @@ static int l_pack(lua_State *L) {
     total = total + n < SIZE_MAX / 100 ? total + n : SIZE_MAX / 100;
   }
   tm_vm_reserve(L, total, "string.pack");
-  return call_stock(L);
+  return call_stock(L, "to 'pack'");
 }
 
 /* Put `fn` in front of the stock function of that name in the table on top. [-0, +0, m] */

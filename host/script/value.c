@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "script/sandbox.h"
+
 /* -- arrays --------------------------------------------------------------------------------------- */
 
 static const char array_key;
@@ -287,9 +289,9 @@ static const char *forbidden(reader *r, int index, const frame *here) {
   return NULL;
 }
 
-static tm_json *read_table(reader *r, int index, const frame *up) {
+static tm_json *read_plain(reader *r, int index, const frame *up) {
   frame here = {.up = up, .table = lua_topointer(r->L, index), .depth = up ? up->depth + 1 : 1};
-  if (here.depth > TM_VALUE_DEPTH || !lua_checkstack(r->L, 6))
+  if (here.depth > TM_VALUE_DEPTH || !lua_checkstack(r->L, 8))
     return fail(r, up, TM_LIMIT, "more than 100 tables inside each other");
   const char *why = forbidden(r, index, &here);
   if (why)
@@ -301,6 +303,15 @@ static tm_json *read_table(reader *r, int index, const frame *up) {
     return fail(r, up, TM_USAGE, why);
   return array || s.items ? read_items(r, index, s.items, &here)
                           : read_members(r, index, s.names, &here);
+}
+
+/* A read-only view is read through. */
+static tm_json *read_table(reader *r, int index, const frame *up) {
+  lua_pushvalue(r->L, index);
+  tm_sandbox_thaw(r->L, -1);
+  tm_json *result = read_plain(r, lua_gettop(r->L), up);
+  lua_pop(r->L, 1);
+  return result;
 }
 
 static tm_json *read_value(reader *r, int index, const frame *up) {
@@ -330,7 +341,7 @@ int tm_value_read(tm_json **out, lua_State *L, int index, tm_arena *a, tm_err *e
   reader r = {L, a, err};
   int top = lua_gettop(L);
   err->code = TM_OK;
-  *out = lua_checkstack(L, 6) ? read_value(&r, lua_absindex(L, index), NULL) : NULL;
+  *out = lua_checkstack(L, 8) ? read_value(&r, lua_absindex(L, index), NULL) : NULL;
   lua_settop(L, top);
   if (*out)
     return 0;

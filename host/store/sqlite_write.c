@@ -469,19 +469,15 @@ static int fill(tm_writer *w, tm_batch *first, const tm_batch *end, tm_err *err)
 }
 
 int tm_writer_commit(tm_writer *w, tm_batch *first, const tm_batch *end, tm_err *err) {
+  assert(w->broken.code == TM_OK && "a broken writer was asked to write");
   w->records = 0;
-  if (w->broken.code != TM_OK)
-    goto broken;
-  if (run_plain(w, TM_SQL_BEGIN, &w->broken) < 0)
-    goto broken;
-  if (fill(w, first, end, &w->broken) == 0 && commit(w, &w->broken) == 0)
+  if (run_plain(w, TM_SQL_BEGIN, &w->broken) == 0 && fill(w, first, end, &w->broken) == 0 &&
+      commit(w, &w->broken) == 0)
     return 0;
   if (!sqlite3_get_autocommit(w->conn.db)) {
     tm_err ignored = TM_ERR_INIT;
     run_plain(w, TM_SQL_ROLLBACK, &ignored);
   }
-
-broken:
   forget_heads(w);
   *err = w->broken;
   return -1;

@@ -199,8 +199,8 @@ static tm_json *expand_field(const expansion *x, const field *f, const tm_json *
     schema = expand_enum(x, value, f->optional, path);
   } else {
     tm_err_set(x->err, TM_USAGE,
-               "picoschema: %s: in parentheses stands array, object or enum, not \"%.80s\"", path,
-               kind);
+               "picoschema: %s: in parentheses stands array, object or enum, not \"%.80s\"",
+               path, kind);
     return NULL;
   }
   if (schema && f->optional && tm_json_type_of(schema) == TM_JSON_OBJECT)

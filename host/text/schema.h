@@ -17,9 +17,9 @@ typedef const tm_json *(*tm_schema_resolve)(void *ctx, const char *uri);
 typedef struct tm_schema_opts {
   tm_schema_resolve resolve; /* may be NULL */
   void *ctx;
-  const char *base_uri;      /* may be NULL */
-  bool assert_format;        /* `format` asserts instead of annotating */
-  bool draft7;               /* default draft when $schema is absent */
+  const char *base_uri; /* may be NULL */
+  bool assert_format;   /* `format` asserts instead of annotating */
+  bool draft7;          /* default draft when $schema is absent */
 } tm_schema_opts;
 
 /* Compile `doc`; the program keeps pointers into it, so it must live as long. NULL opts: none.
@@ -32,13 +32,14 @@ typedef struct tm_schema_error {
   const char *instance; /* JSON pointer into the value, "" for the whole */
   const char *schema;   /* JSON pointer into the schema, with the keyword */
   const char *keyword;
-  const char *message;  /* for a person: "/categories/0 must be one of billing, bug; it is \"rant\"" */
-  const char *advice;   /* fit to be fed back to a model */
+  const char
+      *message; /* for a person: "/categories/0 must be one of billing, bug; it is \"rant\"" */
+  const char *advice; /* fit to be fed back to a model */
 } tm_schema_error;
 
 typedef struct tm_schema_report {
-  tm_arena *arena;      /* set by the caller */
-  size_t max;           /* stop after so many; 0: 20 */
+  tm_arena *arena; /* set by the caller */
+  size_t max;      /* stop after so many; 0: 20 */
   tm_schema_error *errors;
   size_t count;
 } tm_schema_report;
@@ -62,8 +63,13 @@ int tm_picoschema_expand(tm_json **out, tm_arena *a, const tm_json *doc, tm_sche
 
 /* Lowering for a provider's structured-output dialect: a schema to a schema that the provider
  * takes, and a report (array of strings) of what could not be said. Pure. */
-typedef enum tm_dialect { TM_DIALECT_OPENAI, TM_DIALECT_ANTHROPIC, TM_DIALECT_GEMINI,
-                          TM_DIALECT_GRAMMAR } tm_dialect;
-tm_json *tm_schema_lower(tm_arena *a, const tm_json *schema, tm_dialect dialect, tm_json **lost);
+typedef enum tm_dialect {
+  TM_DIALECT_OPENAI,
+  TM_DIALECT_ANTHROPIC,
+  TM_DIALECT_GEMINI,
+  TM_DIALECT_GRAMMAR
+} tm_dialect;
+tm_json *tm_schema_lower(tm_arena *a, const tm_json *schema, tm_dialect dialect,
+                         tm_json **lost);
 
 #endif

@@ -12,6 +12,7 @@ int tm_schema_undecided(run *r, const place *at, const char *why) {
   tm_buf where;
   tm_buf_init(&where, 64 * 1024);
   tm_schema_place_print(&where, at);
+  tm_schema_pointer_clip(&where);
   tm_err_set(r->err, TM_LIMIT, "%s: %s", where.len ? tm_buf_str(&where) : "the value", why);
   tm_buf_free(&where);
   return -1;
@@ -222,7 +223,8 @@ static int eval_quietly(run *r, const node *n, const tm_json *v, const place *at
   return answer;
 }
 
-/* -- other schemas about the same value ------------------------------------------------------ */
+/* -- other schemas about the same value ------------------------------------------------------
+ */
 
 /* Where a $dynamicRef lands: in the outermost resource of the scope that has the name. */
 static const node *dynamic_target(const run *r, const inplace *s) {
@@ -237,8 +239,8 @@ static const node *dynamic_target(const run *r, const inplace *s) {
 }
 
 /* How many alternatives hold; with marks all of them must be tried. */
-static int count_matches(run *r, const node_list *l, const tm_json *v, const place *at, marks *m,
-                         uint32_t enough, uint32_t found[2]) {
+static int count_matches(run *r, const node_list *l, const tm_json *v, const place *at,
+                         marks *m, uint32_t enough, uint32_t found[2]) {
   int matches = 0;
   if (l->tags) {
     uint32_t member;
@@ -279,8 +281,8 @@ static bool tell_none(run *r, const node *n, const char *keyword, const node_lis
     }
     if (member != WORD_NONE) {
       const place here = {at, v, member};
-      const fault tag = {.n = n, .keyword = keyword, .value = &v->u.members[member].value,
-                         .at = &here};
+      const fault tag = {
+          .n = n, .keyword = keyword, .value = &v->u.members[member].value, .at = &here};
       return tm_schema_tell_tag(r, &tag, l->tags);
     }
   }
@@ -290,7 +292,8 @@ static bool tell_none(run *r, const node *n, const char *keyword, const node_lis
   for (uint32_t i = 0; i < l->count; i++) {
     tries[i] = (fault_list){.arena = &r->scratch, .max = sink->max};
     r->sink = &tries[i];
-    tm_schema_eval(r, l->list[i], v, at, NULL);
+    if (tm_schema_eval(r, l->list[i], v, at, NULL) < 0)
+      tm_err_clear(r->err); /* the answer is known: this part of the report is poorer */
   }
   r->sink = sink;
   return tm_schema_tell_none(r, &f, tries, l->count);
@@ -316,7 +319,11 @@ static int check_groups(run *r, const node *n, const tm_json *v, const place *at
       return -1;
     if (matches == 0)
       VIOLATED(tell_none(r, n, "oneOf", &s->one, v, at));
-    const fault f = {.n = n, .keyword = "oneOf", .value = v, .at = at, .first = found[0],
+    const fault f = {.n = n,
+                     .keyword = "oneOf",
+                     .value = v,
+                     .at = at,
+                     .first = found[0],
                      .second = found[1]};
     if (matches > 1)
       VIOLATED(r->sink && tm_schema_tell(r, &f));
@@ -353,7 +360,8 @@ static int check_same(run *r, const node *n, const tm_json *v, const place *at, 
   return bad;
 }
 
-/* -- one node ----------------------------------------------------------------------------------- */
+/* -- one node
+ * ----------------------------------------------------------------------------------- */
 
 static int check_rules(run *r, const node *n, const tm_json *v, const place *at, marks *m) {
   int bad = 0;
@@ -438,13 +446,15 @@ int tm_schema_eval(run *r, const node *n, const tm_json *v, const place *at, mar
   return answer;
 }
 
-/* -- the door ---------------------------------------------------------------------------------------- */
+/* -- the door
+ * ---------------------------------------------------------------------------------------- */
 
 #define REPORT_MAX 20
 
 static int check_with_report(run *r, const tm_json *value, tm_schema_report *report) {
   fault_list sink = {.arena = report->arena, .max = report->max ? report->max : REPORT_MAX};
   r->sink = &sink;
+  r->steps = 0;
   int answer = tm_schema_eval(r, r->schema->root, value, NULL, NULL);
   report->errors = sink.list;
   report->count = sink.count;

@@ -52,8 +52,7 @@ static object_rules *object_of(compiler *c, node *n) {
     return n->object;
   object_rules *o = tm_arena_new(c->a, object_rules);
   const tm_json *properties = tm_json_get(n->source, "properties");
-  size_t room =
-      tm_json_len(properties) + tm_json_len(tm_json_get(n->source, "required"));
+  size_t room = tm_json_len(properties) + tm_json_len(tm_json_get(n->source, "required"));
   if (!o || tm_schema_words_init(&o->names, c->a, room) < 0)
     goto fail;
   o->properties = tm_arena_array(c->a, property, room + 1);
@@ -72,7 +71,8 @@ fail:
   return NULL;
 }
 
-/* -- values that keywords take ---------------------------------------------------------------- */
+/* -- values that keywords take ----------------------------------------------------------------
+ */
 
 /* A count: not negative, whole; what is larger than any array can be is cut. */
 static int take_count(const compiler *c, const node *n, const keyword_rule *k, const tm_json *v,
@@ -84,7 +84,8 @@ static int take_count(const compiler *c, const node *n, const keyword_rule *k, c
   return 0;
 }
 
-static int take_number(const compiler *c, const node *n, const keyword_rule *k, const tm_json *v) {
+static int take_number(const compiler *c, const node *n, const keyword_rule *k,
+                       const tm_json *v) {
   if (v->type == TM_JSON_INT || v->type == TM_JSON_DOUBLE)
     return 0;
   return tm_schema_bad(c, n, k->name, "must be a number, not %s", tm_json_type_name(v));
@@ -102,16 +103,17 @@ static int take_strings(const compiler *c, const node *n, const char *name, cons
 
 static const regex *take_regex(compiler *c, const node *n, const char *name, const char *s,
                                size_t len) {
-  const char *why = "out of memory";
+  const char *why;
   const regex *re = tm_schema_regex_new(c->a, s, len, &why);
-  if (!re && c->a->failed)
+  if (!re && (c->a->failed || strcmp(why, TM_SCHEMA_NO_MEMORY) == 0))
     tm_schema_no_memory(c);
   else if (!re)
     tm_schema_bad(c, n, name, "\"%.*s\" is not a regular expression: %s", (int)len, s, why);
   return re;
 }
 
-/* -- children ------------------------------------------------------------------------------------ */
+/* -- children
+ * ------------------------------------------------------------------------------------ */
 
 /* Nothing but $ref and words about it? */
 static bool only_refers(const node *n) {
@@ -158,7 +160,8 @@ static int child_list(compiler *c, const tm_json *list, node_list *out) {
   return 0;
 }
 
-/* -- any type --------------------------------------------------------------------------------------- */
+/* -- any type
+ * --------------------------------------------------------------------------------------- */
 
 static unsigned type_bit(const char *name) {
   static const struct {
@@ -234,7 +237,9 @@ static int fill_const(compiler *c, node *n, const keyword_rule *k, const tm_json
   return add_choice(c, n, k->name, v, 1);
 }
 
-/* -- numbers -------------------------------------------------------------------------------------------- */
+/* -- numbers
+ * --------------------------------------------------------------------------------------------
+ */
 
 static int fill_number(compiler *c, node *n, const keyword_rule *k, const tm_json *v) {
   number_rules *r = number_of(c, n);
@@ -272,7 +277,9 @@ static void settle_number(number_rules *r) {
   r->high = r->max ? (double)r->max->u.i : HUGE_VAL;
 }
 
-/* -- strings --------------------------------------------------------------------------------------------- */
+/* -- strings
+ * ---------------------------------------------------------------------------------------------
+ */
 
 static int fill_length(compiler *c, node *n, const keyword_rule *k, const tm_json *v) {
   string_rules *r = string_of(c, n);
@@ -302,7 +309,9 @@ static int fill_format(compiler *c, node *n, const keyword_rule *k, const tm_jso
   return 0;
 }
 
-/* -- arrays ------------------------------------------------------------------------------------------------ */
+/* -- arrays
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static int fill_array_count(compiler *c, node *n, const keyword_rule *k, const tm_json *v) {
   array_rules *r = array_of(c, n);
@@ -337,7 +346,8 @@ static int fill_items(compiler *c, node *n, const keyword_rule *k, const tm_json
 }
 
 /* draft-07: only beside an array of items */
-static int fill_additional_items(compiler *c, node *n, const keyword_rule *k, const tm_json *v) {
+static int fill_additional_items(compiler *c, node *n, const keyword_rule *k,
+                                 const tm_json *v) {
   const tm_json *items = tm_json_get(n->source, "items");
   if (!items || items->type != TM_JSON_ARRAY)
     return 0;
@@ -356,7 +366,9 @@ static int fill_rest_items(compiler *c, node *n, const keyword_rule *k, const tm
   return (n->rest_items = child(c, v)) ? 0 : -1;
 }
 
-/* -- objects -------------------------------------------------------------------------------------------------- */
+/* -- objects
+ * --------------------------------------------------------------------------------------------------
+ */
 
 static int fill_object_count(compiler *c, node *n, const keyword_rule *k, const tm_json *v) {
   object_rules *r = object_of(c, n);
@@ -460,7 +472,9 @@ static int fill_rest_members(compiler *c, node *n, const keyword_rule *k, const 
   return (n->rest_members = child(c, v)) ? 0 : -1;
 }
 
-/* -- the same value ---------------------------------------------------------------------------------------------- */
+/* -- the same value
+ * ----------------------------------------------------------------------------------------------
+ */
 
 static int fill_ref(compiler *c, node *n, const keyword_rule *k, const tm_json *v) {
   inplace *same = same_of(c, n);
@@ -490,9 +504,10 @@ static int fill_group(compiler *c, node *n, const keyword_rule *k, const tm_json
     return -1;
   if (v->len == 0)
     return tm_schema_bad(c, n, k->name, "must have at least one schema");
-  return child_list(c, v, k->name[1] == 'l' ? &same->all : k->name[1] == 'n' && k->name[0] == 'a'
-                                                               ? &same->any
-                                                               : &same->one);
+  return child_list(c, v,
+                    k->name[1] == 'l'                        ? &same->all
+                    : k->name[1] == 'n' && k->name[0] == 'a' ? &same->any
+                                                             : &same->one);
 }
 
 static int fill_single(compiler *c, node *n, const keyword_rule *k, const tm_json *v) {
@@ -509,13 +524,15 @@ static int fill_single(compiler *c, node *n, const keyword_rule *k, const tm_jso
   return (*to = child(c, v)) ? 0 : -1;
 }
 
-/* -- the table --------------------------------------------------------------------------------------------------------- */
+/* -- the table
+ * ---------------------------------------------------------------------------------------------------------
+ */
 
 #define OLD  1
 #define NEW  2
 #define BOTH 3
 #define K(name, drafts, vocabulary, shape, fill) \
-  {name, sizeof(name) - 1, drafts, VOCABULARY_##vocabulary, SHAPE_##shape, fill}
+  { name, sizeof(name) - 1, drafts, VOCABULARY_##vocabulary, SHAPE_##shape, fill }
 
 static const keyword_rule keywords[] = {
     K("$ref", BOTH, CORE, PLAIN, fill_ref),
@@ -576,7 +593,9 @@ const keyword_rule *tm_schema_keyword(const resource *home, const char *name, si
   return NULL;
 }
 
-/* -- one node -------------------------------------------------------------------------------------------------------------- */
+/* -- one node
+ * --------------------------------------------------------------------------------------------------------------
+ */
 
 /* Types that pass with nothing more to look at. */
 static uint8_t light_types(const node *n) {

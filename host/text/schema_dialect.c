@@ -40,7 +40,7 @@ static const struct {
     {"const", {OWN, OWN, OWN, OWN}},
     {"$ref", {OWN, OWN, OWN, OWN}},
     {"oneOf", {OWN, OWN, OWN, OWN}},
-    {"allOf", {OWN, LIST, OWN, LIST}},
+    {"allOf", {OWN, OWN, OWN, LIST}},
     {"anyOf", {LIST, LIST, LIST, LIST}},
     {"$defs", {MAP, MAP, MAP, MAP}},
     {"definitions", {MAP, MAP, MAP, MAP}},
@@ -83,9 +83,8 @@ static const struct {
 /* -- what the columns leave open -------------------------------------------------------- */
 
 static bool knows_format(tm_dialect d, const char *format) {
-  static const char *const known[] = {"date-time", "date", "time", "duration",
-                                      "email",     "hostname", "ipv4", "ipv6",
-                                      "uuid",      "uri"};
+  static const char *const known[] = {"date-time", "date", "time", "duration", "email",
+                                      "hostname",  "ipv4", "ipv6", "uuid",     "uri"};
   size_t count = sizeof known / sizeof *known;
   if (d == TM_DIALECT_OPENAI)
     count--; /* all but uri */
@@ -159,8 +158,9 @@ bool tm_dialect_recurses(tm_dialect d) {
   return d != TM_DIALECT_ANTHROPIC;
 }
 
+/* Two closed objects in an allOf would exclude each other's members. */
 bool tm_dialect_merges_all(tm_dialect d) {
-  return d == TM_DIALECT_OPENAI || d == TM_DIALECT_GEMINI;
+  return d != TM_DIALECT_GRAMMAR;
 }
 
 bool tm_dialect_has_one_of(tm_dialect d) {
@@ -201,7 +201,8 @@ void tm_dialect_say(tm_buf *out, const char *keyword, const tm_json *value) {
   };
   tm_buf text = TM_BUF_INIT;
   if (strcmp(keyword, "uniqueItems") == 0) {
-    tm_buf_puts(out, tm_json_bool(value, false) ? "no repeated items" : "repeated items allowed");
+    tm_buf_puts(out,
+                tm_json_bool(value, false) ? "no repeated items" : "repeated items allowed");
     return;
   }
   if (tm_json_type_of(value) == TM_JSON_STRING && strcmp(keyword, "const") != 0)

@@ -25,7 +25,8 @@ uint32_t tm_schema_next_char(const char *s, size_t len, size_t *at) {
   return c;
 }
 
-/* -- addresses ------------------------------------------------------------------------------ */
+/* -- addresses ------------------------------------------------------------------------------
+ */
 
 bool tm_schema_format_ipv4(const char *s, size_t len) {
   int parts = 0;
@@ -58,8 +59,7 @@ bool tm_schema_format_ipv6(const char *s, size_t len) {
       i++;
     if (i < len && s[i] == '.') {
       groups += 2;
-      return tm_schema_format_ipv4(s + start, len - start) &&
-             (gap ? groups < 8 : groups == 8);
+      return tm_schema_format_ipv4(s + start, len - start) && (gap ? groups < 8 : groups == 8);
     }
     if (i == start)
       return false;
@@ -78,7 +78,8 @@ bool tm_schema_format_ipv6(const char *s, size_t len) {
   return gap ? groups < 8 : groups == 8;
 }
 
-/* -- hosts ------------------------------------------------------------------------------------ */
+/* -- hosts ------------------------------------------------------------------------------------
+ */
 
 #define LABEL_MAX 63
 #define HOST_MAX  253
@@ -199,7 +200,7 @@ static bool label_fits(const char *pattern, const char *s, size_t len) {
   return fits;
 }
 
-#define VIRAMAS                                                                         \
+#define VIRAMAS                                                                          \
   "\\u094d\\u09cd\\u0a4d\\u0acd\\u0b4d\\u0bcd\\u0c4d\\u0ccd\\u0d4d\\u0dca\\u0e3a\\u0f84" \
   "\\u1039\\u103a\\u1714\\u1734\\u17d2\\u1a60\\u1b44\\u1baa\\u1bab\\ua806\\ua8c4\\ua953"
 
@@ -302,7 +303,8 @@ bool tm_schema_format_hostname(const char *s, size_t len, bool international) {
   return total <= HOST_MAX;
 }
 
-/* -- mailboxes ------------------------------------------------------------------------------------ */
+/* -- mailboxes
+ * ------------------------------------------------------------------------------------ */
 
 static bool is_atom_char(char c, bool international) {
   if ((unsigned char)c >= 0x80)
@@ -353,7 +355,9 @@ bool tm_schema_format_email(const char *s, size_t len, bool international) {
   return tm_schema_format_ipv4(domain + 1, n - 2);
 }
 
-/* -- URIs -------------------------------------------------------------------------------------------- */
+/* -- URIs
+ * --------------------------------------------------------------------------------------------
+ */
 
 /* RFC 3987's ucschar and, in queries, iprivate */
 static bool is_foreign(uint32_t c, bool private_too) {
@@ -444,7 +448,8 @@ bool tm_schema_format_uri(const char *s, size_t len, bool relative, bool interna
   }
   const char *query = find(path, end, "?#");
   const char *fragment = find(query, end, "#");
-  if (!scheme && path == s && find(path, query, "/:") < query && *find(path, query, "/:") == ':')
+  if (!scheme && path == s && find(path, query, "/:") < query &&
+      *find(path, query, "/:") == ':')
     return false; /* a colon in the first segment would read as a scheme */
   if (!all_fit(path, (size_t)(query - path), "/:@", international))
     return false;

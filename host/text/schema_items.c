@@ -5,8 +5,8 @@
 
 static bool tell(run *r, const node *n, const char *keyword, const tm_json *v, const place *at,
                  uint32_t first, uint32_t second) {
-  const fault f = {.n = n, .keyword = keyword, .value = v, .at = at, .first = first,
-                   .second = second};
+  const fault f = {
+      .n = n, .keyword = keyword, .value = v, .at = at, .first = first, .second = second};
   return r->sink && tm_schema_tell(r, &f);
 }
 

@@ -68,12 +68,13 @@ static void end_description(lowering *x, tm_json *out, const tm_json *schema,
       tm_json_set_str(x->a, out, "description", own);
     return;
   }
-  tm_json_set_str(x->a, out, "description",
-                  tm_arena_printf(x->a, "%s%s(%s)", own ? own : "", own ? " " : "",
-                                  tm_buf_str(words)));
+  tm_json_set_str(
+      x->a, out, "description",
+      tm_arena_printf(x->a, "%s%s(%s)", own ? own : "", own ? " " : "", tm_buf_str(words)));
 }
 
-/* -- types ---------------------------------------------------------------------------------- */
+/* -- types ----------------------------------------------------------------------------------
+ */
 
 static bool has_type(const tm_json *schema, const char *name) {
   const tm_json *type = tm_json_get(schema, "type");
@@ -165,7 +166,8 @@ static tm_json *nullable(lowering *x, tm_json *schema) {
   return out;
 }
 
-/* -- references --------------------------------------------------------------------------------- */
+/* -- references
+ * --------------------------------------------------------------------------------- */
 
 static const tm_json *target(const lowering *x, const char *ref) {
   return ref && ref[0] == '#' ? tm_json_pointer(x->root, ref + 1) : NULL;
@@ -211,15 +213,16 @@ static tm_json *lower_ref(lowering *x, const char *ref, const way *at) {
                     tm_arena_printf(x->a, "The same shape as %s of the full schema", ref));
     return out;
   }
-  bool moved = x->wrapped && strncmp(ref, "#/$defs/", 8) != 0 &&
-               strncmp(ref, "#/definitions/", 14) != 0;
+  bool moved =
+      x->wrapped && strncmp(ref, "#/$defs/", 8) != 0 && strncmp(ref, "#/definitions/", 14) != 0;
   tm_json *out = tm_json_new_object(x->a);
   tm_json_set_str(x->a, out, "$ref",
                   moved ? tm_arena_printf(x->a, "#/properties/" WRAPPER "%s", ref + 1) : ref);
   return out;
 }
 
-/* -- merging allOf ------------------------------------------------------------------------------- */
+/* -- merging allOf
+ * ------------------------------------------------------------------------------- */
 
 static void merge_members(lowering *x, tm_json *into, const tm_json *from, const way *at) {
   for (size_t i = 0; i < tm_json_len(from); i++) {
@@ -286,7 +289,8 @@ static const tm_json *merged(lowering *x, const tm_json *schema, const way *at) 
   return out;
 }
 
-/* -- keywords with a function of their own ---------------------------------------------------------- */
+/* -- keywords with a function of their own
+ * ---------------------------------------------------------- */
 
 static bool is_required(const tm_json *schema, const char *key) {
   const tm_json *names = tm_json_get(schema, "required");
@@ -328,7 +332,8 @@ static void lower_members(lowering *x, tm_json *out, const tm_json *schema, cons
 static void lower_others(lowering *x, tm_json *out, const tm_json *schema, const way *at,
                          tm_buf *words, int depth) {
   const tm_json *others = tm_json_get(schema, "additionalProperties");
-  bool closed = others && tm_json_type_of(others) == TM_JSON_BOOL && !tm_json_bool(others, true);
+  bool closed =
+      others && tm_json_type_of(others) == TM_JSON_BOOL && !tm_json_bool(others, true);
   if (tm_dialect_closes_objects(x->d)) {
     if (others && tm_json_type_of(others) == TM_JSON_OBJECT && tm_json_len(others))
       say(x, at, words, "additionalProperties", others);
@@ -422,12 +427,13 @@ static void lower_own(lowering *x, tm_json *out, const tm_json *schema, const tm
     say(x, at, words, k, &m->value);
 }
 
-/* -- one schema ------------------------------------------------------------------------------------------ */
+/* -- one schema
+ * ------------------------------------------------------------------------------------------ */
 
 static bool is_empty(const tm_json *out) {
-  return !tm_json_get(out, "type") && !tm_json_get(out, "anyOf") && !tm_json_get(out, "oneOf") &&
-         !tm_json_get(out, "allOf") && !tm_json_get(out, "$ref") && !tm_json_get(out, "enum") &&
-         !tm_json_get(out, "const");
+  return !tm_json_get(out, "type") && !tm_json_get(out, "anyOf") &&
+         !tm_json_get(out, "oneOf") && !tm_json_get(out, "allOf") &&
+         !tm_json_get(out, "$ref") && !tm_json_get(out, "enum") && !tm_json_get(out, "const");
 }
 
 static void lower_keywords(lowering *x, tm_json *out, const tm_json *schema, const way *at,
@@ -489,7 +495,9 @@ static tm_json *lower(lowering *x, const tm_json *schema, const way *at, int dep
   return out;
 }
 
-/* -- the root ----------------------------------------------------------------------------------------------- */
+/* -- the root
+ * -----------------------------------------------------------------------------------------------
+ */
 
 /* A $ref at the root becomes what it refers to: no provider takes it there. */
 static const tm_json *root_of(lowering *x, const tm_json *schema) {
@@ -539,8 +547,9 @@ tm_json *tm_schema_lower(tm_arena *a, const tm_json *schema, tm_dialect dialect,
   tm_json *out = lower(&x, root, &top, 0);
   if (x.wrapped && out) {
     tm_json_push(a, x.lost,
-                 tm_json_new_str(a, "the root is no plain object: the answer stands in the member "
-                                    "\"" WRAPPER "\" of one"));
+                 tm_json_new_str(a,
+                                 "the root is no plain object: the answer stands in the member "
+                                 "\"" WRAPPER "\" of one"));
     out = wrap(&x, out);
   }
   if (lost)

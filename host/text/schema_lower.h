@@ -8,7 +8,7 @@
 
 /* What becomes of a keyword. */
 typedef enum lower_how {
-  LOWER_DROP,   /* a word about the schema: not missed */
+  LOWER_DROP, /* a word about the schema: not missed */
   LOWER_KEEP,
   LOWER_SCHEMA, /* keep, with the schema in it lowered */
   LOWER_LIST,   /* ... with each schema in the array */

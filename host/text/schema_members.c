@@ -20,8 +20,8 @@ static const property *find(const object_rules *o, const tm_json_member *m, uint
 
 static bool tell_member(run *r, const node *n, const char *keyword, const tm_json *v,
                         const place *at, const char *key, uint32_t key_len) {
-  const fault f = {.n = n, .keyword = keyword, .value = v, .at = at, .key = key,
-                   .key_len = key_len};
+  const fault f = {
+      .n = n, .keyword = keyword, .value = v, .at = at, .key = key, .key_len = key_len};
   return r->sink && tm_schema_tell(r, &f);
 }
 
@@ -33,8 +33,12 @@ static int check_key(run *r, const node *n, const tm_json_member *m, const place
   r->sink = sink ? &own : NULL;
   int answer = tm_schema_eval(r, n->object->key, &name, here, NULL);
   r->sink = sink;
-  const fault f = {.n = n, .keyword = "propertyNames", .value = &name, .at = here,
-                   .key = m->key, .key_len = m->key_len};
+  const fault f = {.n = n,
+                   .keyword = "propertyNames",
+                   .value = &name,
+                   .at = here,
+                   .key = m->key,
+                   .key_len = m->key_len};
   if (answer > 0 && sink)
     tm_schema_tell_name(r, &f, &own);
   return answer;
@@ -115,7 +119,11 @@ static int check_dependency(run *r, const node *n, const dependency *d, const tm
     return tm_schema_eval(r, d->node, v, at, seen);
   for (uint32_t i = 0; i < d->needs->len; i++) {
     const tm_json *name = &d->needs->u.items[i];
-    const fault f = {.n = n, .keyword = d->keyword, .value = name, .at = at, .key = d->key,
+    const fault f = {.n = n,
+                     .keyword = d->keyword,
+                     .value = name,
+                     .at = at,
+                     .key = d->key,
                      .key_len = d->len};
     if (!tm_json_getn(v, name->u.s, name->len))
       VIOLATED(r->sink && tm_schema_tell(r, &f));

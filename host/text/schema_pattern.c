@@ -222,7 +222,8 @@ const plain_pattern *tm_schema_pattern_new(tm_arena *a, const char *s, size_t le
   return p;
 }
 
-/* -- matching -------------------------------------------------------------------------------- */
+/* -- matching --------------------------------------------------------------------------------
+ */
 
 /* Length of the character beyond ASCII at s if the set has it, else 0. */
 static size_t beyond_len(const step *t, const char *s, const char *end) {

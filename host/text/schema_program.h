@@ -22,7 +22,7 @@
 
 #include "text/schema.h"
 
-#define SCHEMA_DEPTH   2048      /* schemas inside each other during a check */
+#define SCHEMA_DEPTH   1024      /* schemas inside each other during a check */
 #define SCHEMA_NESTING 512       /* subschemas inside each other in a document */
 #define SCHEMA_STEPS   100000000 /* in-place schemas tried in one check */
 #define SCHEMA_SCRATCH ((size_t)256 << 20)
@@ -198,7 +198,7 @@ typedef struct inplace {
   const node *dynamic;      /* where $dynamicRef lands when nothing in scope overrides it */
   const char *dynamic_name; /* NULL: it never is overridden */
   node_list all, any, one;
-  const node *none;                          /* not */
+  const node *none;                         /* not */
   const node *condition, *then, *otherwise; /* if, then, else */
 } inplace;
 
@@ -330,9 +330,11 @@ char *tm_schema_uri_join(tm_arena *a, const char *base, const char *ref, size_t 
 /* The text of a built-in metaschema, or NULL. */
 const char *tm_schema_meta_text(const char *uri);
 
-/* Compile an ECMA-262 pattern; NULL with *why (static or in the arena) when it is not one. */
-const regex *tm_schema_regex_new(tm_arena *a, const char *text, size_t len,
-                                 const char **why);
+#define TM_SCHEMA_NO_MEMORY "out of memory"
+
+/* Compile an ECMA-262 pattern; NULL with *why (static or in the arena) when it is not one,
+ * TM_SCHEMA_NO_MEMORY when that is the reason. */
+const regex *tm_schema_regex_new(tm_arena *a, const char *text, size_t len, const char **why);
 /* Whether it is one: for `format: regex`. */
 bool tm_schema_regex_valid(const char *text, size_t len);
 
@@ -430,7 +432,8 @@ static inline void marks_set(marks *m, uint32_t i) {
   m->bits[i / 64] |= UINT64_C(1) << (i % 64);
 }
 
-/* -- telling -------------------------------------------------------------------------------- */
+/* -- telling --------------------------------------------------------------------------------
+ */
 
 /* What is wrong: `keyword` of schema `n`, about `value` at `at`; `key` names a member when
  * the keyword is about one (required, dependentRequired). `first` and `second` are indexes
@@ -468,21 +471,22 @@ static inline bool run_collects(const run *r) {
   } while (0)
 
 /* The answer of a part: undecided ends all, a violation was told already. */
-#define PART(answer)                  \
-  do {                                \
-    int part_ = (answer);             \
-    if (part_ < 0)                    \
-      return -1;                      \
-    if (part_ > 0) {                  \
-      bad = 1;                        \
-      if (!run_collects(r))           \
-        return 1;                     \
-    }                                 \
+#define PART(answer)        \
+  do {                      \
+    int part_ = (answer);   \
+    if (part_ < 0)          \
+      return -1;            \
+    if (part_ > 0) {        \
+      bad = 1;              \
+      if (!run_collects(r)) \
+        return 1;           \
+    }                       \
   } while (0)
 
 /* Pointer of a node in its document, with its URI in front when it is not the one given. */
-char *tm_schema_node_pointer(tm_arena *a, const node *n, const char *keyword);
 void tm_schema_node_print(tm_buf *out, const node *n, const char *keyword);
 void tm_schema_place_print(tm_buf *out, const place *at);
+/* Cut a pointer that would fill a message. */
+void tm_schema_pointer_clip(tm_buf *pointer);
 
 #endif

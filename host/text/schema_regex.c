@@ -14,7 +14,7 @@
 
 #include "text/schema_program.h"
 
-#define MATCH_LIMIT   1000000
+#define MATCH_LIMIT   3000000
 #define MATCH_HEAP_KB (32 * 1024)
 #define PATTERN_MAX   (256 * 1024)
 
@@ -23,6 +23,8 @@ struct regex {
   pcre2_code *code;
   pcre2_match_context *limits;
 };
+
+static const char no_memory[] = TM_SCHEMA_NO_MEMORY;
 
 /* -- translation --------------------------------------------------------------------- */
 
@@ -62,10 +64,10 @@ static long hex_number(const translation *t, size_t ahead, size_t digits) {
   return n;
 }
 
-#define SPACES                                                                    \
+#define SPACES                                                                   \
   "\\x09-\\x0d\\x20\\xa0\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}" \
   "\\x{205f}\\x{3000}\\x{feff}"
-#define NOT_SPACES                                                                          \
+#define NOT_SPACES                                                                         \
   "\\x00-\\x08\\x0e-\\x1f\\x21-\\x9f\\xa1-\\x{167f}\\x{1681}-\\x{1fff}\\x{200b}-\\x{2027}" \
   "\\x{202a}-\\x{202e}\\x{2030}-\\x{205e}\\x{2060}-\\x{2fff}\\x{3001}-\\x{fefe}"           \
   "\\x{ff00}-\\x{10ffff}"
@@ -200,12 +202,11 @@ static void put_group_name(translation *t) {
 }
 
 static void unknown_escape(translation *t, int c) {
-  char *why = tm_arena_printf(t->a,
-                              "\\%c is not in the dialect of JSON Schema (ECMA-262)%s", c,
+  char *why = tm_arena_printf(t->a, "\\%c is not in the dialect of JSON Schema (ECMA-262)%s", c,
                               c == 'Z' || c == 'z' ? "; write $"
                               : c == 'A'           ? "; write ^"
                                                    : "");
-  fail(t, why ? why : "out of memory");
+  fail(t, why ? why : no_memory);
 }
 
 /* A sequence that starts with a backslash, at t->at. True: it stood for a set of characters. */
@@ -405,16 +406,15 @@ static pcre2_code *compile(pcre2_compile_context *context, const translation *t,
     char message[128];
     pcre2_get_error_message(code, (PCRE2_UCHAR *)message, sizeof message);
     char *kept = tm_arena_strdup(t->a, message);
-    *why = kept ? kept : "out of memory";
+    *why = kept ? kept : no_memory;
   }
   return out;
 }
 
-const regex *tm_schema_regex_new(tm_arena *a, const char *text, size_t len,
-                                 const char **why) {
+const regex *tm_schema_regex_new(tm_arena *a, const char *text, size_t len, const char **why) {
   translation t = {.s = text, .len = len, .a = a};
   regex *re = NULL, *made = tm_arena_new(a, regex);
-  *why = "out of memory";
+  *why = no_memory;
   if (!made)
     return NULL;
   made->plain = tm_schema_pattern_new(a, text, len);
@@ -423,14 +423,14 @@ const regex *tm_schema_regex_new(tm_arena *a, const char *text, size_t len,
   tm_buf_init(&t.out, PATTERN_MAX);
   translate(&t);
   if (t.out.failed)
-    fail(&t, "it is too long");
+    fail(&t, len > PATTERN_MAX / 128 ? "it is too long" : no_memory);
   *why = t.why;
   if (t.why)
     goto done;
   pcre2_general_context *memory = pcre2_general_context_create(from_arena, to_arena, a);
   pcre2_compile_context *context = memory ? pcre2_compile_context_create(memory) : NULL;
   pcre2_match_context *limits = context ? pcre2_match_context_create(memory) : NULL;
-  *why = "out of memory";
+  *why = no_memory;
   if (!limits)
     goto done;
   pcre2_set_match_limit(limits, MATCH_LIMIT);
@@ -493,8 +493,8 @@ int tm_schema_regex_match(regex_room *room, const regex *re, const char *s, size
     return tm_schema_pattern_match(re->plain, s, len);
   if (!room->data && !open_room(room))
     return -1;
-  int rc = pcre2_match(re->code, (PCRE2_SPTR)s, len, 0, PCRE2_NO_UTF_CHECK, room->data,
-                       re->limits);
+  int rc =
+      pcre2_match(re->code, (PCRE2_SPTR)s, len, 0, PCRE2_NO_UTF_CHECK, room->data, re->limits);
   if (rc >= 0)
     return 1;
   return rc == PCRE2_ERROR_NOMATCH ? 0 : -1;

@@ -10,6 +10,7 @@
 #define VALUE_MAX   80   /* bytes of a value shown */
 #define CHOICES_MAX 1500 /* bytes of a list of allowed values */
 #define TEXT_MAX    (32 * 1024)
+#define POINTER_MAX 300 /* bytes of a pointer in an error that has no field for it */
 
 /* -- pointers ------------------------------------------------------------------------- */
 
@@ -53,6 +54,16 @@ void tm_schema_place_print(tm_buf *out, const place *at) {
     tm_buf_printf(out, "/%u", at->index);
   else
     put_token(out, at->of->u.members[at->index].key, at->of->u.members[at->index].key_len);
+}
+
+void tm_schema_pointer_clip(tm_buf *pointer) {
+  size_t keep = POINTER_MAX;
+  if (pointer->len <= keep)
+    return;
+  while (keep > 0 && ((unsigned char)pointer->data[keep] & 0xc0) == 0x80)
+    keep--;
+  pointer->len = keep;
+  tm_buf_puts(pointer, "…");
 }
 
 /* -- pieces of sentences ----------------------------------------------------------------- */
@@ -115,12 +126,9 @@ static void put_types(tm_buf *out, unsigned types) {
     unsigned bit;
     const char *words;
   } names[] = {
-      {TYPE_BIT(TM_JSON_STRING), "a string"},
-      {TYPE_BIT(TM_JSON_DOUBLE), "a number"},
-      {TYPE_INTEGRAL, "an integer"},
-      {TYPE_BIT(TM_JSON_BOOL), "true or false"},
-      {TYPE_BIT(TM_JSON_OBJECT), "an object"},
-      {TYPE_BIT(TM_JSON_ARRAY), "an array"},
+      {TYPE_BIT(TM_JSON_STRING), "a string"},  {TYPE_BIT(TM_JSON_DOUBLE), "a number"},
+      {TYPE_INTEGRAL, "an integer"},           {TYPE_BIT(TM_JSON_BOOL), "true or false"},
+      {TYPE_BIT(TM_JSON_OBJECT), "an object"}, {TYPE_BIT(TM_JSON_ARRAY), "an array"},
       {TYPE_BIT(TM_JSON_NULL), "null"},
   };
   if (types & TYPE_BIT(TM_JSON_DOUBLE))
@@ -134,10 +142,11 @@ static void put_types(tm_buf *out, unsigned types) {
   }
 }
 
-/* -- sentences ------------------------------------------------------------------------------ */
+/* -- sentences ------------------------------------------------------------------------------
+ */
 
 typedef struct words_of {
-  tm_buf place;   /* the instance pointer */
+  tm_buf place; /* the instance pointer */
   tm_buf message;
   tm_buf advice;
 } words_of;
@@ -199,7 +208,9 @@ static size_t put_allowed(tm_buf *out, const node *around) {
 
 /* The schema `false`: what stands here may not stand here. */
 static void say_forbidden(words_of *w, const fault *f) {
-  bool member = f->at && f->at->of->type == TM_JSON_OBJECT;
+  /* unevaluatedProperties: other schemas than the one around it may allow more */
+  bool member =
+      f->at && f->at->of->type == TM_JSON_OBJECT && f->n->keyword && f->n->keyword[0] != 'u';
   tm_buf allowed = {.limit = TEXT_MAX};
   size_t count = member ? put_allowed(&allowed, f->n->up) : 0;
   tm_buf_printf(&w->message, "%s is not allowed here", subject(w));
@@ -215,8 +226,8 @@ static void say_forbidden(words_of *w, const fault *f) {
 
 static void say_choice(words_of *w, const fault *f, const tm_json *list, bool one) {
   tm_buf_printf(&w->message, "%s must be %s", subject(w), one ? "" : "one of ");
-  tm_buf_printf(&w->advice, one ? "Set %s to exactly " : "Use for %s exactly one of: ",
-                subject(w));
+  tm_buf_printf(&w->advice,
+                one ? "Set %s to exactly " : "Use for %s exactly one of: ", subject(w));
   if (one) {
     put_exact(&w->message, list);
     put_exact(&w->advice, list);
@@ -315,8 +326,8 @@ static void say_pattern(words_of *w, const fault *f, const tm_json *pattern) {
   const char *text = tm_json_str(pattern, NULL);
   tm_buf_printf(&w->message, "%s must match the pattern %s; it is ", subject(w), text);
   put_value(&w->message, f->value);
-  tm_buf_printf(&w->advice, "Rewrite %s so that it matches the regular expression %s", subject(w),
-                text);
+  tm_buf_printf(&w->advice, "Rewrite %s so that it matches the regular expression %s",
+                subject(w), text);
   const char *about = tm_json_get_str(f->n->source, "description");
   if (about)
     tm_buf_printf(&w->advice, " (%.200s)", about);
@@ -336,8 +347,9 @@ static void say_contains(words_of *w, const fault *f) {
   put_count(&w->message, f->second, "item");
   tm_buf_printf(&w->message, " of the kind that \"contains\" describes; it contains %u",
                 f->first);
-  tm_buf_printf(&w->advice, "%s items of %s so that at %s %u fit the schema in \"contains\".",
-                few ? "Add" : "Remove", subject(w), few ? "least" : "most", f->second);
+  tm_buf_printf(&w->advice, "%s %s so that at %s %u fit the schema in \"contains\".",
+                few ? "Add items to" : "Remove items from", subject(w), few ? "least" : "most",
+                f->second);
 }
 
 static void say_not(words_of *w, const fault *f, const tm_json *schema) {
@@ -409,7 +421,8 @@ static void say(words_of *w, const fault *f) {
     say_number(w, f, limit);
 }
 
-/* -- the list of faults ------------------------------------------------------------------------ */
+/* -- the list of faults
+ * ------------------------------------------------------------------------ */
 
 static char *keep(tm_arena *a, const tm_buf *b) {
   return tm_arena_strndup(a, tm_buf_str(b), b->len);
@@ -453,13 +466,14 @@ static bool words_add(run *r, words_of *w, const fault *f) {
   bool forbidden = f->n->types == 0;
   tm_schema_node_print(&where, f->n, forbidden ? NULL : f->keyword);
   tm_arena *a = r->sink->arena;
-  bool more = add(r->sink, (tm_schema_error){
-                               .instance = keep(a, &w->place),
-                               .schema = keep(a, &where),
-                               .keyword = forbidden && f->n->keyword ? f->n->keyword : f->keyword,
-                               .message = keep(a, &w->message),
-                               .advice = keep(a, &w->advice),
-                           });
+  bool more =
+      add(r->sink, (tm_schema_error){
+                       .instance = keep(a, &w->place),
+                       .schema = keep(a, &where),
+                       .keyword = forbidden && f->n->keyword ? f->n->keyword : f->keyword,
+                       .message = keep(a, &w->message),
+                       .advice = keep(a, &w->advice),
+                   });
   tm_buf_free(&where);
   tm_buf_free(&w->place);
   tm_buf_free(&w->message);
@@ -499,7 +513,8 @@ bool tm_schema_tell_tag(run *r, const fault *f, const tag_table *t) {
   return words_add(r, &w, f);
 }
 
-/* -- alternatives --------------------------------------------------------------------------------- */
+/* -- alternatives
+ * --------------------------------------------------------------------------------- */
 
 #define NOT_MEANT 1000 /* the alternative is about another kind of value */
 #define OTHER_TAG 500  /* another value of a member that tells kinds apart */
@@ -535,8 +550,8 @@ static unsigned wanted_types(const fault *f, const fault_list *tries, uint32_t c
   unsigned types = 0;
   for (uint32_t i = 0; i < count; i++) {
     const fault_list *t = &tries[i];
-    if (t->count != 1 || !is_keyword(t->list, "type") || strcmp(t->list->instance, instance) != 0 ||
-        l->list[i]->types == TYPE_ALL)
+    if (t->count != 1 || !is_keyword(t->list, "type") ||
+        strcmp(t->list->instance, instance) != 0 || l->list[i]->types == TYPE_ALL)
       return 0;
     types |= l->list[i]->types;
   }

@@ -10,7 +10,7 @@
 
 #include "text/schema_program.h"
 
-#define DRAFT_2020 "https://json-schema.org/draft/2020-12/schema"
+#define DRAFT_2020      "https://json-schema.org/draft/2020-12/schema"
 #define METASCHEMA_HOPS 8
 
 /* -- errors ----------------------------------------------------------------------------- */
@@ -23,6 +23,7 @@ int tm_schema_bad(const compiler *c, const node *n, const char *keyword, const c
   tm_buf where;
   tm_buf_init(&where, 64 * 1024);
   tm_schema_node_print(&where, n, keyword);
+  tm_schema_pointer_clip(&where);
   va_list args;
   va_start(args, fmt);
   tm_err_setv(c->err, TM_USAGE, fmt, args);

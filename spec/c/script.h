@@ -30,7 +30,7 @@ typedef struct script_job {
   bool compiled;
 } script_job;
 
-static int script_print(lua_State *L) {
+static inline int script_print(lua_State *L) {
   script *s = tm_vm_owner(L);
   for (int i = 1, n = lua_gettop(L); i <= n; i++) {
     size_t len;
@@ -46,17 +46,17 @@ static int script_print(lua_State *L) {
   return 0;
 }
 
-static int script_blocked(lua_State *L) {
+static inline int script_blocked(lua_State *L) {
   const char *by = tm_vm_blocked_by(L);
   lua_pushstring(L, by ? by : "nothing");
   return 1;
 }
 
-static int script_wait(lua_State *L) {
+static inline int script_wait(lua_State *L) {
   return lua_yield(L, lua_gettop(L));
 }
 
-static int script_load(lua_State *L) {
+static inline int script_load(lua_State *L) {
   script_job *job = lua_touserdata(L, 1);
   static const luaL_Reg extra[] = {
       {"print", script_print}, {"blocked", script_blocked}, {"wait", script_wait}, {NULL, NULL}};
@@ -72,13 +72,13 @@ static int script_load(lua_State *L) {
   return 0;
 }
 
-static double script_cpu(void) {
+static inline double script_cpu(void) {
   struct timespec t;
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
   return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-static void script_go(script *s, int nargs) {
+static inline void script_go(script *s, int nargs) {
   double start = script_cpu();
   s->status = tm_vm_resume(s->vm, s->co, nargs, &s->nresults, &s->err);
   s->seconds = script_cpu() - start;
@@ -87,7 +87,7 @@ static void script_go(script *s, int nargs) {
 }
 
 /* Open, compile, run until it ends or waits. False when there is nothing to resume. */
-static bool script_run(script *s, tm_vm_opts opts, const char *source) {
+static inline bool script_run(script *s, tm_vm_opts opts, const char *source) {
   memset(s, 0, sizeof *s);
   script_job job = {.s = s, .source = source, .len = strlen(source)};
   opts.owner = s;
@@ -103,12 +103,12 @@ static bool script_run(script *s, tm_vm_opts opts, const char *source) {
   return job.compiled;
 }
 
-static void script_close(script *s) {
+static inline void script_close(script *s) {
   tm_vm_close(&s->vm);
   tm_buf_free(&s->out);
 }
 
-static const char *script_out(script *s) {
+static inline const char *script_out(script *s) {
   return s->status == TM_VM_STOPPED ? s->err.msg
          : s->status == TM_VM_ERROR ? s->error
                                     : tm_buf_str(&s->out);

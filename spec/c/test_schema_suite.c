@@ -114,9 +114,11 @@ static void run_test(const dialect *d, const char *file, const tm_json *group,
     t->passed++;
     return;
   }
-  printf("  %s %s | %s | %s: %s\n", d->folder, file,
-         tm_json_get_str(group, "description"), tm_json_get_str(test, "description"),
-         got < 0 ? (why ? why : err.msg) : got ? "found invalid" : "found valid");
+  printf("  %s %s | %s | %s: %s\n", d->folder, file, tm_json_get_str(group, "description"),
+         tm_json_get_str(test, "description"),
+         got < 0 ? (why ? why : err.msg)
+         : got   ? "found invalid"
+                 : "found valid");
 }
 
 static void run_group(const dialect *d, const char *file, const tm_json *group, remotes *r,

@@ -123,6 +123,19 @@ static void a_newer_schema_is_refused(void) {
   box_close(&b);
 }
 
+static void a_newer_schema_that_is_only_in_the_log_is_refused_too(void) {
+  box a, b;
+  tm_err err = TM_ERR_INIT;
+  box_open(&a, "sqlite");
+  box_add_run(&a, "r1");
+  run_sql(box_path(&a, ""), "PRAGMA user_version = 99");
+  CHECK_INT(box_open_url(&b, a.url, &err), -1);
+  CHECK_INT(err.code, TM_CONFIG);
+  CHECK(strstr(err.msg, "version 99"));
+  box_close(&b);
+  box_close(&a);
+}
+
 static void unknown_urls_are_refused(void) {
   static const char *const urls[] = {"", "sqlite:", "postgres://x", "t.db", "memory:x"};
   for (size_t i = 0; i < sizeof urls / sizeof urls[0]; i++) {
@@ -141,6 +154,7 @@ static void damage_is_found_and_never_read_over(void) {
       {"DELETE FROM tm_journal WHERE seq = 1", "gap before run r1, record 2"},
       {"DELETE FROM tm_journal WHERE seq = 2", "journal of run r1 does not end"},
       {"UPDATE tm_run SET records = 2", "journal of run r1 does not end"},
+      {"UPDATE tm_journal SET run = 2 WHERE seq = 1", "gap before run r1, record 2"},
       {"INSERT INTO tm_journal (run, prev, seq, kind) VALUES (1, 0, 0, 1)",
        "has other records"},
       {"UPDATE tm_gate SET decided = 5", "gate r1/a is open and decided"},
@@ -164,7 +178,7 @@ static void damage_is_found_and_never_read_over(void) {
     const char *found = box_verify(&b);
     if (!strstr(found, cases[i].finding))
       CHECK_STR(found, cases[i].finding);
-    if (i < 3)
+    if (i < 4)
       CHECK(strstr(box_journal(&b, "r1", 0), "the file is damaged"));
     box_close(&b);
   }
@@ -344,6 +358,7 @@ CHECK_SUITE(store_file) {
   CHECK_RUN(it_is_all_there_after_reopening);
   CHECK_RUN(a_file_that_is_not_ours_is_refused_and_not_touched);
   CHECK_RUN(a_newer_schema_is_refused);
+  CHECK_RUN(a_newer_schema_that_is_only_in_the_log_is_refused_too);
   CHECK_RUN(unknown_urls_are_refused);
   CHECK_RUN(damage_is_found_and_never_read_over);
   CHECK_RUN(another_journal_mode_is_set_right);

@@ -649,7 +649,7 @@ static void output_and_work_are_bounded(void) {
 static void running_out_of_memory_is_an_error_and_leaks_nothing(void) {
   const char *text =
       "a {{name}} {{#each l as |v i|}}{{i}}{{v.x}}{{@key}}{{> plain name=v}}{{/each}}\n"
-      "  {{> lines}}\n{{role \"system\" k=1}}{{json this indent=2}}{{lookup l 0}}"
+      "  {{> lines}}\n  {{> sys}}\n{{role \"system\" k=1}}{{json this indent=2}}{{lookup l 0}}"
       "{{media url=name contentType=\"t\"}}{{section \"s\"}}{{history}}"
       "{{#if \"a\\\"b\"}}x{{else if 12}}y{{/if}}{{role \"model\"}}z";
   size_t fails = 0;

@@ -1,0 +1,101 @@
+--- Actions and mill.fetch: the only doors to the outside.
+
+local core, use = ...
+local want, known, fail, perform = use.want, use.known, core.fail, core.perform
+
+local M = {}
+
+--- The body of an action runs only when the host says so; on replay it is not entered.
+local function body_of(run, probe, args)
+  return function(order)
+    local ok, result
+    if order.enter == "probe" then
+      ok, result = pcall(probe, args, order.key)
+      -- A probe may hand its HTTP answer back as it is: 404 says "not there".
+      if ok and type(result) == "table" and result.status == 404 then result = nil end
+    else
+      ok, result = pcall(run, args, order.key)
+    end
+    if ok then return { ok = result == nil and core.null or result } end
+    if type(result) ~= "table" then
+      result = { kind = "script", message = tostring(result) }
+    end
+    return { error = result }
+  end
+end
+
+--- Perform, and go through the body as often as the host asks for it.
+local function act(kind, name, request_, body)
+  local answer = perform(kind, name, request_)
+  while type(answer) == "table" and answer.enter do
+    answer = perform("outcome", name, body(answer))
+  end
+  if answer == core.null then return nil end
+  return answer
+end
+
+local action_options = { key = 1, irreversible = 1, blast = 1, gate_above = 1, on_unknown = 1,
+  probe = 1, run = 1, repeatable = 1, host = 1 }
+local policies = { probe = true, retry = true, ask = true }
+
+local function check_action(name, spec)
+  known("action " .. name, spec, action_options)
+  local function bad(what) fail("usage", ("action %q %s"):format(name, what)) end
+  if not spec.host and type(spec.run) ~= "function" then
+    bad("needs run = function(args, key), or host = true")
+  end
+  if spec.repeatable then
+    if spec.irreversible then bad("cannot be repeatable and irreversible") end
+    return
+  end
+  if type(spec.key) ~= "function" then
+    bad("needs key = function(args): the same key is the same effect, for ever")
+  end
+  if spec.on_unknown and not policies[spec.on_unknown] then
+    bad('has on_unknown = ' .. tostring(spec.on_unknown) .. '; it is "probe", "retry" or "ask"')
+  end
+  if spec.irreversible and not spec.on_unknown then
+    bad('is irreversible and must say on_unknown = "probe", "retry" or "ask"')
+  end
+  if spec.on_unknown == "probe" and type(spec.probe) ~= "function" then
+    bad('has on_unknown = "probe" and needs probe = function(args, key)')
+  end
+  if spec.gate_above and type(spec.blast) ~= "function" then
+    bad("has gate_above and needs blast = function(args)")
+  end
+end
+
+local function action_request(name, spec, args)
+  if spec.repeatable then return { args = args, repeatable = true, host = spec.host } end
+  local key = spec.key(args)
+  if type(key) ~= "string" or key == "" or #key > 255 then
+    fail("usage", ("the key of action %q must be a text of 1 to 255 bytes"):format(name))
+  end
+  local blast = spec.blast and spec.blast(args)
+  if spec.blast and (type(blast) ~= "number" or blast ~= blast) then
+    fail("usage", ("the blast of action %q must be a number"):format(name))
+  end
+  return {
+    args = args, key = key, irreversible = spec.irreversible, blast = blast,
+    gate_above = spec.gate_above, on_unknown = spec.on_unknown, host = spec.host,
+  }
+end
+
+--- What flow:action "name" { … } makes: a function of the arguments.
+function M.make(name, spec)
+  check_action(name, spec)
+  return function(args)
+    if args == nil then args = core.null end
+    return act("action", name, action_request(name, spec, args),
+      body_of(spec.run, spec.probe, args))
+  end
+end
+
+--- A journaled read: fn() may use the verbs; its result is one record.
+function M.fetch(name, fn)
+  want("mill.fetch's name", name, "string")
+  want("mill.fetch's function", fn, "function")
+  return act("fetch", name, {}, body_of(fn, nil, nil))
+end
+
+return M

@@ -1,0 +1,291 @@
+/* test_wire.c - the exact bytes for each provider, and how its answers are read. */
+#include "llm_box.h"
+
+#define USER ",\"messages\":[{\"role\":\"user\",\"content\":[{\"text\":\"Hi\"}]}]"
+
+static tm_json *preview(llm_box *b, const char *request) {
+  tm_err err = TM_ERR_INIT;
+  tm_json *out = NULL;
+  if (tm_llm_preview(&out, &b->arena, b->llm, box_json(b, request), &err) < 0)
+    check_fail(__FILE__, __LINE__, "%s: %s", request, err.msg);
+  return out;
+}
+
+static const char *body(llm_box *b, const char *request) {
+  const char *text = tm_json_get_str(preview(b, request), "body");
+  return text ? text : "(none)";
+}
+
+static void with_keys(llm_box *b) {
+  box_open(b, NULL);
+  box_set(b, "OPENAI_API_KEY", "sk-0123456789abcdefghij");
+  box_set(b, "ANTHROPIC_API_KEY", "sk-ant-key");
+}
+
+static void chat_completions_are_asked_as_documented(void) {
+  llm_box b;
+  with_keys(&b);
+  box_set(&b, "OPENAI_ORG_ID", "org");
+  box_set(&b, "OPENAI_PROJECT_ID", "proj");
+  const tm_json *p = preview(
+      &b,
+      "{\"model\":\"openai/gpt-4.1\",\"messages\":[{\"role\":\"system\",\"content\":[{\"text\":"
+      "\"Be brief\"}]},{\"role\":\"user\",\"content\":[{\"text\":\"a\"},{\"metadata\":{}},"
+      "{\"text\":\"b\"}]},{\"role\":\"model\",\"content\":[{\"text\":\"c\"}]}],"
+      "\"config\":{\"temperature\":0,\"maxOutputTokens\":9,\"topP\":0.5,\"topK\":3,"
+      "\"stopSequences\":[\"x\"],\"seed\":7,\"mystery\":1}}");
+  CHECK_STR(tm_json_get_str(p, "method"), "POST");
+  CHECK_STR(tm_json_get_str(p, "url"), "https://api.openai.com/v1/chat/completions");
+  CHECK_STR(
+      box_text(&b, tm_json_get(p, "headers")),
+      "{\"Content-Type\":\"application/json\",\"Accept\":\"application/json\","
+      "\"Authorization\":\"***\",\"OpenAI-Organization\":\"org\",\"OpenAI-Project\":\"proj\"}");
+  CHECK_STR(
+      tm_json_get_str(p, "body"),
+      "{\"model\":\"gpt-4.1\",\"messages\":[{\"role\":\"system\",\"content\":\"Be brief\"},"
+      "{\"role\":\"user\",\"content\":\"ab\"},{\"role\":\"assistant\",\"content\":\"c\"}],"
+      "\"temperature\":0,\"max_completion_tokens\":9,\"top_p\":0.5,\"stop\":[\"x\"],"
+      "\"seed\":7}");
+  box_close(&b);
+}
+
+static void a_schema_becomes_a_strict_response_format(void) {
+  llm_box b;
+  with_keys(&b);
+  const tm_json *sent = box_json(
+      &b,
+      body(&b,
+           "{\"unit\":\"refund.v2\",\"model\":\"openai/gpt-4.1\"" USER
+           ",\"schema\":{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"string\"}}}}"));
+  const tm_json *format = tm_json_get(sent, "response_format");
+  CHECK_STR(tm_json_get_str(format, "type"), "json_schema");
+  const tm_json *inner = tm_json_get(format, "json_schema");
+  CHECK_STR(tm_json_get_str(inner, "name"), "refund_v2");
+  CHECK(tm_json_bool(tm_json_get(inner, "strict"), false));
+  CHECK(!tm_json_bool(tm_json_pointer(inner, "/schema/additionalProperties"), true));
+  CHECK_STR(box_text(&b, tm_json_pointer(inner, "/schema/required")), "[\"a\"]");
+  box_close(&b);
+}
+
+static void images_are_parts_and_other_media_are_refused(void) {
+  llm_box b;
+  with_keys(&b);
+#define MEDIA(model, url, type)                                             \
+  "{\"model\":\"" model                                                     \
+  "\",\"messages\":[{\"role\":\"user\",\"content\":[{\"text\":\"What?\"},{" \
+  "\"media\":{\"url\":\"" url "\",\"contentType\":\"" type "\"}}]}]}"
+  CHECK(strstr(body(&b, MEDIA("openai/gpt-4.1", "https://x/y.png", "image/png")),
+               "{\"type\":\"image_url\",\"image_url\":{\"url\":\"https://x/y.png\"}}"));
+  CHECK(
+      strstr(body(&b, MEDIA("anthropic/claude-x", "data:image/png;base64,QUJD", "image/png")),
+             "{\"type\":\"image\",\"source\":{\"type\":\"base64\",\"media_type\":\"image/png\","
+             "\"data\":\"QUJD\"}}"));
+  CHECK(strstr(
+      body(&b, MEDIA("anthropic/claude-x", "https://x/y.pdf", "application/pdf")),
+      "{\"type\":\"document\",\"source\":{\"type\":\"url\",\"url\":\"https://x/y.pdf\"}}"));
+  tm_err err = TM_ERR_INIT;
+  tm_json *out;
+  CHECK_INT(tm_llm_preview(
+                &out, &b.arena, b.llm,
+                box_json(&b, MEDIA("openai/gpt-4.1", "https://x/y.mp3", "audio/mp3")), &err),
+            -1);
+  CHECK_INT(err.code, TM_USAGE);
+  CHECK(strstr(err.msg, "audio/mp3"));
+  box_close(&b);
+}
+
+static void parameters_that_a_model_does_not_take_are_dropped(void) {
+  static const struct {
+    const char *model, *config, *has, *has_not;
+  } table[] = {
+      {"openai/o3-mini", "{\"temperature\":0,\"stopSequences\":[\"x\"]}", "messages",
+       "temperature"},
+      {"openai/o3-mini", "{\"temperature\":0,\"stopSequences\":[\"x\"]}", "messages", "stop"},
+      {"openai/gpt-5", "{\"temperature\":0,\"seed\":1}", "\"seed\":1", "temperature"},
+      {"openai/gpt-5-chat-latest", "{\"temperature\":0}", "\"temperature\":0", "seed"},
+      {"openai/gpt-5.2", "{\"temperature\":0}", "messages", "temperature"},
+      {"openai/gpt-5.2", "{\"temperature\":0,\"reasoningEffort\":\"none\"}",
+       "\"temperature\":0", "seed"},
+      {"openai/gpt-6-sol", "{\"topP\":1,\"reasoningEffort\":\"low\"}",
+       "\"reasoning_effort\":\"low\"", "top_p"},
+      {"openai/gpt-4o", "{\"topK\":1,\"temperature\":null}", "messages", "top"},
+      {"anthropic/claude-opus-5-5", "{\"temperature\":0,\"topK\":4}", "\"max_tokens\":4096",
+       "temperature"},
+      {"anthropic/claude-sonnet-4-5", "{\"temperature\":0}", "\"temperature\":0", "seed"},
+      {"anthropic/claude-opus-5-5", "{\"seed\":1,\"maxOutputTokens\":7}", "\"max_tokens\":7",
+       "seed"},
+      {"anthropic/claude-opus-5-5", "{\"reasoningEffort\":\"high\"}",
+       "\"output_config\":{\"effort\":\"high\"}", "reasoning"},
+      {"anthropic/claude-opus-5-5", "{\"reasoningEffort\":\"minimal\"}", "messages", "effort"},
+  };
+  llm_box b;
+  with_keys(&b);
+  for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+    const char *sent =
+        body(&b, tm_arena_printf(&b.arena, "{\"model\":\"%s\",\"config\":%s" USER "}",
+                                 table[i].model, table[i].config));
+    if (!strstr(sent, table[i].has) || strstr(sent, table[i].has_not))
+      check_fail(__FILE__, __LINE__, "%s %s: %s", table[i].model, table[i].config, sent);
+  }
+  box_close(&b);
+}
+
+static void another_base_url_needs_no_key_and_keeps_its_query(void) {
+  llm_box b;
+  box_open(&b, NULL);
+  box_set(&b, "OPENAI_BASE_URL", "http://localhost:8000/v1/?api-version=3");
+  const tm_json *p =
+      preview(&b, "{\"model\":\"openai/org/llama:8b\",\"config\":{\"topK\":5}" USER "}");
+  CHECK_STR(tm_json_get_str(p, "url"),
+            "http://localhost:8000/v1/chat/completions?api-version=3");
+  CHECK(!tm_json_get(tm_json_get(p, "headers"), "Authorization"));
+  CHECK(strstr(tm_json_get_str(p, "body"), "\"model\":\"org/llama:8b\""));
+  CHECK(strstr(tm_json_get_str(p, "body"), "\"top_k\":5"));
+  box_close(&b);
+}
+
+static void a_missing_key_is_an_error_of_configuration(void) {
+  llm_box b;
+  tm_err err = TM_ERR_INIT;
+  tm_json *out;
+  box_open(&b, NULL);
+  CHECK_INT(tm_llm_preview(&out, &b.arena, b.llm,
+                           box_json(&b, "{\"model\":\"openai/gpt-4.1\"" USER "}"), &err),
+            -1);
+  CHECK_INT(err.code, TM_CONFIG);
+  CHECK(strstr(err.msg, "OPENAI_API_KEY") && strstr(err.msg, "scripted/demo"));
+  box_close(&b);
+}
+
+static void messages_are_asked_as_documented(void) {
+  llm_box b;
+  with_keys(&b);
+  const tm_json *p = preview(
+      &b,
+      "{\"model\":\"anthropic/claude-opus-5-5\",\"messages\":[{\"role\":\"system\",\"content\":"
+      "[{\"text\":\"One\"}]},{\"role\":\"user\",\"content\":[{\"text\":\"a\"}]},{\"role\":"
+      "\"model\",\"content\":[{\"text\":\"b\"}]},{\"role\":\"system\",\"content\":[{\"text\":"
+      "\"Two\"}]}],\"config\":{\"stopSequences\":[\"x\"]},\"schema\":{\"type\":\"object\","
+      "\"properties\":{\"a\":{\"type\":\"string\"}},\"required\":[\"a\"]}}");
+  CHECK_STR(tm_json_get_str(p, "url"), "https://api.anthropic.com/v1/messages");
+  CHECK_STR(box_text(&b, tm_json_get(p, "headers")),
+            "{\"Content-Type\":\"application/json\",\"Accept\":\"application/json\","
+            "\"x-api-key\":\"***\",\"anthropic-version\":\"2026-10-21\"}");
+  CHECK_STR(tm_json_get_str(p, "body"),
+            "{\"model\":\"claude-opus-5-5\",\"max_tokens\":4096,\"system\":\"One\\n\\nTwo\","
+            "\"messages\":[{\"role\":\"user\",\"content\":\"a\"},{\"role\":\"assistant\","
+            "\"content\":\"b\"}],\"stop_sequences\":[\"x\"],\"output_config\":{\"format\":{"
+            "\"type\":\"json_schema\",\"schema\":{\"type\":\"object\",\"properties\":{\"a\":{"
+            "\"type\":\"string\"}},\"required\":[\"a\"],\"additionalProperties\":false}}}}");
+  p = preview(
+      &b, "{\"model\":\"anthropic/claude-haiku-4-5\",\"config\":{\"temperature\":1}" USER "}");
+  CHECK_STR(tm_json_str(tm_json_pointer(p, "/headers/anthropic-version"), NULL), "2023-06-01");
+  box_set(&b, "ANTHROPIC_API_KEY", "");
+  box_set(&b, "ANTHROPIC_AUTH_TOKEN", "token");
+  p = preview(&b, "{\"model\":\"anthropic/claude-haiku-4-5\"" USER "}");
+  CHECK_STR(tm_json_str(tm_json_pointer(p, "/headers/Authorization"), NULL), "***");
+  CHECK(!tm_json_pointer(p, "/headers/x-api-key"));
+  box_close(&b);
+}
+
+static peer_then claude(peer *p, int n, const char *request, tm_buf *reply) {
+  static const char *const bodies[] = {
+      "{\"type\":\"message\",\"model\":\"claude-2026\",\"content\":[{\"type\":\"thinking\","
+      "\"thinking\":\"hm\"},{\"type\":\"text\",\"text\":\"one \"},{\"type\":\"text\",\"text\":"
+      "\"two\"}],\"stop_reason\":\"end_turn\",\"usage\":{\"input_tokens\":10,"
+      "\"cache_read_input_tokens\":30,\"cache_creation_input_tokens\":5,\"output_tokens\":7}}",
+      "{\"content\":[],\"stop_reason\":\"refusal\",\"stop_details\":{\"type\":\"refusal\","
+      "\"category\":\"cyber\",\"explanation\":\"not that\"}}",
+      "{\"content\":[{\"type\":\"text\",\"text\":\"ha\"}],\"stop_reason\":\"max_tokens\"}",
+      "{\"content\":[],\"stop_reason\":\"model_context_window_exceeded\"}",
+      "{\"content\":[],\"stop_reason\":\"end_turn\",\"usage\":{\"input_tokens\":-4,"
+      "\"output_tokens\":99999999999999}}",
+      "{\"completion\":\"old\"}",
+  };
+  box_keep(p, n, request);
+  return peer_reply(reply, 200, "request-id: req_a\r\n", bodies[n - 1]);
+}
+
+static void messages_are_read_with_the_cache_counted_in(void) {
+  static const char *const classes[] = {"refused", "truncated", "context_overflow"};
+  llm_box b;
+  box_open(&b, claude);
+  box_ask(&b, "{\"model\":\"anthropic/claude-x\"" USER "}");
+  CHECK_STR(tm_json_str(b.value, NULL), "one two");
+  CHECK_STR(tm_json_get_str(b.meta, "request_id"), "req_a");
+  CHECK_STR(tm_json_get_str(b.meta, "model_answered"), "claude-2026");
+  CHECK_STR(box_text(&b, tm_json_get(b.meta, "usage")),
+            "{\"input\":45,\"cached_input\":30,\"output\":7,\"reasoning\":null,\"total\":52}");
+  CHECK(strstr(b.requests[0], "x-api-key: sk-ant-secret-of-anthropic\r\n"));
+  for (int i = 0; i < 3; i++) {
+    box_ask(&b, "{\"model\":\"anthropic/claude-x\"" USER "}");
+    CHECK_STR(box_class(&b), classes[i]);
+    CHECK_INT(b.attempt_count, 1);
+  }
+  box_ask(&b, "{\"model\":\"anthropic/claude-x\"" USER "}");
+  CHECK_STR(tm_json_str(b.value, NULL), "");
+  CHECK_STR(box_text(&b, tm_json_get(b.meta, "usage")),
+            "{\"input\":null,\"cached_input\":null,\"output\":null,\"reasoning\":null,"
+            "\"total\":null}");
+  box_ask(&b, "{\"model\":\"anthropic/claude-x\"" USER ",\"retries\":0}");
+  CHECK_STR(box_class(&b), "server_error");
+  box_close(&b);
+}
+
+static void dropped_parameters_are_listed_in_meta(void) {
+  llm_box b;
+  box_open(&b, claude);
+  box_ask(&b, "{\"model\":\"anthropic/claude-x\",\"config\":{\"temperature\":0,\"seed\":1,"
+              "\"maxOutputTokens\":5,\"reasoningEffort\":\"none\"}" USER "}");
+  CHECK_STR(box_text(&b, tm_json_get(b.meta, "dropped")),
+            "[\"temperature\",\"seed\",\"reasoningEffort\"]");
+  box_close(&b);
+}
+
+static peer_then wrapped(peer *p, int n, const char *request, tm_buf *reply) {
+  box_keep(p, n, request);
+  return openai_says(reply, n == 1 ? "{\"value\":[\"a\"]}" : "[\"b\"]", "stop");
+}
+
+static void an_answer_that_is_no_object_is_wrapped_on_the_wire_alone(void) {
+  static const char ask[] = "{\"model\":\"openai/m\"" USER
+                            ",\"schema\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}}}";
+  llm_box b;
+  box_open(&b, wrapped);
+  box_ask(&b, ask);
+  CHECK_STR(box_text(&b, b.value), "[\"a\"]");
+  CHECK(strstr(b.requests[0], "\"value\":{\"type\":\"array\""));
+  box_ask(&b, ask); /* a server that does not hold to the format */
+  CHECK_STR(box_text(&b, b.value), "[\"b\"]");
+  CHECK_INT(b.attempt_count, 1);
+  box_close(&b);
+}
+
+static void providers_are_described_with_keys_masked(void) {
+  llm_box b;
+  with_keys(&b);
+  box_set(&b, "ANTHROPIC_API_KEY", "");
+  const char *text = box_text(&b, tm_llm_describe(b.llm, &b.arena));
+  CHECK_STR(text,
+            "[{\"provider\":\"openai\",\"key_env\":\"OPENAI_API_KEY\",\"key\":\"sk-...ghij\","
+            "\"base_env\":\"OPENAI_BASE_URL\",\"base_url\":\"https://api.openai.com/v1\","
+            "\"in_process\":false,\"ready\":true},{\"provider\":\"anthropic\",\"key_env\":"
+            "\"ANTHROPIC_API_KEY\",\"key\":null,\"base_env\":\"ANTHROPIC_BASE_URL\","
+            "\"base_url\":\"https://api.anthropic.com\",\"in_process\":false,"
+            "\"ready\":false}]");
+  box_close(&b);
+}
+
+CHECK_SUITE(wire) {
+  CHECK_RUN(chat_completions_are_asked_as_documented);
+  CHECK_RUN(a_schema_becomes_a_strict_response_format);
+  CHECK_RUN(images_are_parts_and_other_media_are_refused);
+  CHECK_RUN(parameters_that_a_model_does_not_take_are_dropped);
+  CHECK_RUN(another_base_url_needs_no_key_and_keeps_its_query);
+  CHECK_RUN(a_missing_key_is_an_error_of_configuration);
+  CHECK_RUN(messages_are_asked_as_documented);
+  CHECK_RUN(messages_are_read_with_the_cache_counted_in);
+  CHECK_RUN(dropped_parameters_are_listed_in_meta);
+  CHECK_RUN(an_answer_that_is_no_object_is_wrapped_on_the_wire_alone);
+  CHECK_RUN(providers_are_described_with_keys_masked);
+}

@@ -360,6 +360,7 @@ void tm_engine_decide(tm_engine *e, const char *gate, bool approve, const tm_jso
   tm_json *kept = tm_json_new_object(a);
   const char *by = tm_json_get_str(decision, "by");
   op->u.gate.by = tm_arena_strdup(a, by ? by : "");
+  op->u.gate.digest = tm_arena_strdup(a, tm_json_get_str(decision, "digest"));
   if (tm_json_get(decision, "answer"))
     tm_json_set(a, kept, "answer", tm_json_get(decision, "answer"));
   if (tm_json_get(decision, "note"))

@@ -10,6 +10,8 @@
 #include "base/log.h"
 #include "engine/engine.h"
 
+#define ALONE_OPS 8
+
 static void submitted(tm_batch *batch, const tm_err *err);
 
 tm_turn *tm_turn_of(tm_engine *e) {
@@ -130,8 +132,15 @@ static void submitted(tm_batch *batch, const tm_err *err) {
   tm_free(t);
 }
 
+/* One run stepping along has nobody to keep waiting: handing its batch to another thread would only
+ * cost it time. A crowd's batch goes to the thread, so that scripts run while it syncs. */
+static bool alone(const tm_engine *e, const tm_batch *b) {
+  return e->in_flight == 0 && e->tasks == 0 && tm_list_empty(&e->runnable) && b->count <= ALONE_OPS;
+}
+
 void tm_turn_submit(tm_engine *e) {
   tm_turn *t = e->turn;
+  t->batch->alone = alone(e, t->batch);
   e->turn = NULL;
   e->in_flight++;
   TM_FAULT("turn.submit");

@@ -6,39 +6,15 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/clock.h"
+#include "script/args.h"
 #include "script/guest.h"
+#include "script/modules.h"
 #include "script/value.h"
 
 #define SCHEMA_TYPE "tidemill.schema"
-#define ERROR_TYPE  "tidemill.error"
 
 static tm_guest *guest_of(lua_State *L) {
   return tm_vm_owner(L);
-}
-
-/* "file:line" of the script line that led here; our own library does not count. */
-static void caller(lua_State *L, char *out, size_t size) {
-  lua_Debug ar;
-  *out = 0;
-  for (int level = 1; lua_getstack(L, level, &ar); level++)
-    if (lua_getinfo(L, "Sl", &ar) && ar.currentline > 0 && *ar.source == '@') {
-      snprintf(out, size, "%s:%d", ar.source + 1, ar.currentline);
-      return;
-    }
-}
-
-/* Raise {kind, message} with the caller's place in front of the message. */
-static int fail(lua_State *L, const char *kind, const char *message) {
-  char where[256];
-  caller(L, where, sizeof where);
-  lua_createtable(L, 0, 2);
-  lua_pushstring(L, kind);
-  lua_setfield(L, -2, "kind");
-  lua_pushfstring(L, "%s%s%s", where, *where ? ": " : "", message);
-  lua_setfield(L, -2, "message");
-  luaL_setmetatable(L, ERROR_TYPE);
-  return lua_error(L);
 }
 
 static const tm_json *argument(lua_State *L, int index) {
@@ -51,20 +27,9 @@ static const tm_json *argument(lua_State *L, int index) {
     char message[TM_ERR_MAX];
     snprintf(message, sizeof message, "%s", g->err.msg);
     tm_err_clear(&g->err);
-    fail(L, "usage", message);
+    tm_args_fail(L, "usage", message);
   }
   return v;
-}
-
-/* library(name) -> the chunk of lua/tidemill/NAME.lua */
-static int l_library(lua_State *L) {
-  tm_guest *g = guest_of(L);
-  char file[64];
-  tm_err err = TM_ERR_INIT;
-  snprintf(file, sizeof file, "tidemill/%s.lua", luaL_checkstring(L, 1));
-  if (tm_program_library(L, g->program, file, &err) < 0)
-    return luaL_error(L, "%s", err.msg);
-  return 1;
 }
 
 /* -- errors ------------------------------------------------------------------------------ */
@@ -105,13 +70,13 @@ static void must_be_able_to_wait(lua_State *L, tm_call_kind kind) {
                         : "call it before, and use its result there");
   else
     return;
-  fail(L, "usage", message);
+  tm_args_fail(L, "usage", message);
 }
 
 static void must_be_allowed(lua_State *L, tm_call_kind kind) {
   tm_err err = TM_ERR_INIT;
   if (tm_perform_allows(guest_of(L)->current, kind, &err) < 0)
-    fail(L, "usage", err.msg);
+    tm_args_fail(L, "usage", err.msg);
 }
 
 /* The answer has come: return it or raise it. */
@@ -126,7 +91,7 @@ static int finish(lua_State *L, int status, lua_KContext ctx) {
     lua_pushnil(L);
   if (a->kind == TM_ANSWER_ERROR) {
     if (lua_istable(L, -1))
-      luaL_setmetatable(L, ERROR_TYPE);
+      luaL_setmetatable(L, TM_ARGS_ERROR);
     return lua_error(L);
   }
   if (!a->meta)
@@ -139,7 +104,7 @@ static int perform(lua_State *L, tm_call_kind kind, const char *name, const tm_j
                    const tm_json *live) {
   tm_guest *g = guest_of(L);
   char where[256];
-  caller(L, where, sizeof where);
+  tm_args_caller(L, where, sizeof where);
   tm_perform_call(g->current, kind, name, request ? request : tm_json_null(&g->scratch), live,
                   where);
   return lua_yieldk(L, 0, 0, finish); /* a jump: nothing after this line runs */
@@ -172,7 +137,7 @@ static int l_note(lua_State *L) {
   must_be_allowed(L, kind);
   tm_arena_reset(&g->scratch);
   const tm_json *request = argument(L, 3);
-  caller(L, where, sizeof where);
+  tm_args_caller(L, where, sizeof where);
   tm_err_clear(&g->err);
   const tm_json *v = tm_perform_note(g->current, kind, name,
                                      request ? request : tm_json_null(&g->scratch), where, &g->err);
@@ -252,7 +217,7 @@ static int l_schema(lua_State *L) {
   else
     return luaL_typeerror(L, 1, "schema name or table");
   if (rc < 0)
-    return fail(L, "usage", err.msg);
+    return tm_args_fail(L, "usage", err.msg);
   *box = c;
   return 1;
 }
@@ -267,7 +232,7 @@ static int l_check(lua_State *L) {
   tm_schema_report report = {.arena = &g->scratch};
   int rc = tm_schema_check(c->schema, v ? v : tm_json_null(&g->scratch), &report, &err);
   if (rc < 0)
-    return fail(L, "usage", err.msg);
+    return tm_args_fail(L, "usage", err.msg);
   lua_pushboolean(L, rc == 0);
   if (rc == 0)
     return 1;
@@ -327,24 +292,6 @@ static int l_array(lua_State *L) {
   return 1;
 }
 
-/* duration("3d" or seconds) -> milliseconds | nil */
-static int l_duration(lua_State *L) {
-  if (lua_type(L, 1) == LUA_TNUMBER) {
-    lua_Number s = lua_tonumber(L, 1);
-    if (!(s >= 0 && s < 1e12))
-      return 0;
-    lua_pushinteger(L, (lua_Integer)(s * 1000));
-    return 1;
-  }
-  size_t len;
-  const char *text = luaL_checklstring(L, 1, &len);
-  int64_t ms = tm_clock_duration(text, len);
-  if (ms < 0)
-    return 0;
-  lua_pushinteger(L, ms);
-  return 1;
-}
-
 /* -- models ----------------------------------------------------------------------------- */
 
 /* llm(unit, vars, opts, llm_calls) -> value, meta */
@@ -363,7 +310,7 @@ static int l_llm(lua_State *L) {
     vars = tm_json_new_object(a);
   if (tm_program_unit(&unit, &hash, g->program, name, &err) < 0 ||
       tm_request_build(&live_request, a, tm_program_closure(g->program), unit, vars, opts, &err) < 0)
-    return fail(L, err.code == TM_CONFIG ? "config" : "usage", err.msg);
+    return tm_args_fail(L, err.code == TM_CONFIG ? "config" : "usage", err.msg);
   tm_json *request = tm_json_new_object(a), *live = tm_json_new_object(a);
   tm_json_set_str(a, request, "prompt", hash);
   tm_json_set(a, request, "model", tm_json_get(live_request, "model"));
@@ -380,76 +327,26 @@ static int l_llm(lua_State *L) {
 
 static const luaL_Reg functions[] = {
     {"array", l_array},       {"check", l_check},       {"decode", l_decode},
-    {"document", l_document}, {"duration", l_duration}, {"encode", l_encode},
-    {"fork", l_fork},         {"hash", l_hash},         {"library", l_library},   {"llm", l_llm},
+    {"document", l_document}, {"encode", l_encode},
+    {"fork", l_fork},         {"hash", l_hash},         {"llm", l_llm},
     {"note", l_note},         {"perform", l_perform},   {"schema", l_schema},
     {"setting", l_setting},   {"step", l_step},         {NULL, NULL},
 };
 
-/* core.fail(kind, message): raise an error table with the caller's place */
-static int l_fail(lua_State *L) {
-  return fail(L, luaL_checkstring(L, 1), luaL_checkstring(L, 2));
-}
-
 int tm_bind_open(lua_State *L) {
   luaL_newmetatable(L, SCHEMA_TYPE);
   lua_pop(L, 1);
-  if (luaL_newmetatable(L, ERROR_TYPE)) {
+  if (luaL_newmetatable(L, TM_ARGS_ERROR)) {
     lua_pushcfunction(L, error_tostring);
     lua_setfield(L, -2, "__tostring");
   }
   lua_pop(L, 1);
   luaL_newlib(L, functions);
-  lua_pushcfunction(L, l_fail);
-  lua_setfield(L, -2, "fail");
-  luaL_getmetatable(L, ERROR_TYPE);
+  luaL_setfuncs(L, tm_args_functions, 0);
+  luaL_setfuncs(L, tm_modules_functions, 0);
+  luaL_getmetatable(L, TM_ARGS_ERROR);
   lua_setfield(L, -2, "error_mt");
   lua_pushlightuserdata(L, NULL);
   lua_setfield(L, -2, "null");
   return 1;
-}
-
-/* -- require: the library, cjson, and modules of the closure ---------------------------------------------- */
-
-static int load_module(lua_State *L, const char *name) {
-  tm_guest *g = guest_of(L);
-  char file[256] = "workflows/";
-  size_t n = strlen(file);
-  for (const char *s = name; *s && n + 5 < sizeof file; s++)
-    file[n++] = *s == '.' ? '/' : *s;
-  snprintf(file + n, sizeof file - n, ".lua");
-  tm_err err = TM_ERR_INIT;
-  if (tm_program_chunk(L, g->program, file, &err) < 0)
-    return luaL_error(L, "module \"%s\": %s", name, err.msg);
-  lua_call(L, 0, 1);
-  return 1;
-}
-
-static int l_require(lua_State *L) {
-  const char *name = luaL_checkstring(L, 1);
-  lua_settop(L, 1);
-  lua_pushvalue(L, 1);
-  if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL)
-    return 1;
-  lua_pop(L, 1);
-  if (strcmp(name, "tidemill") == 0)
-    lua_rawgeti(L, LUA_REGISTRYINDEX, guest_of(L)->library);
-  else if (strcmp(name, "cjson") == 0)
-    tm_sandbox_open_cjson(L);
-  else
-    load_module(L, name);
-  if (lua_isnil(L, -1)) {
-    lua_pop(L, 1);
-    lua_pushboolean(L, 1);
-  }
-  lua_pushvalue(L, 1);
-  lua_pushvalue(L, -2);
-  lua_rawset(L, lua_upvalueindex(1));
-  return 1;
-}
-
-void tm_bind_require(lua_State *L) {
-  lua_newtable(L);
-  lua_pushcclosure(L, l_require, 1);
-  lua_setglobal(L, "require");
 }

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "script/modules.h"
 #include "script/value.h"
 
 /* -- coroutines ---------------------------------------------------------------------- */
@@ -43,7 +44,7 @@ static int push_library(lua_State *L) {
   tm_bind_open(L);
   lua_call(L, 1, 1);
   g->library = luaL_ref(L, LUA_REGISTRYINDEX);
-  tm_bind_require(L);
+  tm_modules_install(L);
   return 0;
 }
 
@@ -62,6 +63,8 @@ static int load_workflow(lua_State *L) {
   tm_value_push(L, g->run->input);
   lua_pushstring(L, g->run->only_step);
   lua_call(L, 4, 0);
+  lua_pushnil(L);
+  lua_setfield(L, -2, "_prepare"); /* has done its work: its memory is for the script */
   lua_pop(L, 1);
   g->flow = luaL_ref(L, LUA_REGISTRYINDEX);
   return 0;

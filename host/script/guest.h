@@ -43,8 +43,6 @@ typedef struct tm_thread {
 
 /* bind.c: the table `core` that lua/tidemill.lua is written over [-0, +1, m]. */
 int tm_bind_open(lua_State *L);
-/* `require` for scripts [-0, +0, m]. */
-void tm_bind_require(lua_State *L);
 /* The value on top, as an error for records: tables as they are, texts as {kind="script"}. [-0, +0] */
 tm_json *tm_bind_error(lua_State *L, tm_arena *a);
 

@@ -1,8 +1,8 @@
 /* pattern.h - Lua 5.4's patterns, with every step counted.
  *
  * The stock matcher backtracks without looking at the clock: 28 characters can keep it busy for
- * seconds, and the hook never sees it. This one charges the script's budget as it goes, so a match
- * may not return (see tm_vm_charge): own nothing but Lua values around it.
+ * seconds, and the hook never sees it. This one charges the script's budget as it goes, so a
+ * match may not return (see tm_vm_charge): own nothing but Lua values around it.
  */
 #ifndef TM_SCRIPT_PATTERN_H
 #define TM_SCRIPT_PATTERN_H
@@ -29,10 +29,11 @@ typedef struct tm_pattern {
 
 void tm_pattern_init(tm_pattern *m, lua_State *L, const char *subject, size_t subject_len,
                      const char *pattern, size_t pattern_len);
-/* Match `pattern` (inside the one given to init) at `at`: the end of the match, or NULL. Raises for
- * a malformed pattern. */
+/* Match `pattern` (inside the one given to init) at `at`: the end of the match, or NULL. Raises
+ * for a malformed pattern. */
 const char *tm_pattern_match(tm_pattern *m, const char *at, const char *pattern);
-/* Push capture i (0 is the first); without captures, capture 0 is the whole match. [-0, +1, e] */
+/* Push capture i (0 is the first); without captures, capture 0 is the whole match. [-0, +1, e]
+ */
 void tm_pattern_push(tm_pattern *m, int i, const char *start, const char *end);
 /* Push all captures, or the whole match when there are none and `start` is given; how many.
  * [-0, +n, e] */

@@ -33,13 +33,13 @@ typedef struct visit {
 /* Registry keys by address: what the file returned, and the coroutine that runs. */
 static const char table_key, thread_key;
 
-/* -- the file ------------------------------------------------------------------------------------- */
+/* -- the file -------------------------------------------------------------------- */
 
 static int read_file(tm_rules *r, tm_err *err) {
   FILE *f = fopen(r->path, "rb");
   if (!f)
-    return tm_err_set(err, TM_NOTFOUND, "cannot open the rules of the scripted model, %s: %s", r->path,
-                      strerror(errno));
+    return tm_err_set(err, TM_NOTFOUND, "cannot open the rules of the scripted model, %s: %s",
+                      r->path, strerror(errno));
   r->source = tm_alloc(FILE_MAX + 1);
   r->len = fread(r->source, 1, FILE_MAX + 1, f);
   bool failed = ferror(f);
@@ -49,7 +49,7 @@ static int read_file(tm_rules *r, tm_err *err) {
   return 0;
 }
 
-/* -- the vm ------------------------------------------------------------------------------------------ */
+/* -- the vm ---------------------------------------------------------------------- */
 
 static int l_array(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
@@ -74,8 +74,8 @@ static int l_require(lua_State *L) {
     return open_values(L);
   if (strcmp(name, "cjson") == 0)
     return tm_sandbox_open_cjson(L);
-  return luaL_error(L, "require: a rules file can have \"cjson\" and \"tidemill\" only, not \"%s\"",
-                    name);
+  return luaL_error(
+      L, "require: a rules file can have \"cjson\" and \"tidemill\" only, not \"%s\"", name);
 }
 
 /* A coroutine for script code, kept in the registry. [-0, +0, m] */
@@ -103,11 +103,13 @@ static int raw_field(lua_State *L, const char *name) {
 static int keep_table(lua_State *L) {
   visit *v = lua_touserdata(L, 1);
   if (v->nresults < 1 || !lua_istable(v->co, 1))
-    return luaL_error(L, "a rules file returns a table { units = { NAME = function(vars) … end } }");
+    return luaL_error(
+        L, "a rules file returns a table { units = { NAME = function(vars) … end } }");
   lua_settop(v->co, 1);
   lua_xmove(v->co, L, 1);
   if (raw_field(L, "units") != LUA_TTABLE)
-    return luaL_error(L, "the rules have no table `units`; add units = { NAME = function(vars) … end }");
+    return luaL_error(
+        L, "the rules have no table `units`; add units = { NAME = function(vars) … end }");
   lua_pop(L, 1);
   if (raw_field(L, "about") == LUA_TSTRING && !v->r->about)
     v->r->about = tm_strdup(lua_tostring(L, -1));
@@ -184,7 +186,7 @@ void tm_rules_close(tm_rules **r) {
   *r = NULL;
 }
 
-/* -- an answer ------------------------------------------------------------------------------------------ */
+/* -- an answer ------------------------------------------------------------------- */
 
 static void push_or_empty(lua_State *L, const tm_json *v) {
   if (v)
@@ -193,14 +195,15 @@ static void push_or_empty(lua_State *L, const tm_json *v) {
     lua_createtable(L, 0, 0);
 }
 
-/* Put the rule and its arguments into a fresh coroutine: rule(vars, request), or the rule's value. */
+/* Put the rule and its arguments into a fresh coroutine: rule(vars, request), or the rule's
+ * value. */
 static int prepare_rule(lua_State *L) {
   visit *v = lua_touserdata(L, 1);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &table_key);
   raw_field(L, "units");
   if (raw_field(L, v->unit) == LUA_TNIL)
-    return luaL_error(L, "the scripted model %s has no rule for unit %s; add units.%s", v->r->path,
-                      v->unit, v->unit);
+    return luaL_error(L, "the scripted model %s has no rule for unit %s; add units.%s",
+                      v->r->path, v->unit, v->unit);
   v->co = new_thread(L);
   push_or_empty(L, tm_json_get(v->request, "vars"));
   push_or_empty(L, v->request);

@@ -1,5 +1,5 @@
-/* sandbox.c - the globals a script sees: an allow-list, read-only libraries, nothing that differs
- * from one process to the next. docs/sandbox.md has the reason of each entry.
+/* sandbox.c - the globals a script sees: an allow-list, read-only libraries, nothing that
+ * differs from one process to the next. docs/sandbox.md has the reason of each entry.
  */
 #include "script/sandbox.h"
 
@@ -8,7 +8,7 @@
 
 #include "script/vm.h"
 
-/* -- read-only libraries --------------------------------------------------------------------------
+/* -- read-only libraries ------------------------------------------------------------
  *
  *   string (empty table) ── metatable { __index = the real table, __newindex = refuse_write,
  *                                       __metatable = false, __name = "library string" }
@@ -52,12 +52,13 @@ bool tm_sandbox_thaw(lua_State *L, int index) {
   return frozen;
 }
 
-/* -- no weak tables ---------------------------------------------------------------------------------
+/* -- no weak tables -----------------------------------------------------------------
  *
- * When an entry of a weak table goes is a matter of the collector, and no two processes agree. To
- * refuse __mode in setmetatable is not enough: a script may write it into the metatable later. So
- * the name that the collector looks for, a string that Lua makes once and never frees, gets other
- * bytes: any "__mode" that is written from then on is another string and means nothing.
+ * When an entry of a weak table goes is a matter of the collector, and no two processes agree.
+ * To refuse __mode in setmetatable is not enough: a script may write it into the metatable
+ * later. So the name that the collector looks for, a string that Lua makes once and never
+ * frees, gets other bytes: any "__mode" that is written from then on is another string and
+ * means nothing.
  */
 static void forget_weakness(lua_State *L) {
   lua_pushliteral(L, "__mode");
@@ -66,7 +67,7 @@ static void forget_weakness(lua_State *L) {
   lua_pop(L, 1);
 }
 
-/* -- assembly --------------------------------------------------------------------------------------- */
+/* -- assembly -------------------------------------------------------------------- */
 
 static const struct library {
   const char *name;

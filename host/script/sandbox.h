@@ -29,11 +29,12 @@ int tm_sandbox_sort(lua_State *L);
 const char *tm_sandbox_tostring(lua_State *L, int index, size_t *len);
 /* Make room for `more` bytes in a buffer, or raise an error that names `who`. [-0, +0, e] */
 void tm_sandbox_room(lua_State *L, luaL_Buffer *b, size_t more, const char *who);
-/* The table behind a frozen one at `index` instead of it, there; else nothing happens. [-0, +0] */
+/* The table behind a frozen one at `index` instead of it, there; else nothing happens. [-0, +0]
+ */
 bool tm_sandbox_thaw(lua_State *L, int index);
 
-/* Who calls back from `fn`: "the order function of table.sort"; NULL when it calls nobody, or lets
- * waiting through. */
+/* Who calls back from `fn`: "the order function of table.sort"; NULL when it calls nobody, or
+ * lets waiting through. */
 const char *tm_sandbox_role(lua_CFunction fn);
 const char *tm_sandbox_string_role(lua_CFunction fn);
 const char *tm_sandbox_pattern_role(lua_CFunction fn);

@@ -1,14 +1,15 @@
-/* sandbox_base.c - the basic functions that are replaced or removed, and the list of those that call
- * back.
+/* sandbox_base.c - the basic functions that are replaced or removed, and the list of those that
+ * call back.
  */
 #include <string.h>
 
 #include "script/sandbox.h"
 #include "script/vm.h"
 
-/* -- text without addresses ------------------------------------------------------------------------ */
+/* -- text without addresses ------------------------------------------------------ */
 
-/* The result of __tostring, which has to be a string; false when there is none. [-0, +0..1, e] */
+/* The result of __tostring, which has to be a string; false when there is none. [-0, +0..1, e]
+ */
 static bool call_tostring(lua_State *L, int index) {
   if (!luaL_callmeta(L, index, "__tostring"))
     return false;
@@ -57,7 +58,7 @@ static int l_tostring(lua_State *L) {
   return 1;
 }
 
-/* -- tables --------------------------------------------------------------------------------------------- */
+/* -- tables ---------------------------------------------------------------------- */
 
 static void refuse_field(lua_State *L, const char *field, const char *why) {
   lua_pushstring(L, field);
@@ -73,7 +74,8 @@ static int l_setmetatable(lua_State *L) {
   if (luaL_getmetafield(L, 1, "__metatable") != LUA_TNIL)
     return luaL_error(L, "cannot change a protected metatable");
   if (type == LUA_TTABLE) {
-    refuse_field(L, "__gc", "when it would run differs in each replay; use a variable with <close>");
+    refuse_field(L, "__gc",
+                 "when it would run differs in each replay; use a variable with <close>");
     refuse_field(L, "__mode", "when an entry would go differs in each replay");
   }
   lua_settop(L, 2);
@@ -103,10 +105,10 @@ static int l_rawset(lua_State *L) {
   return 1;
 }
 
-/* -- xpcall ------------------------------------------------------------------------------------------------ */
+/* -- xpcall ---------------------------------------------------------------------- */
 
-/* Stands in front of the script's handler: after a stop the handler may run with hooks off, where
- * nothing could end it, so it is not entered. */
+/* Stands in front of the script's handler: after a stop the handler may run with hooks off,
+ * where nothing could end it, so it is not entered. */
 static int guard_handler(lua_State *L) {
   if (tm_vm_stopped(tm_vm_of(L)))
     return 1;
@@ -138,12 +140,13 @@ static int l_xpcall(lua_State *L) {
   return finish_xpcall(L, status, 2);
 }
 
-/* -- the list --------------------------------------------------------------------------------------------------- */
+/* -- the list -------------------------------------------------------------------- */
 
 void tm_sandbox_base(lua_State *L) {
   static const luaL_Reg replaced[] = {
-      {"next", tm_sandbox_next}, {"pairs", tm_sandbox_pairs}, {"rawget", l_rawget},
-      {"rawset", l_rawset},      {"tostring", l_tostring},    {"setmetatable", l_setmetatable},
+      {"next", tm_sandbox_next}, {"pairs", tm_sandbox_pairs},
+      {"rawget", l_rawget},      {"rawset", l_rawset},
+      {"tostring", l_tostring},  {"setmetatable", l_setmetatable},
       {"xpcall", l_xpcall},      {NULL, NULL},
   };
   static const char *const removed[] = {"collectgarbage", "dofile", "load",

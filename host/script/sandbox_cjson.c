@@ -1,7 +1,7 @@
 /* sandbox_cjson.c - `require "cjson"`: lua-cjson, except that encode prints canonically.
  *
- * lua-cjson writes members in Lua's table order, which differs in each process: a prompt or a request
- * made with it would not be the same in a replay.
+ * lua-cjson writes members in Lua's table order, which differs in each process: a prompt or a
+ * request made with it would not be the same in a replay.
  */
 #include <lua.h>
 
@@ -59,8 +59,8 @@ static int l_encode(lua_State *L) {
   return 1;
 }
 
-/* `new` would hand out an instance with the stock encode, and what the settings of encode say does
- * not hold for ours. */
+/* `new` would hand out an instance with the stock encode, and what the settings of encode say
+ * does not hold for ours. */
 int tm_sandbox_open_cjson(lua_State *L) {
   static const char *const removed[] = {"new",
                                         "encode_sparse_array",

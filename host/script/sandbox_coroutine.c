@@ -1,8 +1,8 @@
 /* sandbox_coroutine.c - the script's own coroutines.
  *
- * Replaced for two reasons. A stop inside a coroutine has to stop the one that resumed it, too. And
- * the branches of a run are coroutines that only the host may resume, yield or close: a script that
- * did would answer a primitive with values of its own.
+ * Replaced for two reasons. A stop inside a coroutine has to stop the one that resumed it, too.
+ * And the branches of a run are coroutines that only the host may resume, yield or close: a
+ * script that did would answer a primitive with values of its own.
  */
 #include "script/sandbox.h"
 #include "script/vm.h"

@@ -1,5 +1,5 @@
-/* sandbox_math.c - math.random from the run's own dice, which fall the same way in each replay; and
- * no function that only some builds of Lua have.
+/* sandbox_math.c - math.random from the run's own dice, which fall the same way in each replay;
+ * and no function that only some builds of Lua have.
  */
 #include "script/sandbox.h"
 #include "script/vm.h"
@@ -43,8 +43,9 @@ static int l_random(lua_State *L) {
 }
 
 static int l_randomseed(lua_State *L) {
-  return luaL_error(L, "math.randomseed: the dice belong to the run and are seeded from its id, so "
-                       "that a replay throws the same; just call math.random");
+  return luaL_error(
+      L, "math.randomseed: the dice belong to the run and are seeded from its id, so "
+         "that a replay throws the same; just call math.random");
 }
 
 void tm_sandbox_math(lua_State *L) {

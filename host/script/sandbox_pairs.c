@@ -1,16 +1,17 @@
-/* sandbox_pairs.c - next and pairs in the order of keys: numbers by value, then strings by bytes,
- * then false and true.
+/* sandbox_pairs.c - next and pairs in the order of keys: numbers by value, then strings by
+ * bytes, then false and true.
  *
- * Lua's own order hangs on addresses and on a seed that each process draws anew. Here a traversal
- * works from a snapshot: the keys, sorted, copied out of the table. A key that loses its value
- * during the traversal is passed over, a new one is not met: both the same in each replay. (next takes
- * its snapshot at the second step: the first mostly asks whether a table is empty.)
+ * Lua's own order hangs on addresses and on a seed that each process draws anew. Here a
+ * traversal works from a snapshot: the keys, sorted, copied out of the table. A key that loses
+ * its value during the traversal is passed over, a new one is not met: both the same in each
+ * replay. (next takes its snapshot at the second step: the first mostly asks whether a table is
+ * empty.)
  *
  *   snapshot  [ count | at | dense ][ key … ][ bytes of string keys … ]
  *
  * A table with just the keys 1..n is "dense" and needs no keys. pairs keeps its snapshot in the
- * iterator. next has no place to keep one, so the vm remembers the last few traversals; which ones is
- * decided by the script's own calls, never by the collector.
+ * iterator. next has no place to keep one, so the vm remembers the last few traversals; which
+ * ones is decided by the script's own calls, never by the collector.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -38,7 +39,7 @@ typedef struct snapshot {
   key keys[];
 } snapshot;
 
-/* -- keys ----------------------------------------------------------------------------------------------- */
+/* -- keys ------------------------------------------------------------------------ */
 
 static key read_key(lua_State *L, int index, const char *who) {
   key k = {.kind = KEY_INT};
@@ -60,8 +61,9 @@ static key read_key(lua_State *L, int index, const char *who) {
     k.u.b = lua_toboolean(L, index);
     break;
   default:
-    luaL_error(L, "%s: a %s as key has no order that a replay would repeat; use a string, a "
-                  "number or a boolean as key",
+    luaL_error(L,
+               "%s: a %s as key has no order that a replay would repeat; use a string, a "
+               "number or a boolean as key",
                who, luaL_typename(L, index));
   }
   return k;
@@ -120,7 +122,7 @@ static int compare(const void *x, const void *y) {
   return a->kind == KEY_BOOL ? a->u.b - b->u.b : compare_numbers(a, b);
 }
 
-/* -- snapshots ----------------------------------------------------------------------------------------- */
+/* -- snapshots ------------------------------------------------------------------- */
 
 typedef struct survey {
   size_t count, bytes;
@@ -204,7 +206,7 @@ static int step(lua_State *L, snapshot *shot) {
   return 1;
 }
 
-/* -- pairs ----------------------------------------------------------------------------------------------- */
+/* -- pairs ----------------------------------------------------------------------- */
 
 static int iterate(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
@@ -235,10 +237,10 @@ int tm_sandbox_pairs(lua_State *L) {
   return 3;
 }
 
-/* -- next ---------------------------------------------------------------------------------------------------
+/* -- next ---------------------------------------------------------------------------
  *
- * The traversals that the vm remembers: a userdata whose user values 2i+1 and 2i+2 hold a table and
- * its snapshot, so that neither goes away while it is remembered.
+ * The traversals that the vm remembers: a userdata whose user values 2i+1 and 2i+2 hold a table
+ * and its snapshot, so that neither goes away while it is remembered.
  */
 #define TRAVERSALS 8
 
@@ -312,8 +314,8 @@ static void seek(snapshot *shot, const key *k) {
   shot->at = low;
 }
 
-/* The smallest key, in one walk and without a snapshot. A traversal of this table that was under way
- * is over. */
+/* The smallest key, in one walk and without a snapshot. A traversal of this table that was
+ * under way is over. */
 static int first(lua_State *L) {
   memory *m = push_memory(L);
   int slot = recall(m, lua_topointer(L, 1));

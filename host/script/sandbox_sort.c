@@ -1,8 +1,8 @@
 /* sandbox_sort.c - table.sort, stable: elements that compare equal keep their order.
  *
  * The stock quicksort leaves equal elements in an order that hangs on a random pivot for large
- * tables. This is a bottom-up merge sort over indices into a copy of the elements: an order function
- * may be inconsistent, or change the table, and still nothing goes out of bounds.
+ * tables. This is a bottom-up merge sort over indices into a copy of the elements: an order
+ * function may be inconsistent, or change the table, and still nothing goes out of bounds.
  *
  *   stack   1 table · 2 order function or nil · 3 copy of the elements · 4 two rows of indices
  */

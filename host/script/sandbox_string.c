@@ -1,5 +1,5 @@
-/* sandbox_string.c - the string functions whose result may be large, or may show an address. Sizes
- * are checked before anything is built. Patterns are in sandbox_pattern.c.
+/* sandbox_string.c - the string functions whose result may be large, or may show an address.
+ * Sizes are checked before anything is built. Patterns are in sandbox_pattern.c.
  */
 #include <ctype.h>
 #include <limits.h>
@@ -8,14 +8,14 @@
 #include "script/sandbox.h"
 #include "script/vm.h"
 
-/* The box of a buffer grows by asking the allocator directly, where a refusal raises at once: no
- * garbage is collected for it. So make room first, for the worst case of its growth. */
+/* The box of a buffer grows by asking the allocator directly, where a refusal raises at once:
+ * no garbage is collected for it. So make room first, for the worst case of its growth. */
 void tm_sandbox_room(lua_State *L, luaL_Buffer *b, size_t more, const char *who) {
   if (more > b->size - b->n)
     tm_vm_reserve(L, more > SIZE_MAX / 2 ? more : b->size + more, who);
 }
 
-/* -- one string to another of the same length ------------------------------------------------------- */
+/* -- one string to another of the same length ------------------------------------ */
 
 static int lower(int c) {
   return tolower(c);
@@ -46,7 +46,7 @@ static int l_reverse(lua_State *L) {
   return map_bytes(L, NULL, "string.reverse");
 }
 
-/* -- rep ----------------------------------------------------------------------------------------------- */
+/* -- rep ------------------------------------------------------------------------- */
 
 static int l_rep(lua_State *L) {
   size_t len, gap;
@@ -73,7 +73,7 @@ static int l_rep(lua_State *L) {
   return 1;
 }
 
-/* -- format and pack: the stock functions behind a check of their arguments ------------------------------- */
+/* -- format and pack: the stock functions behind a check of their arguments ------ */
 
 /* Call upvalue 1 with all arguments. It cannot see who called, so its errors get place and name
  * here. No script code runs in it. [-n, +m, e] */
@@ -115,7 +115,8 @@ static int l_format(lua_State *L) {
     p++;
     char letter = next_letter(&p, end);
     if (letter == 'p')
-      return luaL_error(L, "string.format: %%p prints an address, which differs in each replay");
+      return luaL_error(L,
+                        "string.format: %%p prints an address, which differs in each replay");
     if (letter == '%')
       continue;
     arg++;

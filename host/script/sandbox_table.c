@@ -1,5 +1,5 @@
-/* sandbox_table.c - the table library, its loops counted: __len may lie, and a range may be as long
- * as an integer allows, but no instruction is executed in these loops for the hook to see.
+/* sandbox_table.c - the table library, its loops counted: __len may lie, and a range may be as
+ * long as an integer allows, but no instruction is executed in these loops for the hook to see.
  */
 #include <limits.h>
 #include <string.h>
@@ -74,7 +74,7 @@ static int l_move(lua_State *L) {
 }
 
 static void add_item(lua_State *L, luaL_Buffer *b, lua_Integer i) {
-  size_t len;
+  size_t len = 0;
   lua_geti(L, 1, i);
   const char *s = lua_isstring(L, -1) ? lua_tolstring(L, -1, &len) : NULL;
   if (!s)
@@ -119,9 +119,8 @@ static int l_unpack(lua_State *L) {
 
 void tm_sandbox_table(lua_State *L) {
   static const luaL_Reg replaced[] = {
-      {"concat", l_concat}, {"insert", l_insert}, {"move", l_move},
-      {"remove", l_remove}, {"unpack", l_unpack}, {"sort", tm_sandbox_sort},
-      {NULL, NULL},
+      {"concat", l_concat}, {"insert", l_insert},      {"move", l_move}, {"remove", l_remove},
+      {"unpack", l_unpack}, {"sort", tm_sandbox_sort}, {NULL, NULL},
   };
   luaL_setfuncs(L, replaced, 0);
 }

@@ -1,5 +1,5 @@
-/* stack.c - reads a script's stack and its values for messages: where it stands, what it raised,
- * and what keeps it from waiting. Nothing here runs script code or asks for memory.
+/* stack.c - reads a script's stack and its values for messages: where it stands, what it
+ * raised, and what keeps it from waiting. Nothing here runs script code or asks for memory.
  */
 #include <stdio.h>
 #include <string.h>
@@ -20,7 +20,7 @@ bool tm_vm_where(lua_State *L, char *out, size_t size) {
   return false;
 }
 
-/* -- what was raised ---------------------------------------------------------------------------- */
+/* -- what was raised ------------------------------------------------------------- */
 
 static void copy(char *out, size_t size, const char *s, size_t len) {
   snprintf(out, size, "%.*s", (int)(len < size ? len : size), s);
@@ -37,8 +37,8 @@ static bool is_key(lua_State *L, int index, const char *key) {
   return lua_type(L, index) == LUA_TSTRING && strcmp(lua_tostring(L, index), key) == 0;
 }
 
-/* The string at `key` of the table at `index`. Looking it up would have to make the key, which may
- * fail; walking over the table cannot. */
+/* The string at `key` of the table at `index`. Looking it up would have to make the key, which
+ * may fail; walking over the table cannot. */
 static bool find_string(lua_State *L, int index, const char *key, char *out, size_t size) {
   bool found = false;
   lua_pushnil(L);
@@ -76,7 +76,7 @@ void tm_vm_describe(lua_State *L, int index, char *out, size_t size) {
     snprintf(out, size, "(a %s was raised)", lua_typename(L, type));
 }
 
-/* -- what keeps it from waiting --------------------------------------------------------------------- */
+/* -- what keeps it from waiting -------------------------------------------------- */
 
 /* The C function at a level, NULL for a Lua function. */
 static lua_CFunction c_function(lua_State *L, lua_Debug *ar) {
@@ -86,8 +86,8 @@ static lua_CFunction c_function(lua_State *L, lua_Debug *ar) {
   return fn;
 }
 
-/* Level 0 is the primitive itself. pcall and the like let a wait through; the innermost function
- * with a role does not, so it is to blame. */
+/* Level 0 is the primitive itself. pcall and the like let a wait through; the innermost
+ * function with a role does not, so it is to blame. */
 static const char *blame(lua_State *L) {
   lua_Debug ar;
   for (int level = 1; lua_getstack(L, level, &ar); level++) {

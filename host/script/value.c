@@ -8,7 +8,7 @@
 
 #include "script/sandbox.h"
 
-/* -- arrays --------------------------------------------------------------------------------------- */
+/* -- arrays ---------------------------------------------------------------------- */
 
 static const char array_key;
 
@@ -30,7 +30,7 @@ void tm_value_mark_array(lua_State *L) {
   lua_setmetatable(L, -2);
 }
 
-/* -- to Lua ----------------------------------------------------------------------------------------- */
+/* -- to Lua ---------------------------------------------------------------------- */
 
 static void push_items(lua_State *L, const tm_json *v) {
   size_t n = tm_json_len(v);
@@ -86,10 +86,10 @@ void tm_value_push(lua_State *L, const tm_json *v) {
   }
 }
 
-/* -- from Lua ------------------------------------------------------------------------------------------
+/* -- from Lua -----------------------------------------------------------------------
  *
- * Frames live on the C stack, one for each table that is being read: they give the path of an error,
- * and they find a table that contains itself.
+ * Frames live on the C stack, one for each table that is being read: they give the path of an
+ * error, and they find a table that contains itself.
  */
 typedef struct frame {
   const struct frame *up;
@@ -137,7 +137,8 @@ static tm_json *fail(reader *r, const frame *f, tm_code code, const char *what) 
 static tm_json *fail_type(reader *r, const frame *f, const char *type) {
   char what[160];
   snprintf(what, sizeof what,
-           "a %s, which JSON cannot hold; use tables, strings, numbers, booleans and null", type);
+           "a %s, which JSON cannot hold; use tables, strings, numbers, booleans and null",
+           type);
   return fail(r, f, TM_USAGE, what);
 }
 
@@ -145,7 +146,8 @@ static tm_json *read_string(reader *r, int index, const frame *f) {
   size_t len;
   const char *s = lua_tolstring(r->L, index, &len);
   if (tm_json_utf8_valid(s, len) != len)
-    return fail(r, f, TM_USAGE, "a string that is not UTF-8; encode binary data, as base64 or hex");
+    return fail(r, f, TM_USAGE,
+                "a string that is not UTF-8; encode binary data, as base64 or hex");
   return tm_json_new_strn(r->a, s, len);
 }
 
@@ -233,7 +235,8 @@ static tm_json *read_member(reader *r, int index, const entry *e, frame *here) {
   return value;
 }
 
-/* Sorted before the values are read, so that of several errors each process meets the same one. */
+/* Sorted before the values are read, so that of several errors each process meets the same one.
+ */
 static tm_json *read_members(reader *r, int index, size_t n, frame *here) {
   tm_json *object = tm_json_new_object(r->a);
   entry *entries = tm_arena_array(r->a, entry, n);

@@ -1,9 +1,9 @@
 /* value.h - Lua values and JSON values, exact both ways.
  *
- * Integers stay integers, doubles doubles; null is cjson.null (light userdata NULL); arrays carry a
- * metatable that says so, the empty one too. Objects have no order in Lua: they come back sorted by
- * key. A table with mixed keys, holes, a cycle, a function, NaN or invalid UTF-8 is an error that
- * names the path.
+ * Integers stay integers, doubles doubles; null is cjson.null (light userdata NULL); arrays
+ * carry a metatable that says so, the empty one too. Objects have no order in Lua: they come
+ * back sorted by key. A table with mixed keys, holes, a cycle, a function, NaN or invalid UTF-8
+ * is an error that names the path.
  */
 #ifndef TM_SCRIPT_VALUE_H
 #define TM_SCRIPT_VALUE_H
@@ -16,9 +16,10 @@
 
 /* [-0, +1, m] */
 void tm_value_push(lua_State *L, const tm_json *v);
-/* The value at `index` into arena `a`; -1 with err (TM_USAGE, "at /items/2: a function …"; TM_LIMIT
- * for depth and a full arena). nil gives null; metatables other than the array's are ignored, except
- * that a table with __pairs is refused. Never raises, except for memory. [-0, +0] */
+/* The value at `index` into arena `a`; -1 with err (TM_USAGE, "at /items/2: a function …";
+ * TM_LIMIT for depth and a full arena). nil gives null; metatables other than the array's are
+ * ignored, except that a table with __pairs is refused. Never raises, except for memory. [-0,
+ * +0] */
 int tm_value_read(tm_json **out, lua_State *L, int index, tm_arena *a, tm_err *err);
 /* Mark the table on top as an array [-0, +0, m]; the metatable of arrays [-0, +1, m]. */
 void tm_value_mark_array(lua_State *L);

@@ -2,14 +2,14 @@
  *
  * A stop has to get past every pcall of the script. Two roads lead out:
  *
- *   hook or C function ─┬─ may yield:     lua_yield, and nobody ever resumes   (pcall sees nothing)
- *                       └─ may not yield: raise, and have the hook fire again at the very next
- *                                         instruction, until a place is reached that may yield
+ *   hook or C function ─┬─ may yield:     lua_yield, and nobody ever resumes   (pcall sees
+ * nothing) └─ may not yield: raise, and have the hook fire again at the very next instruction,
+ * until a place is reached that may yield
  *
- * The hook is set in C before any script code runs, and each coroutine inherits it at its birth.
- * An error out of a hook leaves hooks switched off in that coroutine until a pcall switches them
- * on again, so from then on no code of the script may be entered that is not below such a pcall:
- * coroutine.close, wrap and the handler of xpcall ask tm_vm_charge first.
+ * The hook is set in C before any script code runs, and each coroutine inherits it at its
+ * birth. An error out of a hook leaves hooks switched off in that coroutine until a pcall
+ * switches them on again, so from then on no code of the script may be entered that is not
+ * below such a pcall: coroutine.close, wrap and the handler of xpcall ask tm_vm_charge first.
  */
 #include "script/vm.h"
 
@@ -29,11 +29,12 @@
 #define GRAIN          1024 /* instructions between two calls of the hook: costs below 2 % */
 #define GRAIN_MIN      16
 #define LARGE_STRING   ((size_t)1 << 16)
-#define BLOCK_COST     16   /* what malloc itself spends on a block, about */
-#define PAGE_WORK      4096 /* allocations from this size on cost more than the instruction that asks */
-#define SOURCE_MAX     ((size_t)1 << 20)
-#define NS_PER_S       INT64_C(1000000000)
-#define NS_PER_MS      INT64_C(1000000)
+#define BLOCK_COST     16 /* what malloc itself spends on a block, about */
+#define PAGE_WORK \
+  4096 /* allocations from this size on cost more than the instruction that asks */
+#define SOURCE_MAX ((size_t)1 << 20)
+#define NS_PER_S   INT64_C(1000000000)
+#define NS_PER_MS  INT64_C(1000000)
 
 struct tm_vm {
   lua_State *L;
@@ -42,7 +43,7 @@ struct tm_vm {
   void *owner;
   size_t used, blocks, cap;
   uint64_t steps, max_steps;
-  int grain; /* instructions between two calls of the hook now */
+  int grain;                             /* instructions between two calls of the hook now */
   int64_t wall_mark, cpu_start, max_cpu; /* ns */
   tm_dice dice;
   tm_code code; /* why it is stopped */
@@ -51,9 +52,10 @@ struct tm_vm {
   bool pressed; /* the last growth was refused: Lua is collecting and asks once more */
 };
 
-/* -- which vm ----------------------------------------------------------------------------- */
+/* -- which vm -------------------------------------------------------------------- */
 
-/* The extra space of each thread holds the vm's address; bit 0 marks the script's own coroutines. */
+/* The extra space of each thread holds the vm's address; bit 0 marks the script's own
+ * coroutines. */
 #define SPAWNED ((uintptr_t)1)
 
 static uintptr_t *slot(lua_State *L) {
@@ -84,7 +86,7 @@ bool tm_vm_stopped(const tm_vm *vm) {
   return vm->stopped;
 }
 
-/* -- stopping ------------------------------------------------------------------------------- */
+/* -- stopping -------------------------------------------------------------------- */
 
 static void on_count(lua_State *L, lua_Debug *ar);
 
@@ -97,8 +99,8 @@ static void arm(lua_State *L) {
   count_to(L, 1);
 }
 
-/* One instruction may compare two strings, whatever their size. So the larger the strings are, the
- * fewer instructions go by between two looks at the clock: some 50 ms at most. */
+/* One instruction may compare two strings, whatever their size. So the larger the strings are,
+ * the fewer instructions go by between two looks at the clock: some 50 ms at most. */
 static void refine_grain(tm_vm *vm, size_t string) {
   int before = vm->grain;
   while (vm->grain > GRAIN_MIN && string * (size_t)vm->grain > LARGE_STRING * GRAIN)
@@ -124,7 +126,8 @@ void tm_vm_stop(tm_vm *vm, tm_code code, const char *why) {
 static void stop_at_limit(tm_vm *vm, const char *what, const char *advice) {
   char place[256], why[TM_ERR_MAX];
   bool known = vm->running && tm_vm_where(vm->running, place, sizeof place);
-  snprintf(why, sizeof why, "%s%s%s: %s", what, known ? ", at " : "", known ? place : "", advice);
+  snprintf(why, sizeof why, "%s%s%s: %s", what, known ? ", at " : "", known ? place : "",
+           advice);
   tm_vm_stop(vm, TM_LIMIT, why);
 }
 
@@ -155,8 +158,8 @@ static int64_t cpu_now(void) {
   return t.tv_sec * NS_PER_S + t.tv_nsec;
 }
 
-/* Wall time is cheap to read but also passes while the process is frozen; only when it says "too
- * long" is the expensive clock asked, which counts work alone. */
+/* Wall time is cheap to read but also passes while the process is frozen; only when it says
+ * "too long" is the expensive clock asked, which counts work alone. */
 static void check_cpu(tm_vm *vm) {
   int64_t now = tm_clock_ns();
   if (now - vm->wall_mark < vm->max_cpu)
@@ -227,7 +230,7 @@ void tm_vm_charge(lua_State *L, uint64_t steps) {
     leave(L);
 }
 
-/* -- memory ------------------------------------------------------------------------------------ */
+/* -- memory ---------------------------------------------------------------------- */
 
 static size_t room(const tm_vm *vm) {
   size_t held = vm->used + vm->blocks * BLOCK_COST;
@@ -301,7 +304,7 @@ void tm_vm_reserve(lua_State *L, size_t bytes, const char *who) {
   leave(L);
 }
 
-/* -- life ----------------------------------------------------------------------------------- */
+/* -- life ------------------------------------------------------------------------ */
 
 /* Unreachable by design: everything that can raise runs below a protected call. */
 static int on_panic(lua_State *L) {
@@ -365,7 +368,7 @@ void tm_vm_close(tm_vm **vm) {
   *vm = NULL;
 }
 
-/* -- running --------------------------------------------------------------------------------- */
+/* -- running --------------------------------------------------------------------- */
 
 static int report_stop(const tm_vm *vm, tm_err *err) {
   return tm_err_set(err, vm->code, "%s", vm->why);
@@ -422,9 +425,10 @@ tm_vm_status tm_vm_resume(tm_vm *vm, lua_State *co, int nargs, int *nresults, tm
   return status == LUA_OK ? TM_VM_DONE : status == LUA_YIELD ? TM_VM_YIELD : TM_VM_ERROR;
 }
 
-/* -- the script's own coroutines ---------------------------------------------------------------- */
+/* -- the script's own coroutines ------------------------------------------------- */
 
-/* A coroutine that ends before its first count would run for free: it is charged at its birth. */
+/* A coroutine that ends before its first count would run for free: it is charged at its birth.
+ */
 lua_State *tm_vm_spawn(lua_State *L) {
   tm_vm_charge(L, GRAIN);
   lua_State *co = lua_newthread(L);
@@ -455,10 +459,10 @@ int tm_vm_enter(lua_State *from, lua_State *co, int nargs, int *nresults) {
   return status;
 }
 
-/* -- source -------------------------------------------------------------------------------------- */
+/* -- source ---------------------------------------------------------------------- */
 
-/* A byte order mark and a first line that begins with # are not Lua; the line's end stays, so that
- * line numbers do. */
+/* A byte order mark and a first line that begins with # are not Lua; the line's end stays, so
+ * that line numbers do. */
 static void skip_prelude(const char **text, size_t *len) {
   if (*len >= 3 && memcmp(*text, "\xEF\xBB\xBF", 3) == 0)
     *text += 3, *len -= 3;
@@ -476,7 +480,8 @@ int tm_vm_load(lua_State *L, const char *chunk, const char *text, size_t len, tm
   if (vm->stopped)
     return report_stop(vm, err);
   if (len > SOURCE_MAX)
-    return tm_err_set(err, TM_LIMIT, "%s: %zu bytes of source; a file may have 1 MiB", name, len);
+    return tm_err_set(err, TM_LIMIT, "%s: %zu bytes of source; a file may have 1 MiB", name,
+                      len);
   if (len && *text == LUA_SIGNATURE[0])
     return tm_err_set(err, TM_USAGE, "%s: compiled Lua is refused; give its source text", name);
   if (!lua_checkstack(L, 2))

@@ -30,7 +30,7 @@ typedef struct way {
 
 static tm_json *lower(lowering *x, const tm_json *schema, const way *at, int depth);
 
-/* -- what is lost ------------------------------------------------------------------------ */
+/* -- what is lost -------------------------------------------------------------------------- */
 
 static void put_way(tm_buf *out, const way *at) {
   if (!at)
@@ -73,8 +73,7 @@ static void end_description(lowering *x, tm_json *out, const tm_json *schema,
       tm_arena_printf(x->a, "%s%s(%s)", own ? own : "", own ? " " : "", tm_buf_str(words)));
 }
 
-/* -- types ----------------------------------------------------------------------------------
- */
+/* -- types --------------------------------------------------------------------------------- */
 
 static bool has_type(const tm_json *schema, const char *name) {
   const tm_json *type = tm_json_get(schema, "type");

@@ -1,7 +1,7 @@
 --- Actions and mill.fetch: the only doors to the outside.
 
-local core, use = ...
-local want, known, fail, perform = use.want, use.known, core.fail, core.perform
+local core = ...
+local want, known, fail, perform = core.want, core.known, core.fail, core.perform
 
 local M = {}
 
@@ -34,8 +34,7 @@ local function act(kind, name, request_, body)
   return answer
 end
 
-local action_options = { key = 1, irreversible = 1, blast = 1, gate_above = 1, on_unknown = 1,
-  probe = 1, run = 1, repeatable = 1, host = 1 }
+local action_options = "key irreversible blast gate_above on_unknown probe run repeatable host"
 local policies = { probe = true, retry = true, ask = true }
 
 local function check_action(name, spec)

@@ -1,7 +1,7 @@
 --- mill.all and mill.map: branches that wait side by side.
 
-local core, use = ...
-local want, known = use.want, use.known
+local core = ...
+local want, known = core.want, core.known
 
 local M = {}
 
@@ -21,7 +21,7 @@ end
 function M.map(list, fn, opts)
   want("mill.map's list", list, "table")
   want("mill.map's function", fn, "function")
-  opts = known("mill.map", opts, { max = 1 })
+  opts = known("mill.map", opts, "max")
   local results, branches = {}, {}
   for i, item in ipairs(list) do
     branches[i] = function() results[i] = fn(item, i) end

@@ -1,6 +1,6 @@
 --- mill.now, random, uuid, env, log, sleep: time, dice, settings and log, all journaled.
 
-local core, use = ...
+local core = ...
 local note, fail = core.note, core.fail
 
 local M = {}
@@ -21,7 +21,7 @@ function M.uuid() return note("uuid", "", nil) end
 
 --- A setting of the process (not a secret), read once and kept with the run.
 function M.env(name, default)
-  use.want("the setting's name", name, "string")
+  core.want("the setting's name", name, "string")
   local upper = name:upper()
   for _, word in ipairs { "KEY", "TOKEN", "SECRET", "PASSWORD", "CREDENTIAL" } do
     if upper:find(word, 1, true) then
@@ -41,7 +41,7 @@ function M.log(message, fields)
 end
 
 function M.sleep(duration)
-  local ms = use.milliseconds("mill.sleep", duration)
+  local ms = core.milliseconds("mill.sleep", duration)
   if not ms then fail("usage", "mill.sleep needs a duration") end
   core.perform("sleep", tostring(duration), { ms = ms })
 end

@@ -1,16 +1,18 @@
 --- mill.gate: a question that a person answers.
 
-local core, use = ...
+local core = ...
 local fail = core.fail
 
-local gate_options = { ask = 1, show = 1, answer = 1, deadline = 1, on_timeout = 1, on_reject = 1 }
+local gate_options = "ask show answer deadline on_timeout on_reject"
 
 local function check_timeout(opts)
   if opts.deadline ~= nil and opts.on_timeout == nil then
-    fail("usage", 'a gate with a deadline must say on_timeout = "fail", "reject" or {answer = …}')
+    fail("usage",
+      'a gate with a deadline must say on_timeout = "fail", "reject" or {answer = …}')
   end
   local t = opts.on_timeout
-  if t ~= nil and t ~= "fail" and t ~= "reject" and not (type(t) == "table" and t.answer ~= nil) then
+  local answers = type(t) == "table" and t.answer ~= nil
+  if t ~= nil and t ~= "fail" and t ~= "reject" and not answers then
     fail("usage", 'on_timeout must be "fail", "reject" or {answer = …}')
   end
 end
@@ -20,14 +22,14 @@ local M = {}
 --- Ask a person: answer, {approved, by, note, at}. A reject raises {kind = "rejected"} unless
 -- on_reject = "return", which gives nil, meta.
 function M.gate(name, opts)
-  use.want("the gate's name", name, "string")
-  opts = use.known("mill.gate", opts, gate_options)
+  core.want("the gate's name", name, "string")
+  opts = core.known("mill.gate", opts, gate_options)
   check_timeout(opts)
   local d = core.perform("gate", name, {
-    ask = use.want("a gate's ask", opts.ask, "string"),
+    ask = core.want("a gate's ask", opts.ask, "string"),
     show = opts.show,
     answer = opts.answer and core.document(core.schema(opts.answer)),
-    deadline_ms = use.milliseconds("deadline", opts.deadline),
+    deadline_ms = core.milliseconds("deadline", opts.deadline),
     on_timeout = opts.on_timeout,
   })
   local meta = { approved = d.approved, by = d.by, note = d.note, at = d.at }

@@ -1,6 +1,6 @@
 --- mill.state: the run's own declared fields, visible from outside (`tidemill show`).
 
-local core, _, mill = ...
+local core, mill = ...
 local note, fail = core.note, core.fail
 
 local fields, declared = {}, nil

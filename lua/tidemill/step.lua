@@ -1,11 +1,11 @@
 --- Steps: a named station with a contract in, a contract out, a check and a fallback.
 
-local core, use, mill = ...
-local want, known = use.want, use.known
+local core, mill = ...
+local want, known = core.want, core.known
 
 local M = {}
 
-local step_options = { input = 1, output = 1, check = 1, run = 1, fallback = 1 }
+local step_options = "input output check run fallback"
 
 local function as_error(e)
   if type(e) == "table" then return e end
@@ -18,7 +18,8 @@ local function hold_output(name, spec, input, output)
   local ok, why = spec.check(output, input)
   if ok then return output end
   error(setmetatable({ kind = "check",
-    message = ("the output of step %s fails its check: %s"):format(name, why or "no reason given"),
+    message = ("the output of step %s fails its check: %s")
+      :format(name, why or "no reason given"),
   }, core.error_mt), 0)
 end
 

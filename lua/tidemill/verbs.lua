@@ -1,11 +1,11 @@
 --- mill.http, exec, file: effects, legal only inside an action's body or mill.fetch.
 
-local core, use = ...
-local want, known, milliseconds, perform = use.want, use.known, use.milliseconds, core.perform
+local core = ...
+local want, known, perform = core.want, core.known, core.perform
 
 local M = {}
 
-local http_options = { headers = 1, json = 1, body = 1, timeout = 1, raw = 1 }
+local http_options = "headers json body timeout raw"
 
 local function request(method, url, opts)
   want("the URL", url, "string")
@@ -18,7 +18,7 @@ local function request(method, url, opts)
   end
   local res = perform("http", method, {
     method = method, url = url, headers = headers, body = body,
-    timeout_ms = milliseconds("timeout", opts.timeout),
+    timeout_ms = core.milliseconds("timeout", opts.timeout),
   })
   if res.body ~= "" then res.json = core.decode(res.body) end
   -- A server that breaks in the middle of a write may have done it: that is a doubt, no result.
@@ -40,10 +40,10 @@ M.http = {
 --- Run a program (no shell): {code, out, err}.
 function M.exec(argv, opts)
   want("mill.exec's list", argv, "table")
-  opts = known("mill.exec", opts, { cwd = 1, input = 1, timeout = 1 })
+  opts = known("mill.exec", opts, "cwd input timeout")
   return perform("exec", tostring(argv[1]), {
     argv = core.array(argv), cwd = opts.cwd, input = opts.input,
-    timeout_ms = milliseconds("timeout", opts.timeout),
+    timeout_ms = core.milliseconds("timeout", opts.timeout),
   })
 end
 

@@ -58,8 +58,10 @@ static inline int script_wait(lua_State *L) {
 
 static inline int script_load(lua_State *L) {
   script_job *job = lua_touserdata(L, 1);
-  static const luaL_Reg extra[] = {
-      {"print", script_print}, {"blocked", script_blocked}, {"wait", script_wait}, {NULL, NULL}};
+  static const luaL_Reg extra[] = {{"print", script_print},
+                                   {"blocked", script_blocked},
+                                   {"wait", script_wait},
+                                   {NULL, NULL}};
   lua_pushglobaltable(L);
   luaL_setfuncs(L, extra, 0);
   tm_sandbox_open_cjson(L);
@@ -93,7 +95,8 @@ static inline bool script_run(script *s, tm_vm_opts opts, const char *source) {
   opts.owner = s;
   if (!opts.seed)
     opts.seed = "spec";
-  if (tm_vm_open(&s->vm, &opts, &s->err) < 0 || tm_vm_protect(s->vm, script_load, &job, &s->err) < 0) {
+  if (tm_vm_open(&s->vm, &opts, &s->err) < 0 ||
+      tm_vm_protect(s->vm, script_load, &job, &s->err) < 0) {
     s->status = TM_VM_STOPPED;
     return false;
   }

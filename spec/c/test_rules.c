@@ -12,11 +12,13 @@ static const char rules[] =
     "return {\n"
     "  about = 'Rules for the spec.',\n"
     "  units = {\n"
-    "    classify = function(vars) return { category = vars.text:find 'refund' and 'billing' or 'other' } "
+    "    classify = function(vars) return { category = vars.text:find 'refund' and 'billing' "
+    "or 'other' } "
     "end,\n"
     "    greet = 'Hello!',\n"
     "    count = function() calls = calls + 1 return calls end,\n"
-    "    echo = function(vars, request) return request.phase .. ' ' .. request.messages[1].content end,\n"
+    "    echo = function(vars, request) return request.phase .. ' ' .. "
+    "request.messages[1].content end,\n"
     "    raw = function() return 'no { json', 'raw' end,\n"
     "    json = function(vars) return cjson.encode(vars) end,\n"
     "    nothing = function() end,\n"
@@ -24,7 +26,8 @@ static const char rules[] =
     "    down = function() error { message = 'overloaded', retryable = true } end,\n"
     "    refuses = function() error { message = 'no' } end,\n"
     "    loops = function() while true do end end,\n"
-    "    list = function() local mill = require 'tidemill' return { a = mill.array {}, b = mill.null } end,\n"
+    "    list = function() local mill = require 'tidemill' return { a = mill.array {}, b = "
+    "mill.null } end,\n"
     "    odd = function() return print or tostring end,\n"
     "    waits = function() coroutine.yield() end,\n"
     "  },\n"
@@ -100,7 +103,8 @@ static void a_string_is_text_unless_a_schema_asks_for_a_value(void) {
 static void a_rule_sees_the_whole_request(void) {
   fixture f;
   REQUIRE(open_text(&f, rules) == 0);
-  answers(&f, "{\"unit\":\"echo\",\"phase\":\"answer\",\"messages\":[{\"content\":\"hi\"}]}", "answer hi");
+  answers(&f, "{\"unit\":\"echo\",\"phase\":\"answer\",\"messages\":[{\"content\":\"hi\"}]}",
+          "answer hi");
   answers(&f, "{\"unit\":\"json\",\"vars\":{\"b\":[],\"a\":1}}", "{\"a\":1,\"b\":[]}");
   close_all(&f);
 }
@@ -118,7 +122,8 @@ static void a_unit_without_a_rule_says_what_to_add(void) {
   char want[256];
   REQUIRE(open_text(&f, rules) == 0);
   CHECK_INT(ask(&f, "{\"unit\":\"draft\"}"), -1);
-  snprintf(want, sizeof want, "the scripted model %s has no rule for unit draft; add units.draft", f.path);
+  snprintf(want, sizeof want,
+           "the scripted model %s has no rule for unit draft; add units.draft", f.path);
   CHECK_STR(f.err.msg, want);
   CHECK_INT(f.err.code, TM_CONFIG);
   close_all(&f);

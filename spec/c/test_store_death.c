@@ -11,7 +11,7 @@
 #include "check.h"
 #include "store_box.h"
 
-/* -- deaths -------------------------------------------------------------------- */
+/* -- deaths ---------------------------------------------------------------------- */
 
 /* A process that creates the file, commits records one by one, tells each on the pipe when it
  * is acknowledged, and is killed at the named point. */
@@ -114,7 +114,7 @@ static void a_torn_log_is_read_up_to_the_tear(void) {
   box_close(&b);
 }
 
-/* -- a disk that refuses ------------------------------------------------------- */
+/* -- a disk that refuses --------------------------------------------------------- */
 
 /* A file layer over SQLite's own in which the n-th write or sync fails, and all after it. */
 typedef struct layer { /* one for each kind of file that SQLite knows */

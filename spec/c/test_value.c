@@ -3,7 +3,8 @@
 
 #include "script.h"
 
-/* tojson(v): what tm_value_read makes of v, or its error. fromjson(text): what tm_value_push makes. */
+/* tojson(v): what tm_value_read makes of v, or its error. fromjson(text): what tm_value_push
+ * makes. */
 static int l_tojson(lua_State *L) {
   tm_arena a;
   tm_buf text = TM_BUF_INIT;
@@ -89,8 +90,9 @@ static void integers_and_doubles_keep_their_kind(void) {
 }
 
 static void null_is_a_value_of_its_own(void) {
-  prints("(fromjson '[null,1]')[1] == null, #fromjson '[null,null]', tojson(nil), tojson { null }",
-         "true 2 null [null]");
+  prints(
+      "(fromjson '[null,1]')[1] == null, #fromjson '[null,null]', tojson(nil), tojson { null }",
+      "true 2 null [null]");
 }
 
 static void keys_come_back_sorted(void) {
@@ -99,7 +101,8 @@ static void keys_come_back_sorted(void) {
 }
 
 static void lists_are_arrays_and_the_rest_objects(void) {
-  prints("tojson { 1, 2, 3 }, tojson {}, tojson(array {}), tojson(array { 1 })", "[1,2,3] {} [] [1]");
+  prints("tojson { 1, 2, 3 }, tojson {}, tojson(array {}), tojson(array { 1 })",
+         "[1,2,3] {} [] [1]");
   prints("tojson { [2] = 'b', [1] = 'a' }", "[\"a\",\"b\"]");
   prints("tojson { n = 1 }, tojson(setmetatable({ a = 1 }, { __index = { b = 2 } }))",
          "{\"n\":1} {\"a\":1}");
@@ -111,39 +114,47 @@ static void what_is_no_json_is_named_with_its_path(void) {
   static const struct {
     const char *expression, *error;
   } rows[] = {
-      {"print", "usage: at the top: a function, which JSON cannot hold; use tables, strings, numbers, "
-                "booleans and null"},
-      {"{ items = { 1, 2, print } }", "usage: at /items/2: a function, which JSON cannot hold; use "
-                                      "tables, strings, numbers, booleans and null"},
-      {"{ a = coroutine.create(print) }", "usage: at /a: a thread, which JSON cannot hold; use tables, "
-                                          "strings, numbers, booleans and null"},
+      {"print",
+       "usage: at the top: a function, which JSON cannot hold; use tables, strings, numbers, "
+       "booleans and null"},
+      {"{ items = { 1, 2, print } }",
+       "usage: at /items/2: a function, which JSON cannot hold; use "
+       "tables, strings, numbers, booleans and null"},
+      {"{ a = coroutine.create(print) }",
+       "usage: at /a: a thread, which JSON cannot hold; use tables, "
+       "strings, numbers, booleans and null"},
       {"{ x = 0 / 0 }", "usage: at /x: not a number (NaN)"},
       {"{ x = { y = -1 / 0 } }", "usage: at /x/y: an infinite number"},
       {"{ s = '\\xFF' }",
        "usage: at /s: a string that is not UTF-8; encode binary data, as base64 or hex"},
-      {"{ a = { ['\\xC3'] = 1 } }", "usage: at /a: a key that is not UTF-8; encode binary data"},
-      {"{ 1, x = 2 }",
-       "usage: at the top: a table with both names and numbers as keys; JSON has lists and objects apart"},
-      {"{ [2] = 1 }",
-       "usage: at the top: a list with holes, or one that does not start at 1; fill them with null"},
+      {"{ a = { ['\\xC3'] = 1 } }",
+       "usage: at /a: a key that is not UTF-8; encode binary data"},
+      {"{ 1, x = 2 }", "usage: at the top: a table with both names and numbers as keys; JSON "
+                       "has lists and objects apart"},
+      {"{ [2] = 1 }", "usage: at the top: a list with holes, or one that does not start at 1; "
+                      "fill them with null"},
       {"{ a = { 1, nil, 3 } }",
        "usage: at /a: a list with holes, or one that does not start at 1; fill them with null"},
       {"{ [1.5] = 1 }",
        "usage: at the top: a table with a fraction as key; keys are strings, or 1 to n"},
-      {"{ [true] = 1, [1.5] = 1 }", "usage: at the top: a table with a key that is no string and no "
-                                    "number; keys are strings, or 1 to n"},
-      {"{ a = string }", "usage: at /a/byte: a function, which JSON cannot hold; use tables, strings, "
-                         "numbers, booleans and null"},
+      {"{ [true] = 1, [1.5] = 1 }",
+       "usage: at the top: a table with a key that is no string and no "
+       "number; keys are strings, or 1 to n"},
+      {"{ a = string }",
+       "usage: at /a/byte: a function, which JSON cannot hold; use tables, strings, "
+       "numbers, booleans and null"},
       {"(function() local t = {} t.me = { t } return t end)()",
        "usage: at /me/0: a table that contains itself"},
       {"(function() local t = {} for _ = 1, 100 do t = { t } end return t end)()",
-       "limit: at " TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN ": more than 100 tables inside each other"},
+       "limit: at " TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN
+       ": more than 100 tables inside each other"},
       {"(function() local t = {} for _ = 1, 60 do t = { t, t } end return t end)()",
        "limit: the value is too large to be kept"},
       {"{ a = setmetatable({}, { __pairs = print }) }",
        "usage: at /a: a table with __pairs; copy what it holds into a plain one"},
       {"(function() local t = array { 1 } t.x = 1 return t end)()",
-       "usage: at the top: a table with both names and numbers as keys; JSON has lists and objects apart"},
+       "usage: at the top: a table with both names and numbers as keys; JSON has lists and "
+       "objects apart"},
   };
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
     char expression[512];
@@ -161,7 +172,8 @@ static void strings_may_hold_nul(void) {
 }
 
 static void the_metatable_of_arrays_is_out_of_reach(void) {
-  prints("getmetatable(fromjson '[]'), tostring(fromjson '[1]'), pcall(setmetatable, fromjson '[]', {})",
+  prints("getmetatable(fromjson '[]'), tostring(fromjson '[1]'), pcall(setmetatable, fromjson "
+         "'[]', {})",
          "false array false cannot change a protected metatable");
 }
 

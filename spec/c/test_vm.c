@@ -1,7 +1,6 @@
 /* test_vm.c - one bounded state: what it costs, how it ends, and what it says then. */
 #include "script.h"
 
-
 #include "base/mem.h"
 
 static const tm_vm_opts plain = {.seed = "spec"};
@@ -40,9 +39,10 @@ static void a_primitive_waits_and_gets_its_answer(void) {
 
 static void waiting_goes_through_pcall_and_metamethods(void) {
   script s;
-  CHECK(script_run(&s, plain,
-                   "local t = setmetatable({}, { __index = function(_, k) return wait(k) end }) "
-                   "print(pcall(function() return t.x end)) print(xpcall(wait, print, 2))"));
+  CHECK(
+      script_run(&s, plain,
+                 "local t = setmetatable({}, { __index = function(_, k) return wait(k) end }) "
+                 "print(pcall(function() return t.x end)) print(xpcall(wait, print, 2))"));
   CHECK_INT(s.status, TM_VM_YIELD);
   script_go(&s, 0);
   CHECK_INT(s.status, TM_VM_YIELD);
@@ -125,15 +125,17 @@ static void a_stop_for_memory_says_where_and_which_limit(void) {
   tm_vm_opts opts = {.memory = (size_t)1 << 20};
   CHECK(script_run(&s, opts, "local t = {}\nfor i = 1, 1e7 do\n  t[i] = { i }\nend"));
   CHECK_INT(s.status, TM_VM_STOPPED);
-  CHECK_STR(s.err.msg, "the script used more than 1 MiB of memory, at x:3: keep less at once, or "
-                       "raise the limit `memory`");
+  CHECK_STR(s.err.msg,
+            "the script used more than 1 MiB of memory, at x:3: keep less at once, or "
+            "raise the limit `memory`");
   script_close(&s);
 }
 
 static void garbage_does_not_count_as_memory(void) {
   script s;
   tm_vm_opts opts = {.memory = (size_t)1 << 20};
-  CHECK(script_run(&s, opts, "for i = 1, 2000 do local t = ('x'):rep(100000) .. i end print('done')"));
+  CHECK(script_run(&s, opts,
+                   "for i = 1, 2000 do local t = ('x'):rep(100000) .. i end print('done')"));
   CHECK_STR(script_out(&s), "done\n");
   script_close(&s);
 }
@@ -181,11 +183,13 @@ static void no_pcall_swallows_a_stop_by_the_host(void) {
   stops_for_good("print('before') pcall(stop) print('after')");
   stops_for_good("print('before') xpcall(stop, print) print('after')");
   stops_for_good("print('before') coroutine.wrap(stop)() print('after')");
-  stops_for_good("print('before') coroutine.wrap(function() stop() print('in') end)() print('after')");
+  stops_for_good(
+      "print('before') coroutine.wrap(function() stop() print('in') end)() print('after')");
   stops_for_good("print('before') table.sort({ 1, 2 }, stop) print('after')");
   stops_for_good("print('before') pcall(string.gsub, 'x', 'x', stop) print('after')");
-  stops_for_good("local x <close> = setmetatable({}, { __close = function() print('closed') end }) "
-                 "print('before') pcall(stop) print('after')");
+  stops_for_good(
+      "local x <close> = setmetatable({}, { __close = function() print('closed') end }) "
+      "print('before') pcall(stop) print('after')");
 }
 
 static void a_stopped_vm_is_not_resumed(void) {
@@ -248,7 +252,8 @@ static bool ends_well_or_clearly(script *s) {
   return done;
 }
 
-/* Fail the n-th allocation, until there is no n-th. Lua collects and asks again, so most go well. */
+/* Fail the n-th allocation, until there is no n-th. Lua collects and asks again, so most go
+ * well. */
 static void every_allocation_may_fail_once(void) {
   size_t asked, n = 0;
   do {
@@ -286,7 +291,8 @@ static void coroutines_know_their_vm_and_owner(void) {
 static void a_trusted_vm_has_everything_and_no_limits(void) {
   script s;
   tm_vm_opts opts = {.trusted = true, .steps = 10};
-  CHECK(script_run(&s, opts, "for i = 1, 100000 do end print(type(io), type(debug), type(load))"));
+  CHECK(script_run(&s, opts,
+                   "for i = 1, 100000 do end print(type(io), type(debug), type(load))"));
   CHECK_STR(script_out(&s), "table table function\n");
   script_close(&s);
 }
@@ -306,7 +312,8 @@ static void what_blocks_a_wait_has_a_name(void) {
        "the replacement function of string.gsub\n"},
       {"tostring(setmetatable({}, { __tostring = function() print(blocked()) return '' end }))",
        "a __tostring metamethod\n"},
-      {"('%s'):format(setmetatable({}, { __tostring = function() print(blocked()) return '' end }))",
+      {"('%s'):format(setmetatable({}, { __tostring = function() print(blocked()) return '' "
+       "end }))",
        "a __tostring metamethod\n"},
       {"xpcall(error, function() print(blocked()) end)", "the message handler of xpcall\n"},
       {"table.concat(setmetatable({}, { __len = function() print(blocked()) return 0 end }))",

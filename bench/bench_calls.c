@@ -1,0 +1,256 @@
+/* bench_calls.c - 10,000 model calls, 1,000 in flight, parsed and validated; no journal.
+ *
+ *   bench_calls [CALLS [IN_FLIGHT]]     needs mock-server beside it (or TM_MOCK_SERVER)
+ *
+ * A bare call (`bare_per_s`) is the same request without the ask machine: what the transport
+ * alone takes.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "llm/llm.h"
+
+#define RUNS 3
+
+static void die(const char *what, const char *why) {
+  fprintf(stderr, "bench_calls: %s: %s\n", what, why);
+  exit(1);
+}
+
+/* -- the mock ---------------------------------------------------------------------- */
+
+static void mock_path(char *out, size_t size) {
+  const char *given = getenv("TM_MOCK_SERVER");
+  ssize_t n = given ? -1 : readlink("/proc/self/exe", out, size - 1);
+  if (n < 0) {
+    snprintf(out, size, "%s", given ? given : "mock-server");
+    return;
+  }
+  out[n] = '\0';
+  char *slash = strrchr(out, '/');
+  snprintf(slash + 1, size - (size_t)(slash + 1 - out), "mock-server");
+}
+
+/* About 1 KB of answer, in a file of rules that is gone when the mock has read it. */
+static void write_rules(char *path) {
+  int fd = mkstemp(path);
+  FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
+  if (!f)
+    die(path, "cannot be written");
+  fprintf(f, "[{\"answer\":{\"category\":\"billing\",\"urgency\":3,\"reply\":\"");
+  for (int i = 0; i < 14; i++)
+    fprintf(f, "Thank you for telling us; we have looked into it and found out. ");
+  fprintf(f, "\",\"refund\":true}}]");
+  fclose(f);
+}
+
+static pid_t start_mock(int *port) {
+  char path[4096], rules[] = "/tmp/bench_calls.XXXXXX";
+  int out[2];
+  mock_path(path, sizeof path);
+  write_rules(rules);
+  if (pipe(out) < 0)
+    die("pipe", "no more files");
+  pid_t pid = fork();
+  if (pid == 0) {
+    dup2(out[1], 1);
+    execlp(path, path, "--no-log", "--rules", rules, (char *)NULL);
+    _exit(127);
+  }
+  close(out[1]);
+  FILE *lines = fdopen(out[0], "r");
+  if (!lines || fscanf(lines, "listening %d", port) != 1)
+    die(path, "did not start; build it, or set TM_MOCK_SERVER");
+  fclose(lines);
+  unlink(rules);
+  return pid;
+}
+
+/* -- the calls -------------------------------------------------------------------------- */
+
+typedef struct crowd {
+  tm_loop *loop;
+  tm_http *http;
+  tm_llm *llm;
+  const tm_json *request;
+  tm_http_req bare;
+  char base[64], url[128];
+  int calls, in_flight, started, finished, wrong, attempts;
+} crowd;
+
+static const char *setting(void *ctx, const char *name) {
+  crowd *c = ctx;
+  return strcmp(name, "OPENAI_BASE_URL") == 0  ? c->base
+         : strcmp(name, "OPENAI_API_KEY") == 0 ? "sk-bench-0123456789"
+                                               : NULL;
+}
+
+static void next_ask(crowd *c);
+
+static void attempted(void *ctx, const tm_json *attempt) {
+  crowd *c = ctx;
+  c->attempts += tm_json_get(attempt, "error") == NULL;
+}
+
+static void answered(void *ctx, const tm_json *value, const tm_json *meta,
+                     const tm_json *error) {
+  (void)meta, (void)error;
+  crowd *c = ctx;
+  c->finished++;
+  c->wrong += tm_json_int(tm_json_get(value, "urgency"), 0) != 3;
+  next_ask(c);
+}
+
+static void next_ask(crowd *c) {
+  tm_llm_events ev = {.attempt = attempted, .done = answered, .ctx = c};
+  tm_llm_ask *ask;
+  tm_err err = TM_ERR_INIT;
+  if (c->started == c->calls)
+    return;
+  c->started++;
+  if (tm_llm_start(&ask, c->llm, c->request, &ev, &err) < 0)
+    die("a question", err.msg);
+}
+
+static void next_bare(crowd *c);
+
+static void bare_done(void *ctx, const tm_http_res *res) {
+  crowd *c = ctx;
+  c->finished++;
+  c->wrong += res->fault != TM_HTTP_OK || res->status != 200;
+  next_bare(c);
+}
+
+static void next_bare(crowd *c) {
+  tm_http_call *call;
+  tm_err err = TM_ERR_INIT;
+  if (c->started == c->calls)
+    return;
+  c->started++;
+  if (tm_http_start(&call, c->http, &c->bare, bare_done, c, &err) < 0)
+    die("a request", err.msg);
+}
+
+/* -- figures ---------------------------------------------------------------------------------
+ */
+
+typedef struct figures {
+  double per_s[RUNS], cpu[RUNS];
+} figures;
+
+static double cpu_s(void) {
+  struct rusage u;
+  getrusage(RUSAGE_SELF, &u);
+  return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
+         (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
+}
+
+static void measure(figures *out, crowd *c, void (*next)(crowd *c)) {
+  for (int run = 0; run < RUNS; run++) {
+    c->started = c->finished = c->wrong = 0;
+    int64_t start = tm_clock_ns();
+    double cpu = cpu_s();
+    for (int i = 0; i < c->in_flight; i++)
+      next(c);
+    while (c->finished < c->calls)
+      tm_loop_turn(c->loop, -1);
+    out->per_s[run] = c->calls / ((double)(tm_clock_ns() - start) / 1e9);
+    out->cpu[run] = (cpu_s() - cpu) * 1000 / c->calls;
+    if (c->wrong)
+      die("answers", "some were wrong");
+  }
+}
+
+static int by_size(const void *a, const void *b) {
+  double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+static double median(double *values) {
+  qsort(values, RUNS, sizeof *values, by_size);
+  return values[RUNS / 2];
+}
+
+static void report(const char *metric, double value, const char *unit) {
+  printf("bench=B3net metric=%s value=%.4g unit=%s\n", metric, value, unit);
+}
+
+static long peak_kb(void) {
+  struct rusage u;
+  getrusage(RUSAGE_SELF, &u);
+  return u.ru_maxrss;
+}
+
+/* -- the question
+ * ------------------------------------------------------------------------------ */
+
+static const char schema[] = "{\"type\":\"object\",\"properties\":{\"category\":{\"enum\":["
+                             "\"billing\",\"bug\",\"other\"]},"
+                             "\"urgency\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":5},"
+                             "\"reply\":{\"type\":\"string\"},"
+                             "\"refund\":{\"type\":\"boolean\"}},\"required\":[\"category\","
+                             "\"urgency\",\"reply\",\"refund\"],"
+                             "\"additionalProperties\":false}";
+
+static const tm_json *question(tm_arena *a) {
+  tm_json *q;
+  tm_err err = TM_ERR_INIT;
+  tm_buf text = TM_BUF_INIT;
+  tm_buf_puts(&text,
+              "{\"unit\":\"bench\",\"model\":\"openai/mock\",\"config\":{\"temperature\":0},"
+              "\"messages\":[{\"role\":\"system\",\"content\":[{\"text\":\"You answer "
+              "tickets.\"}]},{\"role\":\"user\",\"content\":[{\"text\":\"");
+  for (int i = 0; i < 12; i++)
+    tm_buf_puts(&text, "My invoice is wrong again, and nobody answers. ");
+  tm_buf_printf(&text, "\"}]}],\"schema\":%s}", schema);
+  if (tm_json_parse(&q, a, tm_buf_str(&text), text.len, NULL, &err) < 0)
+    die("the question", err.msg);
+  tm_buf_free(&text);
+  return q;
+}
+
+int main(int argc, char **argv) {
+  static const tm_http_header json = {"Content-Type", "application/json"};
+  crowd c = {.calls = argc > 1 ? atoi(argv[1]) : 10000,
+             .in_flight = argc > 2 ? atoi(argv[2]) : 1000};
+  struct rlimit files;
+  getrlimit(RLIMIT_NOFILE, &files);
+  files.rlim_cur = files.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &files);
+  int port;
+  pid_t mock = start_mock(&port);
+  snprintf(c.base, sizeof c.base, "http://127.0.0.1:%d/v1", port);
+  snprintf(c.url, sizeof c.url, "%s/chat/completions", c.base);
+  tm_arena arena;
+  tm_err err = TM_ERR_INIT;
+  tm_arena_init(&arena, 0);
+  c.request = question(&arena);
+  if (tm_loop_open(&c.loop, &err) < 0 || tm_http_open(&c.http, c.loop, &err) < 0 ||
+      tm_llm_open(&c.llm, c.loop, c.http, setting, &c, &err) < 0)
+    die("opening", err.msg);
+
+  figures asks, bare;
+  measure(&asks, &c, next_ask);
+  report("calls_per_s", median(asks.per_s), "1/s");
+  report("cpu_s_per_1000", median(asks.cpu), "s");
+  report("peak_rss_mb", (double)peak_kb() / 1024, "MB");
+  c.bare = (tm_http_req){.method = "POST", .url = c.url, .headers = &json, .header_count = 1};
+  c.bare.body = tm_json_text(&arena, c.request, &c.bare.body_len);
+  measure(&bare, &c, next_bare);
+  report("bare_per_s", median(bare.per_s), "1/s");
+  report("bare_cpu_s_per_1000", median(bare.cpu), "s");
+
+  tm_llm_close(&c.llm);
+  tm_http_close(&c.http);
+  tm_loop_close(&c.loop);
+  tm_arena_free(&arena);
+  kill(mock, SIGTERM);
+  waitpid(mock, NULL, 0);
+  return 0;
+}

@@ -1,0 +1,122 @@
+/* args.c - options, types and durations of the primitives, with messages that name the script's line.
+ */
+#include "script/args.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+
+#define MESSAGE 512
+
+void tm_args_caller(lua_State *L, char *out, size_t size) {
+  lua_Debug ar;
+  *out = 0;
+  for (int level = 1; lua_getstack(L, level, &ar); level++)
+    if (lua_getinfo(L, "Sl", &ar) && ar.currentline > 0 && *ar.source == '@') {
+      snprintf(out, size, "%s:%d", ar.source + 1, ar.currentline);
+      return;
+    }
+}
+
+int tm_args_fail(lua_State *L, const char *kind, const char *message) {
+  char where[256];
+  tm_args_caller(L, where, sizeof where);
+  lua_createtable(L, 0, 2);
+  lua_pushstring(L, kind);
+  lua_setfield(L, -2, "kind");
+  lua_pushfstring(L, "%s%s%s", where, *where ? ": " : "", message);
+  lua_setfield(L, -2, "message");
+  luaL_setmetatable(L, TM_ARGS_ERROR);
+  return lua_error(L);
+}
+
+static int l_fail(lua_State *L) {
+  return tm_args_fail(L, luaL_checkstring(L, 1), luaL_checkstring(L, 2));
+}
+
+static bool listed(const char *names, const char *name) {
+  size_t len = strlen(name);
+  for (const char *at = names; (at = strstr(at, name)); at += len) {
+    bool starts = at == names || at[-1] == ' ';
+    if (starts && (at[len] == ' ' || !at[len]))
+      return true;
+  }
+  return false;
+}
+
+static int unknown_option(lua_State *L, const char *what, const char *names) {
+  char message[MESSAGE];
+  int key = lua_gettop(L) - 1;
+  bool text = lua_type(L, key) == LUA_TSTRING;
+  snprintf(message, sizeof message, "%s does not know the option \"%.60s\"; it takes %s", what,
+           text ? lua_tostring(L, key) : luaL_typename(L, key), names);
+  return tm_args_fail(L, "usage", message);
+}
+
+static int l_known(lua_State *L) {
+  const char *what = luaL_checkstring(L, 1), *names = luaL_checkstring(L, 3);
+  char message[MESSAGE];
+  if (lua_isnil(L, 2)) {
+    lua_newtable(L);
+    return 1;
+  }
+  if (!lua_istable(L, 2)) {
+    snprintf(message, sizeof message, "%s takes a table of options, not a %s", what,
+             luaL_typename(L, 2));
+    return tm_args_fail(L, "usage", message);
+  }
+  lua_pushnil(L);
+  while (lua_next(L, 2)) {
+    if (lua_type(L, -2) != LUA_TSTRING || !listed(names, lua_tostring(L, -2)))
+      return unknown_option(L, what, names);
+    lua_pop(L, 1);
+  }
+  lua_pushvalue(L, 2);
+  return 1;
+}
+
+static int l_want(lua_State *L) {
+  const char *what = luaL_checkstring(L, 1), *type = luaL_checkstring(L, 3);
+  char message[MESSAGE];
+  if (strcmp(luaL_typename(L, 2), type) != 0) {
+    snprintf(message, sizeof message, "%s must be a %s, not %s", what, type, luaL_typename(L, 2));
+    return tm_args_fail(L, "usage", message);
+  }
+  lua_pushvalue(L, 2);
+  return 1;
+}
+
+static int64_t duration(lua_State *L, int index) {
+  if (lua_type(L, index) == LUA_TNUMBER) {
+    lua_Number s = lua_tonumber(L, index);
+    return s >= 0 && s < 1e12 ? (int64_t)(s * 1000) : -1;
+  }
+  size_t len;
+  const char *text = lua_type(L, index) == LUA_TSTRING ? lua_tolstring(L, index, &len) : NULL;
+  return text ? tm_clock_duration(text, len) : -1;
+}
+
+static int l_milliseconds(lua_State *L) {
+  const char *what = luaL_checkstring(L, 1);
+  char message[MESSAGE];
+  if (lua_isnoneornil(L, 2))
+    return 0;
+  int64_t ms = duration(L, 2);
+  if (ms < 0) {
+    snprintf(message, sizeof message,
+             "%s must be seconds or a text like \"90s\", \"5m\", \"2h\", \"3d\"", what);
+    return tm_args_fail(L, "usage", message);
+  }
+  lua_pushinteger(L, ms);
+  return 1;
+}
+
+const luaL_Reg tm_args_functions[] = {
+    {"fail", l_fail},
+    {"known", l_known},
+    {"milliseconds", l_milliseconds},
+    {"want", l_want},
+    {NULL, NULL},
+};

@@ -1,0 +1,280 @@
+/* play.c - rules, faults, and answers in the words of OpenAI and Anthropic.
+ *
+ * The rules file is an array; the first rule that fits and is not used up answers:
+ *
+ *   {"match": "text in the body", "path": "text in the path",    both optional
+ *    "times": 2,                                                  after that it no longer fits
+ *    "answer": "text" | any JSON | ["one", "two", ...],           what the model says; of a
+ * list one each time, then the last "fault": "429", "delay_ms": 10, "headers": {"Retry-After":
+ * "1"}}
+ *
+ * A list as the model's own answer is written as a list in a list. Faults, also by the header
+ * x-mock-fault or by a base URL that ends in /fault/NAME, and then "2x429" for the first two
+ * only:
+ *
+ *   NNN            that status, with an error body
+ *   reset close hang        without doing anything
+ *   lost           reset after the effect has happened
+ *   truncate garbage page nochoices empty      answers with status 200 that are none
+ *   slow           50 ms late
+ */
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "mock.h"
+
+int mock_load_rules(mock *m, const char *file, tm_err *err) {
+  FILE *f = fopen(file, "rb");
+  if (!f)
+    return tm_err_set(err, TM_NOTFOUND, "cannot read %s", file);
+  tm_buf text = TM_BUF_INIT;
+  char chunk[8192];
+  for (size_t n; (n = fread(chunk, 1, sizeof chunk, f));)
+    tm_buf_put(&text, chunk, n);
+  fclose(f);
+  tm_json *rules = NULL;
+  int rc = tm_json_parse(&rules, &m->arena, tm_buf_str(&text), text.len, NULL, err);
+  tm_buf_free(&text);
+  if (rc < 0 || tm_json_type_of(rules) != TM_JSON_ARRAY) {
+    if (rc == 0)
+      tm_err_set(err, TM_USAGE, "not an array of rules");
+    return tm_err_wrap(err, "%s", file);
+  }
+  m->rules = rules;
+  m->rule_uses = tm_arena_array(&m->arena, int, tm_json_len(rules) + 1);
+  return 0;
+}
+
+/* -- what the model says ------------------------------------------------------------------- */
+
+/* The least value that a plain schema takes. */
+static tm_json *least(tm_arena *a, const tm_json *schema, const tm_json *root, int depth) {
+  const tm_json *options = tm_json_get(schema, "enum"), *fixed = tm_json_get(schema, "const");
+  const tm_json *any = tm_json_at(tm_json_get(schema, "anyOf"), 0);
+  const tm_json *type = tm_json_get(schema, "type");
+  const char *ref = tm_json_get_str(schema, "$ref");
+  const char *name = tm_json_str(tm_json_at(type, 0) ? tm_json_at(type, 0) : type, NULL);
+  if (depth > 32)
+    return tm_json_null(a);
+  if (ref && *ref == '#')
+    return least(a, tm_json_pointer(root, ref + 1), root, depth + 1);
+  if (fixed || options)
+    return tm_json_copy(a, fixed ? fixed : tm_json_at(options, 0));
+  if (any)
+    return least(a, any, root, depth + 1);
+  if (!name || strcmp(name, "object") == 0) {
+    tm_json *o = tm_json_new_object(a);
+    const tm_json *required = tm_json_get(schema, "required");
+    for (size_t i = 0; i < tm_json_len(required); i++) {
+      const char *key = tm_json_str(tm_json_at(required, i), NULL);
+      const tm_json *member = key ? tm_json_get(tm_json_get(schema, "properties"), key) : NULL;
+      if (member)
+        tm_json_set(a, o, key, least(a, member, root, depth + 1));
+    }
+    return o;
+  }
+  if (strcmp(name, "array") == 0) {
+    tm_json *list = tm_json_new_array(a);
+    for (int64_t n = tm_json_int(tm_json_get(schema, "minItems"), 0); n > 0 && n < 100; n--)
+      tm_json_push(a, list, least(a, tm_json_get(schema, "items"), root, depth + 1));
+    return list;
+  }
+  if (strcmp(name, "integer") == 0 || strcmp(name, "number") == 0)
+    return tm_json_new_int(a, tm_json_int(tm_json_get(schema, "minimum"), 1));
+  if (strcmp(name, "boolean") == 0)
+    return tm_json_new_bool(a, true);
+  return strcmp(name, "null") == 0 ? tm_json_null(a) : tm_json_new_str(a, "text");
+}
+
+/* Without a rule: whatever fits the schema that was sent along, or a sentence. */
+static void say_default(tm_buf *out, const mock_request *r) {
+  static const char *const places[] = {"/response_format/json_schema/schema",
+                                       "/output_config/format/schema"};
+  tm_arena a;
+  tm_err err;
+  tm_json *body;
+  const tm_json *schema = NULL;
+  tm_arena_init(&a, 0);
+  if (tm_json_parse(&body, &a, r->body, r->body_len, NULL, &err) == 0)
+    for (size_t i = 0; i < 2 && !schema; i++)
+      schema = tm_json_pointer(body, places[i]);
+  if (schema)
+    tm_json_print(out, least(&a, schema, schema, 0));
+  else
+    tm_buf_puts(out, "This is what the mock says.");
+  tm_arena_free(&a);
+}
+
+static void put_text(tm_buf *out, const tm_json *v) {
+  size_t len;
+  const char *text = tm_json_str(v, &len);
+  if (text)
+    tm_buf_put(out, text, len);
+  else
+    tm_json_print(out, v);
+}
+
+static void say(tm_buf *out, const mock_request *r, const tm_json *answer, int use) {
+  if (!answer) {
+    say_default(out, r);
+    return;
+  }
+  if (tm_json_type_of(answer) == TM_JSON_ARRAY && tm_json_len(answer)) {
+    size_t last = tm_json_len(answer) - 1, i = (size_t)use < last ? (size_t)use : last;
+    answer = tm_json_at(answer, i);
+  }
+  put_text(out, answer);
+}
+
+/* The sentence in the provider's envelope. */
+static void speak(mock *m, const mock_request *r, const tm_buf *text, mock_reply *out) {
+  bool anthropic = strstr(r->path, "/messages") != NULL;
+  tm_arena a;
+  tm_arena_init(&a, 0);
+  long long in = (long long)r->body_len / 4, tokens = (long long)text->len / 4 + 1;
+  tm_buf *b = &out->body;
+  tm_buf_printf(&out->headers, "Content-Type: application/json\r\n%s: req_%lld\r\n",
+                anthropic ? "request-id" : "x-request-id", (long long)++m->models);
+  if (anthropic)
+    tm_buf_puts(b, "{\"id\":\"msg_1\",\"type\":\"message\",\"role\":\"assistant\",\"model\":"
+                   "\"mock-1\",\"content\":[{\"type\":\"text\",\"text\":");
+  else
+    tm_buf_puts(b,
+                "{\"id\":\"chatcmpl-1\",\"object\":\"chat.completion\",\"created\":1,\"model\":"
+                "\"mock-1\",\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\","
+                "\"refusal\":null,\"content\":");
+  tm_json_print(b, tm_json_new_strn(&a, tm_buf_str(text), text->len));
+  tm_arena_free(&a);
+  if (anthropic)
+    tm_buf_printf(b,
+                  "}],\"stop_reason\":\"end_turn\",\"usage\":{\"input_tokens\":%lld,"
+                  "\"output_tokens\":%lld}}",
+                  in, tokens);
+  else
+    tm_buf_printf(b,
+                  "},\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":%lld,"
+                  "\"completion_tokens\":%lld,\"total_tokens\":%lld}}",
+                  in, tokens, in + tokens);
+}
+
+/* -- rules and faults -------------------------------------------------------------------------
+ */
+
+/* The rule that answers, and how often it has before; NULL: none. */
+static const tm_json *rule_for(mock *m, const mock_request *r, int *use) {
+  for (size_t i = 0; i < tm_json_len(m->rules); i++) {
+    const tm_json *rule = tm_json_at(m->rules, i);
+    const char *match = tm_json_get_str(rule, "match"), *path = tm_json_get_str(rule, "path");
+    int64_t times = tm_json_int(tm_json_get(rule, "times"), INT64_MAX);
+    if ((match && !memmem(r->body, r->body_len, match, strlen(match))) ||
+        (path && !strstr(r->path, path)) || m->rule_uses[i] >= times)
+      continue;
+    *use = m->rule_uses[i]++;
+    return rule;
+  }
+  return NULL;
+}
+
+/* A fault by header or path, into `name`; "2x" in front of it is counted down. */
+static bool fault_of(mock *m, const mock_request *r, char name[64]) {
+  const char *in_path = strstr(r->path, "/fault/"), *text = mock_header(r, "x-mock-fault");
+  if (!text && in_path)
+    text = in_path + 7;
+  if (!text)
+    return false;
+  size_t len = strcspn(text, "/?");
+  snprintf(name, 64, "%.*s", (int)(len < 60 ? len : 60), text);
+  char *x = strchr(name, 'x');
+  if (!x || x == name || strspn(name, "0123456789") != (size_t)(x - name))
+    return true;
+  uintptr_t uses = (uintptr_t)tm_map_get(&m->fault_uses, name);
+  tm_map_set(&m->fault_uses, name, (void *)(uses + 1));
+  bool due = uses < strtoul(name, NULL, 10);
+  memmove(name, x + 1, strlen(x));
+  return due;
+}
+
+static void refuse(mock_reply *out, int status) {
+  out->status = status;
+  tm_buf_puts(&out->headers, "Content-Type: application/json\r\n");
+  tm_buf_printf(&out->body, "{\"error\":{\"message\":\"the mock says %d\",\"type\":\"mock\"}}",
+                status);
+}
+
+static bool silent_fault(const char *name, mock_manner *manner) {
+  static const struct {
+    const char *name;
+    mock_manner manner;
+  } table[] = {{"reset", MOCK_RESET}, {"close", MOCK_CLOSE}, {"hang", MOCK_HANG}};
+  for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+    if (strcmp(name, table[i].name) == 0)
+      return *manner = table[i].manner, true;
+  return false;
+}
+
+/* Faults that take the place of an answer; false: this one does not. */
+static bool replace(mock_reply *out, const char *name) {
+  static const struct {
+    const char *name, *body;
+  } table[] = {{"garbage", "{\"choices\": [oops"},
+               {"page", "<!doctype html><title>Bad gateway</title>"},
+               {"nochoices", "{\"choices\":[],\"content\":null}"},
+               {"empty", ""}};
+  if (isdigit((unsigned char)*name))
+    return refuse(out, atoi(name)), true;
+  for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+    if (strcmp(name, table[i].name) == 0)
+      return tm_buf_puts(&out->body, table[i].body), true;
+  return silent_fault(name, &out->manner);
+}
+
+/* Faults that happen to an answer. */
+static void spoil(mock_reply *out, const char *name) {
+  if (strcmp(name, "truncate") == 0)
+    out->manner = MOCK_TRUNCATE;
+  else if (strcmp(name, "lost") == 0)
+    out->manner = MOCK_RESET;
+  else if (strcmp(name, "slow") == 0)
+    out->delay_ms += 50;
+}
+
+static void put_extras(mock_reply *out, const tm_json *rule) {
+  const tm_json *headers = tm_json_get(rule, "headers");
+  for (size_t i = 0; i < tm_json_len(headers); i++) {
+    const tm_json_member *h = tm_json_member_at(headers, i);
+    const char *value = tm_json_str(&h->value, NULL);
+    tm_buf_printf(&out->headers, "%s: %s\r\n", h->key, value ? value : "");
+  }
+  out->delay_ms += tm_json_int(tm_json_get(rule, "delay_ms"), 0);
+}
+
+bool mock_is_model(const mock_request *r) {
+  return strstr(r->path, "/chat/completions") || strstr(r->path, "/v1/messages");
+}
+
+void mock_answer(mock *m, const mock_request *r, mock_reply *out) {
+  char fault[64] = "";
+  int use = 0;
+  m->requests++;
+  bool looks = strncmp(r->path, "/log", 4) == 0 || strncmp(r->path, "/count", 6) == 0;
+  if (!looks)
+    mock_log(m, r);
+  const tm_json *rule = looks ? NULL : rule_for(m, r, &use);
+  const char *of_rule = tm_json_get_str(rule, "fault");
+  if (!fault_of(m, r, fault))
+    snprintf(fault, sizeof fault, "%s", of_rule ? of_rule : "");
+  put_extras(out, rule);
+  if (*fault && replace(out, fault))
+    return;
+  if (mock_is_model(r)) {
+    tm_buf text = TM_BUF_INIT;
+    say(&text, r, tm_json_get(rule, "answer"), use);
+    speak(m, r, &text, out);
+    tm_buf_free(&text);
+  } else {
+    mock_world(m, r, out);
+  }
+  spoil(out, fault);
+}

@@ -141,8 +141,8 @@ void tm_cli_gate_commands(tm_cli *c, tm_buf *out, const tm_json *gates, size_t i
 
 typedef struct tm_progress tm_progress;
 tm_progress *tm_progress_new(tm_cli *c, const char *run);
-/* One event, as tidemill_on_event hands it out. */
-void tm_progress_event(void *progress, const char *json, size_t len);
+/* One event, as tidemill_on_event hands it out, parsed. */
+void tm_progress_event(tm_progress *p, const tm_json *event);
 void tm_progress_tick(tm_progress *p); /* redraw what moves */
 /* Clears what was redrawn and tells whether the scripted model answered. NULL is fine. */
 void tm_progress_free(tm_progress **p);

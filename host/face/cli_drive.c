@@ -1,8 +1,9 @@
 /* cli_drive.c - following a run: drive it, and say what became of it.
  *
  * The engine works in slices of a tenth of a second: between them the progress is redrawn and a
- * signal is seen. A slice that ends early with "waiting" means that nothing in this process can
- * go on: a person, another process or a far timer has the next move.
+ * signal is seen. Following ends when the run does, or when a person has the next move: also at
+ * a gate with a deadline, for which the engine alone would wait. A run that only sleeps is
+ * followed.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -26,31 +27,78 @@ static void catch_signals(void) {
   sigaction(SIGTERM, &sa, NULL);
 }
 
-static int slices(tm_cli *c, const char *run, tm_progress *progress) {
+typedef struct following {
+  tm_cli *cli;
+  const char *run; /* NULL: all */
+  tm_progress *progress;
+  bool at_gate; /* the run's last word was that it waits at a gate */
+} following;
+
+static bool has_gate(const tm_json *reason) {
+  for (size_t i = 0; i < tm_json_len(reason); i++) {
+    const char *what = tm_json_get_str(tm_json_at(reason, i), "for");
+    if (what && strcmp(what, "gate") == 0)
+      return true;
+  }
+  return false;
+}
+
+static void on_event(void *user, const char *json, size_t len) {
+  following *f = user;
+  tm_arena a;
+  tm_err err = TM_ERR_INIT;
+  tm_json *e;
+  tm_arena_init(&a, 0);
+  if (tm_json_parse(&e, &a, json, len, NULL, &err) == 0) {
+    const char *event = tm_json_get_str(e, "event"), *run = tm_json_get_str(e, "run");
+    if (event && run && f->run && strcmp(run, f->run) == 0)
+      f->at_gate = strcmp(event, "run.waiting") == 0 && has_gate(tm_json_get(e, "reason"));
+    tm_progress_event(f->progress, e);
+  }
+  tm_arena_free(&a);
+}
+
+/* Of all runs: does each one that has not ended wait for a person or a clock? */
+static bool all_wait(tm_cli *c) {
+  char *text = NULL;
+  size_t len = 0;
+  if (tidemill_list(c->engine, "{\"unfinished\":true}", &text, &len) < 0)
+    return true;
+  const tm_json *runs = tm_json_get(tm_cli_take(c, text, len), "runs");
+  for (size_t i = 0; i < tm_json_len(runs); i++) {
+    const char *state = tm_json_get_str(tm_json_at(runs, i), "state");
+    if (!state || strcmp(state, "waiting") != 0)
+      return false;
+  }
+  return true;
+}
+
+static int slices(following *f) {
+  tm_cli *c = f->cli;
   int64_t begin = tm_clock_ns() / 1000000, limit_ms = c->timeout_ms;
   for (;;) {
     int64_t at = tm_clock_ns() / 1000000, left = begin + limit_ms - at;
     if (limit_ms >= 0 && left <= 0)
       return TIDEMILL_EWAITING;
     int64_t slice = limit_ms >= 0 && left < SLICE_MS ? left : SLICE_MS;
-    int rc = tidemill_run(c->engine, run, slice);
+    int rc = tidemill_run(c->engine, f->run, slice);
     if (rc != TIDEMILL_EWAITING)
       return rc;
     if (signalled)
       return 128 + signalled;
-    if (tm_clock_ns() / 1000000 - at < slice / 2)
+    if (tm_clock_ns() / 1000000 - at < slice / 2 || f->at_gate || (!f->run && all_wait(c)))
       return rc;
-    tm_progress_tick(progress);
+    tm_progress_tick(f->progress);
   }
 }
 
 int tm_cli_drive(tm_cli *c, const char *run) {
-  tm_progress *progress = tm_progress_new(c, run);
-  tidemill_on_event(c->engine, tm_progress_event, progress);
+  following f = {.cli = c, .run = run, .progress = tm_progress_new(c, run)};
+  tidemill_on_event(c->engine, on_event, &f);
   catch_signals();
-  int rc = slices(c, run, progress);
+  int rc = slices(&f);
   tidemill_on_event(c->engine, NULL, NULL);
-  tm_progress_free(&progress);
+  tm_progress_free(&f.progress);
   return rc;
 }
 

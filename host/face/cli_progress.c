@@ -258,15 +258,10 @@ static void show(tm_progress *p, const tm_json *e, const char *event) {
     on_run(p, e, event + 4);
 }
 
-void tm_progress_event(void *progress, const char *json, size_t len) {
-  tm_progress *p = progress;
-  tm_err err = TM_ERR_INIT;
-  tm_json *e;
-  if (tm_json_parse(&e, &p->scratch, json, len, NULL, &err) == 0) {
-    const char *event = tm_json_get_str(e, "event");
-    if (event && !tm_cli_has(p->cli, TM_FLAG_QUIET))
-      show(p, e, event);
-  }
+void tm_progress_event(tm_progress *p, const tm_json *e) {
+  const char *event = tm_json_get_str(e, "event");
+  if (event && !tm_cli_has(p->cli, TM_FLAG_QUIET))
+    show(p, e, event);
   tm_arena_reset(&p->scratch);
 }
 

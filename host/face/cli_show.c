@@ -33,7 +33,7 @@ static void put_attempt(tm_buf *b, const tm_json *a) {
   if (provider && model && !strchr(model, '/'))
     tm_buf_printf(b, "%s/", provider);
   tm_buf_printf(b, "%s", model ? model : "");
-  if (tm_json_get(a, "status"))
+  if (tm_json_int(tm_json_get(a, "status"), 0) > 0)
     tm_buf_printf(b, "  status %lld", (long long)tm_json_int(tm_json_get(a, "status"), 0));
   if (tm_json_get(a, "latency_ms")) {
     tm_buf_puts(b, "  ");
@@ -187,7 +187,7 @@ static void print_curl(tm_cli *c, const tm_json *a) {
   const tm_json *headers = tm_json_get(a, "headers");
   size_t len = 0;
   const char *body = tm_json_str(tm_json_get(a, "request"), &len);
-  if (!url || !*url) {
+  if (!url || strncmp(url, "http", 4) != 0) {
     tm_cli_note(c, "%s answers in this process: there is nothing to send",
                 tm_json_get_str(a, "model"));
     return;

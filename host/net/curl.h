@@ -12,23 +12,23 @@
 #include "base/err.h"
 
 /* X(field, function of libcurl) */
-#define TM_CURL_FUNCTIONS(X)                        \
-  X(global_init, curl_global_init)                  \
-  X(global_cleanup, curl_global_cleanup)            \
-  X(easy_init, curl_easy_init)                      \
-  X(easy_setopt, curl_easy_setopt)                  \
-  X(easy_getinfo, curl_easy_getinfo)                \
-  X(easy_cleanup, curl_easy_cleanup)                \
-  X(easy_strerror, curl_easy_strerror)              \
-  X(slist_append, curl_slist_append)                \
-  X(slist_free_all, curl_slist_free_all)            \
-  X(multi_init, curl_multi_init)                    \
-  X(multi_setopt, curl_multi_setopt)                \
-  X(multi_add_handle, curl_multi_add_handle)        \
-  X(multi_remove_handle, curl_multi_remove_handle)  \
-  X(multi_socket_action, curl_multi_socket_action)  \
-  X(multi_info_read, curl_multi_info_read)          \
-  X(multi_strerror, curl_multi_strerror)            \
+#define TM_CURL_FUNCTIONS(X)                       \
+  X(global_init, curl_global_init)                 \
+  X(global_cleanup, curl_global_cleanup)           \
+  X(easy_init, curl_easy_init)                     \
+  X(easy_setopt, curl_easy_setopt)                 \
+  X(easy_getinfo, curl_easy_getinfo)               \
+  X(easy_cleanup, curl_easy_cleanup)               \
+  X(easy_strerror, curl_easy_strerror)             \
+  X(slist_append, curl_slist_append)               \
+  X(slist_free_all, curl_slist_free_all)           \
+  X(multi_init, curl_multi_init)                   \
+  X(multi_setopt, curl_multi_setopt)               \
+  X(multi_add_handle, curl_multi_add_handle)       \
+  X(multi_remove_handle, curl_multi_remove_handle) \
+  X(multi_socket_action, curl_multi_socket_action) \
+  X(multi_info_read, curl_multi_info_read)         \
+  X(multi_strerror, curl_multi_strerror)           \
   X(multi_cleanup, curl_multi_cleanup)
 
 typedef struct tm_curl {

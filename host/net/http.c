@@ -96,14 +96,15 @@ void tm_http_rewatch(tm_http_call *c) {
 
 /* -- the end of a call ---------------------------------------------------------------- */
 
-static void detach(tm_http_call *c) {
+static void leave(tm_http_call *c) {
   tm_timer_cancel(&c->watch);
   tm_list_remove(&c->link);
+  c->http->curl.multi_remove_handle(c->shard->multi, c->easy);
+  c->shard->count--;
 }
 
 static void finish(tm_http_call *c, const tm_http_res *res) {
-  detach(c);
-  c->http->curl.multi_remove_handle(c->http->multi, c->easy);
+  leave(c);
   c->finishing = true;
   if (c->done)
     c->done(c->ctx, res);
@@ -124,8 +125,7 @@ static void watch_fired(void *ctx) {
 }
 
 static void drop(tm_http_call *c) {
-  detach(c);
-  c->http->curl.multi_remove_handle(c->http->multi, c->easy);
+  leave(c);
   recycle(c);
 }
 
@@ -147,22 +147,11 @@ void tm_http_cancel(tm_http_call **call) {
 
 /* -- libcurl's turn -------------------------------------------------------------------- */
 
-/* libcurl refuses to take it: treated like a connection that could not be made. */
-static void admit(tm_http *h, tm_http_call *c) {
-  tm_list_append(&h->active, &c->link);
-  if (h->curl.multi_add_handle(h->multi, c->easy) == CURLM_OK)
-    return;
-  tm_http_res res;
-  tm_http_wire_result(&res, c, CURLE_FAILED_INIT);
-  finish(c, &res);
-}
-
-static void reap(tm_http *h) {
-  if (h->reaping)
-    return;
-  h->reaping = true;
+static void reap(tm_http_shard *s) {
+  tm_http *h = s->http;
   int left;
-  for (CURLMsg *m; (m = h->curl.multi_info_read(h->multi, &left));) {
+  h->reaping = true;
+  for (CURLMsg *m; (m = h->curl.multi_info_read(s->multi, &left));) {
     if (m->msg != CURLMSG_DONE)
       continue;
     CURLcode code = m->data.result;
@@ -175,34 +164,60 @@ static void reap(tm_http *h) {
   h->reaping = false;
 }
 
-void tm_http_act(tm_http *h, curl_socket_t fd, int events) {
+/* libcurl refuses to take it: treated like a connection that could not be made. */
+static void admit(tm_http_call *c) {
+  tm_list_append(&c->http->active, &c->link);
+  if (c->http->curl.multi_add_handle(c->shard->multi, c->easy) == CURLM_OK)
+    return;
+  tm_http_res res;
+  tm_http_wire_result(&res, c, CURLE_FAILED_INIT);
+  finish(c, &res);
+}
+
+void tm_http_act(tm_http_shard *s, curl_socket_t fd, int events) {
+  tm_http *h = s->http;
   int running;
-  assert(!h->inside);
+  assert(!h->inside && !h->reaping);
   h->inside = true;
-  h->curl.multi_socket_action(h->multi, fd, events, &running);
+  h->curl.multi_socket_action(s->multi, fd, events, &running);
   h->inside = false;
   for (tm_list *at; (at = tm_list_shift(&h->doomed));)
     drop(TM_LIST_OF(at, tm_http_call, link));
-  reap(h);
+  reap(s);
   for (tm_list *at; (at = tm_list_shift(&h->queued));)
-    admit(h, TM_LIST_OF(at, tm_http_call, link));
+    admit(TM_LIST_OF(at, tm_http_call, link));
 }
 
 /* -- the door ---------------------------------------------------------------------------- */
 
-static int load(tm_http *h, tm_err *err) {
-  if (h->multi)
-    return 0;
-  if (!h->curl.library && tm_curl_load(&h->curl, NULL, err) < 0)
+static int add_shard(tm_http *h, tm_err *err) {
+  tm_http_shard *s = tm_new(tm_http_shard);
+  s->http = h;
+  if (tm_http_poll_open(s, err) < 0) {
+    tm_free(s);
     return -1;
-  return tm_http_poll_open(h, err);
+  }
+  h->shards = tm_realloc(h->shards, (h->shard_count + 1) * sizeof *h->shards);
+  h->shards[h->shard_count++] = s;
+  return 0;
+}
+
+/* The first with room, so that few calls share few connections. */
+static tm_http_shard *shard_for(tm_http *h, tm_err *err) {
+  for (size_t i = 0; i < h->shard_count; i++)
+    if (h->shards[i]->count < TM_HTTP_SHARD)
+      return h->shards[i];
+  if (!h->curl.library && tm_curl_load(&h->curl, NULL, err) < 0)
+    return NULL;
+  return add_shard(h, err) < 0 ? NULL : h->shards[h->shard_count - 1];
 }
 
 int tm_http_start(tm_http_call **out, tm_http *h, const tm_http_req *req,
                   void (*done)(void *ctx, const tm_http_res *res), void *ctx, tm_err *err) {
   tm_http_call *c;
   *out = NULL;
-  if (load(h, err) < 0 || take_call(&c, h, err) < 0)
+  tm_http_shard *shard = shard_for(h, err);
+  if (!shard || take_call(&c, h, err) < 0)
     return -1;
   if (tm_http_wire_request(c, req, err) < 0) {
     recycle(c);
@@ -210,21 +225,17 @@ int tm_http_start(tm_http_call **out, tm_http *h, const tm_http_req *req,
   }
   c->done = done;
   c->ctx = ctx;
+  c->shard = shard;
   c->started = tm_http_now();
+  if (!h->inside && h->curl.multi_add_handle(shard->multi, c->easy) != CURLM_OK) {
+    recycle(c);
+    return tm_err_set(err, TM_TEMP, "libcurl has no memory for a further request");
+  }
+  tm_list_append(h->inside ? &h->queued : &h->active, &c->link);
+  shard->count++;
   tm_http_rewatch(c);
   *out = c;
-  if (h->inside) {
-    tm_list_append(&h->queued, &c->link);
-    return 0;
-  }
-  if (h->curl.multi_add_handle(h->multi, c->easy) == CURLM_OK) {
-    tm_list_append(&h->active, &c->link);
-    return 0;
-  }
-  tm_timer_cancel(&c->watch);
-  recycle(c);
-  *out = NULL;
-  return tm_err_set(err, TM_TEMP, "libcurl has no memory for a further request");
+  return 0;
 }
 
 int tm_http_open(tm_http **out, tm_loop *loop, tm_err *err) {
@@ -249,8 +260,12 @@ void tm_http_close(tm_http **http) {
     drop(TM_LIST_OF(at, tm_http_call, link));
   for (tm_list *at; (at = tm_list_shift(&h->idle));)
     free_call(TM_LIST_OF(at, tm_http_call, link));
-  if (h->multi)
-    h->curl.multi_cleanup(h->multi);
+  for (size_t i = 0; i < h->shard_count; i++) {
+    h->curl.multi_cleanup(h->shards[i]->multi);
+    tm_timer_cancel(&h->shards[i]->timer);
+    tm_free(h->shards[i]);
+  }
+  tm_free(h->shards);
   tm_http_poll_close(h);
   tm_curl_unload(&h->curl);
   tm_free(h);

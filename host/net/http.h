@@ -1,10 +1,11 @@
-/* http.h - requests by libcurl's multi interface on the loop: thousands in flight on one thread.
+/* http.h - requests by libcurl's multi interface on the loop: thousands in flight on one
+ * thread.
  *
  * libcurl is loaded at the first request (loading it takes longer than a whole small run).
  * TLS is always verified, only http and https, redirects are not followed. A request is
- * copied at start; nothing of it needs to outlive the call. When a connection that was kept from
- * an earlier request turns out to be dead, the request is sent again at once on a fresh one: what
- * must not happen twice needs an idempotency key.
+ * copied at start; nothing of it needs to outlive the call. When a connection that was kept
+ * from an earlier request turns out to be dead, the request is sent again at once on a fresh
+ * one: what must not happen twice needs an idempotency key.
  */
 #ifndef TM_NET_HTTP_H
 #define TM_NET_HTTP_H
@@ -34,8 +35,9 @@ typedef struct tm_http_req {
   size_t header_count;
   const char *body; /* NULL: none */
   size_t body_len;
-  /* 0: 10 s, 600 s, 120 s, 600 s. connect: until the request can be sent; first_byte: from there
-   * to the first byte of the answer; idle: without a byte after that; total: all of it. */
+  /* 0: 10 s, 600 s, 120 s, 600 s. connect: until the request can be sent; first_byte: from
+   * there to the first byte of the answer; idle: without a byte after that; total: all of it.
+   */
   int64_t connect_ms, first_byte_ms, idle_ms, total_ms;
   size_t max_body;    /* bytes after decoding; 0: 16 MiB */
   size_t max_headers; /* bytes; 0: 256 KiB */
@@ -47,20 +49,20 @@ typedef struct tm_http_req {
 /* What went wrong below HTTP; a status, even 500, is TM_HTTP_OK. */
 typedef enum tm_http_fault {
   TM_HTTP_OK,
-  TM_HTTP_REFUSED,  /* nothing was sent: name, connect, TLS handshake */
-  TM_HTTP_TLS,      /* certificate not accepted: nothing was sent */
-  TM_HTTP_RESET,    /* cut at any later moment: may have been executed */
-  TM_HTTP_TIMEOUT,  /* `sent` says whether it may have been executed */
-  TM_HTTP_LIMIT,    /* body or headers larger than allowed */
-  TM_HTTP_ABORTED,  /* by on_data */
-  TM_HTTP_INVALID   /* the request itself: bad URL, scheme not allowed */
+  TM_HTTP_REFUSED, /* nothing was sent: name, connect, TLS handshake */
+  TM_HTTP_TLS,     /* certificate not accepted: nothing was sent */
+  TM_HTTP_RESET,   /* cut at any later moment: may have been executed */
+  TM_HTTP_TIMEOUT, /* `sent` says whether it may have been executed */
+  TM_HTTP_LIMIT,   /* body or headers larger than allowed */
+  TM_HTTP_ABORTED, /* by on_data */
+  TM_HTTP_INVALID  /* the request itself: bad URL, scheme not allowed */
 } tm_http_fault;
 
 typedef struct tm_http_res {
   tm_http_fault fault;
-  bool sent;         /* at least one byte of the request may have left */
-  int status;        /* 0 without an answer */
-  const char *body;  /* NUL-terminated, decoded */
+  bool sent;        /* at least one byte of the request may have left */
+  int status;       /* 0 without an answer */
+  const char *body; /* NUL-terminated, decoded */
   size_t body_len;
   const tm_http_header *headers; /* as received, names in lower case */
   size_t header_count;

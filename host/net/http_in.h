@@ -14,11 +14,22 @@
 
 typedef struct tm_http_sock tm_http_sock;
 
+/* One of libcurl's multi handles, with its own connections. To find a free connection libcurl
+ * walks all of a host's: a thousand in one list cost as much as the requests themselves. */
+typedef struct tm_http_shard {
+  tm_http *http;
+  CURLM *multi;
+  tm_timer *timer;
+  size_t count; /* calls in flight */
+} tm_http_shard;
+
+#define TM_HTTP_SHARD 128 /* calls in flight, before the next shard is used */
+
 struct tm_http {
   tm_loop *loop;
   tm_curl curl;
-  CURLM *multi; /* NULL: libcurl is not loaded yet */
-  tm_timer *timer;
+  tm_http_shard **shards; /* none: libcurl is not loaded yet */
+  size_t shard_count;
   tm_http_sock **socks; /* by file descriptor */
   size_t sock_cap;
   tm_list active; /* in flight */
@@ -33,6 +44,7 @@ struct tm_http {
 struct tm_http_call {
   tm_list link;
   tm_http *http;
+  tm_http_shard *shard;
   CURL *easy;
   void (*done)(void *ctx, const tm_http_res *res);
   int (*on_data)(void *ctx, int status, const char *bytes, size_t len, tm_err *err);
@@ -52,7 +64,7 @@ struct tm_http_call {
   size_t head_bytes; /* of all header blocks, as received */
   tm_http_header *list;
   size_t list_cap;
-  bool head_whole;    /* its closing blank line came */
+  bool head_whole; /* its closing blank line came */
   int status;
   tm_http_fault stopped; /* why we made libcurl stop: LIMIT, ABORTED; else OK */
   tm_err why;            /* what on_data said */
@@ -81,6 +93,6 @@ int tm_http_poll_open(tm_http *h, tm_err *err);
 void tm_http_poll_close(tm_http *h);       /* after the multi handle is gone */
 int tm_http_poll_options(tm_http_call *c); /* 0, or libcurl refused one */
 /* Calls libcurl, then settles what it left to do. In http.c. */
-void tm_http_act(tm_http *h, curl_socket_t fd, int events);
+void tm_http_act(tm_http_shard *s, curl_socket_t fd, int events);
 
 #endif

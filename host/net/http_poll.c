@@ -13,7 +13,7 @@
 
 struct tm_http_sock {
   uv_poll_t poll;
-  tm_http *http;
+  tm_http_shard *shard; /* whose wish it is; NULL before the first */
   curl_socket_t fd;
   int wanted, armed; /* UV_READABLE | UV_WRITABLE: libcurl's wish, the loop's state */
   bool connection;   /* opened by open_socket, so close_socket will tell of its end */
@@ -27,15 +27,16 @@ static void ready(uv_poll_t *poll, int status, int events) {
     return;
   }
   if (status < 0) {
-    /* The socket has an error, and libuv has stopped watching it. libcurl had better find out by
-     * reading: told of an "error" it takes a kept connection that died for a failed request. */
+    /* The socket has an error, and libuv has stopped watching it. libcurl had better find out
+     * by reading: told of an "error" it takes a kept connection that died for a failed request.
+     */
     uv_poll_start(poll, s->wanted, ready);
     s->armed = s->wanted;
     events = UV_READABLE;
   }
   int flags = events & UV_READABLE ? CURL_CSELECT_IN : 0;
   flags |= events & UV_WRITABLE ? CURL_CSELECT_OUT : 0;
-  tm_http_act(s->http, s->fd, flags);
+  tm_http_act(s->shard, s->fd, flags);
 }
 
 static tm_http_sock *sock_at(tm_http *h, curl_socket_t fd) {
@@ -57,7 +58,6 @@ static tm_http_sock *add_sock(tm_http *h, curl_socket_t fd, bool connection) {
     return NULL;
   }
   s->poll.data = s;
-  s->http = h;
   s->fd = fd;
   s->connection = connection;
   h->socks[fd] = s;
@@ -76,7 +76,8 @@ static void drop_sock(tm_http *h, tm_http_sock *s) {
 
 static int socket_wanted(CURL *easy, curl_socket_t fd, int what, void *ctx, void *unused) {
   (void)easy, (void)unused;
-  tm_http *h = ctx;
+  tm_http_shard *shard = ctx;
+  tm_http *h = shard->http;
   tm_http_sock *s = sock_at(h, fd);
   if (what == CURL_POLL_REMOVE) {
     if (s && !s->connection)
@@ -112,32 +113,30 @@ static int close_socket(void *ctx, curl_socket_t fd) {
 }
 
 static void timer_fired(void *ctx) {
-  tm_http *h = ctx;
-  h->timer = NULL;
-  tm_http_act(h, CURL_SOCKET_TIMEOUT, 0);
+  tm_http_shard *s = ctx;
+  s->timer = NULL;
+  tm_http_act(s, CURL_SOCKET_TIMEOUT, 0);
 }
 
 static int timer_wanted(CURLM *multi, long ms, void *ctx) {
   (void)multi;
-  tm_http *h = ctx;
-  tm_timer_cancel(&h->timer);
+  tm_http_shard *s = ctx;
+  tm_timer_cancel(&s->timer);
   if (ms >= 0)
-    h->timer = tm_timer_start(h->loop, ms, timer_fired, h);
+    s->timer = tm_timer_start(s->http->loop, ms, timer_fired, s);
   return 0;
 }
 
-/* Connections kept open for the next request, over all hosts. */
-#define KEPT_CONNECTIONS 1024L
-
-int tm_http_poll_open(tm_http *h, tm_err *err) {
-  h->multi = h->curl.multi_init();
-  if (!h->multi)
-    return tm_err_set(err, TM_FAILED, "libcurl could not start: out of memory or files");
-  h->curl.multi_setopt(h->multi, CURLMOPT_SOCKETFUNCTION, socket_wanted);
-  h->curl.multi_setopt(h->multi, CURLMOPT_SOCKETDATA, h);
-  h->curl.multi_setopt(h->multi, CURLMOPT_TIMERFUNCTION, timer_wanted);
-  h->curl.multi_setopt(h->multi, CURLMOPT_TIMERDATA, h);
-  h->curl.multi_setopt(h->multi, CURLMOPT_MAXCONNECTS, KEPT_CONNECTIONS);
+int tm_http_poll_open(tm_http_shard *s, tm_err *err) {
+  const tm_curl *curl = &s->http->curl;
+  s->multi = curl->multi_init();
+  if (!s->multi)
+    return tm_err_set(err, TM_TEMP, "libcurl could not start: out of memory or files");
+  curl->multi_setopt(s->multi, CURLMOPT_SOCKETFUNCTION, socket_wanted);
+  curl->multi_setopt(s->multi, CURLMOPT_SOCKETDATA, s);
+  curl->multi_setopt(s->multi, CURLMOPT_TIMERFUNCTION, timer_wanted);
+  curl->multi_setopt(s->multi, CURLMOPT_TIMERDATA, s);
+  curl->multi_setopt(s->multi, CURLMOPT_MAXCONNECTS, (long)TM_HTTP_SHARD); /* kept when idle */
   return 0;
 }
 
@@ -148,7 +147,6 @@ void tm_http_poll_close(tm_http *h) {
   tm_free(h->socks);
   h->socks = NULL;
   h->sock_cap = 0;
-  tm_timer_cancel(&h->timer);
 }
 
 int tm_http_poll_options(tm_http_call *c) {

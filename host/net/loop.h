@@ -18,8 +18,8 @@ typedef struct tm_timer tm_timer;
 /* Open a loop for the calling thread. Blocks SIGPIPE in that thread: a peer that hangs up is an
  * error of its own call and not the end of the process. */
 int tm_loop_open(tm_loop **out, tm_err *err);
-/* Cancels what is pending (without calling back) and releases the loop. A tm_http on it has to be
- * closed before; not to be called from a callback. */
+/* Cancels what is pending (without calling back) and releases the loop. A tm_http on it has to
+ * be closed before; not to be called from a callback. */
 void tm_loop_close(tm_loop **l);
 
 /* Called once in each turn, after all callbacks and before the loop may sleep: the place where
@@ -28,17 +28,18 @@ void tm_loop_close(tm_loop **l);
 void tm_loop_before_sleep(tm_loop *l, int64_t (*fn)(void *ctx), void *ctx);
 
 /* One turn: sleep at most max_ms (-1: until something happens), run what is due. In a turn that
- * may sleep, before_sleep comes first (for what the last turn and its caller did); in turn(0), after
- * which the caller may sleep by himself, it comes last. Not to be called from a callback. */
+ * may sleep, before_sleep comes first (for what the last turn and its caller did); in turn(0),
+ * after which the caller may sleep by himself, it comes last. Not to be called from a callback.
+ */
 void tm_loop_turn(tm_loop *l, int64_t max_ms);
 
-/* For foreign loops: poll this fd for reading, at most this long (ms, -1: no timer), then turn(0).
- * Whatever is started between two turns needs a turn(0) before the next poll. */
+/* For foreign loops: poll this fd for reading, at most this long (ms, -1: no timer), then
+ * turn(0). Whatever is started between two turns needs a turn(0) before the next poll. */
 int tm_loop_fd(const tm_loop *l);
 int64_t tm_loop_timeout(const tm_loop *l);
 
-/* Any thread: run fn(arg) on the loop's thread in its next turn, in the order of posting. What is
- * still waiting when the loop closes is forgotten: arg must be owned by somebody else. */
+/* Any thread: run fn(arg) on the loop's thread in its next turn, in the order of posting. What
+ * is still waiting when the loop closes is forgotten: arg must be owned by somebody else. */
 void tm_loop_post(tm_loop *l, void (*fn)(void *arg), void *arg);
 /* Any thread, async-signal-safe: end the current sleep. */
 void tm_loop_wake(tm_loop *l);

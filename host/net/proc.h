@@ -18,8 +18,8 @@ typedef struct tm_proc_req {
   const char *cwd;         /* NULL: inherited */
   const char *input;       /* written to stdin; NULL: none */
   size_t input_len;
-  int64_t timeout_ms;      /* 0: 600 s; then SIGTERM, 5 s later SIGKILL */
-  size_t max_output;       /* bytes of each stream kept; 0: 16 MiB; more kills the child */
+  int64_t timeout_ms; /* 0: 600 s; then SIGTERM, 5 s later SIGKILL */
+  size_t max_output;  /* bytes of each stream kept; 0: 16 MiB; more kills the child */
 } tm_proc_req;
 
 typedef struct tm_proc_res {
@@ -31,8 +31,8 @@ typedef struct tm_proc_res {
   int64_t total_ms;
 } tm_proc_res;
 
-/* `done` is called exactly once from the loop, unless cancelled. -1 (program not found ...): nothing
- * was started and done is never called. */
+/* `done` is called exactly once from the loop, unless cancelled. -1 (program not found ...):
+ * nothing was started and done is never called. */
 int tm_proc_start(tm_proc **out, tm_loop *l, const tm_proc_req *req,
                   void (*done)(void *ctx, const tm_proc_res *res), void *ctx, tm_err *err);
 void tm_proc_cancel(tm_proc **p); /* kills the child, silences done */

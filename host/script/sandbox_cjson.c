@@ -11,7 +11,7 @@
 #include "script/value.h"
 #include "script/vm.h"
 
-#define ENCODE_MAX ((size_t)64 << 20) /* of tree: shared tables are written out each time */
+#define ENCODE_MAX ((size_t)16 << 20) /* of tree: shared tables are written out each time */
 
 /* Text and tree live in userdata while they are built: pushing the result may raise. */
 typedef struct scratch {

@@ -27,10 +27,10 @@ static void is_a_schema(tm_arena *a, const tm_json *doc, tm_json *schema, tm_jso
   tm_schema *s;
   tm_json *again;
   int rc = tm_schema_compile(&s, a, schema, NULL, &err);
-  if (rc < 0 && err.code != TM_LIMIT && is_picoschema(doc, schema)) {
+  bool wrong = rc < 0 && err.code != TM_LIMIT && is_picoschema(doc, schema);
+  if (wrong)
     fprintf(stderr, "%s\n%s\n", err.msg, tm_json_text(a, schema, NULL));
-    MUST(!"compiles");
-  }
+  MUST(!wrong);
   if (rc == 0 && expand(&again, a, schema, ticket) == 0)
     MUST(fuzz_identical(schema, again));
 }

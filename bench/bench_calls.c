@@ -23,7 +23,7 @@ static void die(const char *what, const char *why) {
   exit(1);
 }
 
-/* -- the mock ---------------------------------------------------------------------- */
+/* -- the mock -------------------------------------------------------------------- */
 
 static void mock_path(char *out, size_t size) {
   const char *given = getenv("TM_MOCK_SERVER");
@@ -72,7 +72,7 @@ static pid_t start_mock(int *port) {
   return pid;
 }
 
-/* -- the calls -------------------------------------------------------------------------- */
+/* -- the calls ------------------------------------------------------------------- */
 
 typedef struct crowd {
   tm_loop *loop;
@@ -187,8 +187,7 @@ static long peak_kb(void) {
   return u.ru_maxrss;
 }
 
-/* -- the question
- * ------------------------------------------------------------------------------ */
+/* -- the question ---------------------------------------------------------------- */
 
 static const char schema[] = "{\"type\":\"object\",\"properties\":{\"category\":{\"enum\":["
                              "\"billing\",\"bug\",\"other\"]},"

@@ -1,4 +1,8 @@
-/* err.c - set, wrap and name errors; a message is never cut inside a character. */
+/* err.c - set, wrap and name errors.
+ *
+ * A message is always UTF-8: it goes into JSON and onto terminals. What a caller cut inside a
+ * character ("%.80s"), and bytes that are no character at all, become a question mark.
+ */
 #include "base/err.h"
 
 #include <stdbool.h>
@@ -7,6 +11,41 @@
 
 static bool continues(char byte) {
   return ((unsigned char)byte & 0xC0) == 0x80;
+}
+
+/* Bytes of the character at s, 0 when there is none: not enough bytes, or more than needed, or
+ * half of a pair, or beyond Unicode. */
+static size_t char_len(const char *s) {
+  unsigned char lead = (unsigned char)s[0], next = (unsigned char)s[lead ? 1 : 0];
+  if (lead < 0x80)
+    return 1;
+  size_t len = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
+  if (lead < 0xC2 || lead > 0xF4 || (lead == 0xE0 && next < 0xA0) ||
+      (lead == 0xED && next > 0x9F) || (lead == 0xF0 && next < 0x90) ||
+      (lead == 0xF4 && next > 0x8F))
+    return 0;
+  for (size_t i = 1; i < len; i++)
+    if (!continues(s[i]))
+      return 0;
+  return len;
+}
+
+/* One question mark for each run of bytes that are no character. */
+static void mend(char *msg) {
+  char *to = msg;
+  for (const char *from = msg; *from;) {
+    size_t len = char_len(from);
+    if (len) {
+      memmove(to, from, len);
+      to += len;
+      from += len;
+    } else {
+      *to++ = '?';
+      for (from++; continues(*from);)
+        from++;
+    }
+  }
+  *to = '\0';
 }
 
 /* End msg at `len` bytes, or before the character that would be cut there. */
@@ -22,6 +61,7 @@ static void format(char msg[TM_ERR_MAX + 4], const char *fmt, va_list args) {
     msg[0] = '\0';
   if (n >= TM_ERR_MAX)
     cut(msg, TM_ERR_MAX - 1);
+  mend(msg);
 }
 
 int tm_err_setv(tm_err *err, tm_code code, const char *fmt, va_list args) {

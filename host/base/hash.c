@@ -1,4 +1,4 @@
-/* hash.c - SHA-256 by libsodium (its hashing needs no sodium_init), and a fast hash. */
+/* hash.c - SHA-256 and BLAKE2b by libsodium (its hashing needs no sodium_init), and a fast hash. */
 #include "base/hash.h"
 
 #include <sodium.h>
@@ -20,10 +20,14 @@ void tm_hash_add(tm_hasher *h, const void *bytes, size_t len) {
     crypto_hash_sha256_update(state_of(h), bytes, len);
 }
 
+static void put_size(unsigned char out[8], size_t len) {
+  for (int i = 0; i < 8; i++)
+    out[i] = (unsigned char)((uint64_t)len >> (8 * i));
+}
+
 void tm_hash_add_field(tm_hasher *h, const void *bytes, size_t len) {
   unsigned char size[8];
-  for (int i = 0; i < 8; i++)
-    size[i] = (unsigned char)((uint64_t)len >> (8 * i));
+  put_size(size, len);
   tm_hash_add(h, size, sizeof size);
   tm_hash_add(h, bytes, len);
 }
@@ -41,6 +45,21 @@ tm_hash tm_hash_bytes(const void *bytes, size_t len) {
   tm_hash_begin(&h);
   tm_hash_add(&h, bytes, len);
   return tm_hash_end(&h);
+}
+
+tm_hash tm_hash_spans(const tm_span *fields, size_t count) {
+  crypto_generichash_state h;
+  unsigned char raw[crypto_generichash_BYTES], size[8];
+  tm_hash out;
+  crypto_generichash_init(&h, NULL, 0, sizeof raw);
+  for (size_t i = 0; i < count; i++) {
+    put_size(size, fields[i].len);
+    crypto_generichash_update(&h, size, sizeof size);
+    crypto_generichash_update(&h, fields[i].bytes, fields[i].len);
+  }
+  crypto_generichash_final(&h, raw, sizeof raw);
+  sodium_bin2hex(out.hex, sizeof out.hex, raw, sizeof raw);
+  return out;
 }
 
 /* -- the fast one ---------------------------------------------------------------

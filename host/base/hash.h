@@ -24,6 +24,16 @@ void tm_hash_add_field(tm_hasher *h, const void *bytes, size_t len);
 tm_hash tm_hash_end(tm_hasher *h);
 tm_hash tm_hash_bytes(const void *bytes, size_t len);
 
+/* A run of bytes. */
+typedef struct tm_span {
+  const void *bytes;
+  size_t len;
+} tm_span;
+
+/* BLAKE2b-256 over fields, each with its length in front: for what is hashed at every step (records,
+ * identities), a fifth of SHA-256's cost where the processor has no instruction for it. */
+tm_hash tm_hash_spans(const tm_span *fields, size_t count);
+
 uint64_t tm_hash_fast(const void *bytes, size_t len);
 
 #endif

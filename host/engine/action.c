@@ -66,11 +66,15 @@ typedef enum stage {
   STAGE_NOT_APPLIED
 } stage;
 
-static stage stage_of_open(const tm_entry *e) {
+static bool is_doubt(const tm_entry *e) {
   const char *gate = tm_json_get_str(e->body, "gk");
-  if (!gate)
+  return e->kind == TM_RECORD_OPEN && gate && strcmp(gate, "doubt") == 0;
+}
+
+static stage stage_of_open(const tm_entry *e) {
+  if (!tm_json_get(e->body, "gk"))
     return STAGE_INTENT;
-  return strcmp(gate, "doubt") == 0 ? STAGE_DOUBTED : STAGE_ASKED;
+  return is_doubt(e) ? STAGE_DOUBTED : STAGE_ASKED;
 }
 
 static stage stage_of(const tm_branch *b, const tm_entry **last) {
@@ -117,10 +121,12 @@ static void intent_stored(tm_after *after, const tm_err *err) {
   if (err->code != TM_OK || b->dead || b->run->lost || b->run->ended ||
       b->phase != TM_PHASE_LIVE)
     return;
-  if (after->op && after->op->status == TM_OP_EXISTS)
+  if (after->op->status == TM_OP_EXISTS) {
+    b->action.claimed = false; /* the body was not entered, and will not be on this intent */
     tm_action_launch(b);
-  else
+  } else {
     enter(b, "run");
+  }
 }
 
 static void record_intent(tm_branch *b) {
@@ -150,6 +156,7 @@ static tm_op *effect_op(tm_branch *b, tm_op_kind kind) {
 static void claim_and_enter(tm_branch *b) {
   tm_op *op = effect_op(b, TM_OP_EFFECT_CLAIM);
   record_intent(b);
+  b->action.claimed = true;
   tm_turn_after(b->run->engine, intent_stored, b->run, b)->op = op;
 }
 
@@ -167,8 +174,17 @@ static void stored_result(tm_branch *b, const tm_effect_row *row) {
   tm_run_outcome(b, value, NULL, meta);
 }
 
+static void cancelled(tm_branch *b) {
+  tm_run_answer(b, TM_ANSWER_ERROR,
+                tm_run_error(&b->scratch, "cancelled", "the run was cancelled"), NULL);
+}
+
 static void hold(tm_branch *b) {
   tm_list_remove(&b->held);
+  if (b->run->cancelling) {
+    cancelled(b);
+    return;
+  }
   tm_list_append(&b->run->engine->held, &b->held);
 }
 
@@ -195,7 +211,8 @@ static bool known_effect(tm_branch *b) {
     stored_result(b, &row);
     return true;
   }
-  if (strcmp(row.run, b->run->id) == 0 && strcmp(row.place, b->place) == 0)
+  b->action.claimed = strcmp(row.run, b->run->id) == 0 && strcmp(row.place, b->place) == 0;
+  if (b->action.claimed)
     return false;
   hold(b);
   return true;
@@ -241,8 +258,17 @@ static void ask_approval(tm_branch *b) {
   tm_gate_open(b, TM_GATE_APPROVE, body, 0);
 }
 
+/* Each doubt is a gate of its own: an answer that was given to an earlier one is spent. */
+static int doubts_before(const tm_branch *b) {
+  int n = 0;
+  for (const tm_entry *e = b->past ? b->past->first : NULL; e; e = e->next_here)
+    n += is_doubt(e);
+  return n;
+}
+
 static void ask_doubt(tm_branch *b, const char *why) {
   tm_arena *a = &b->scratch;
+  int nth = doubts_before(b) + ++b->action.doubts;
   tm_json *body = tm_json_new_object(a);
   tm_json_set_str(a, body, "ask",
                   tm_arena_printf(a,
@@ -252,6 +278,8 @@ static void ask_doubt(tm_branch *b, const char *why) {
   tm_json_set(a, body, "show", tm_json_get(b->request, "args"));
   tm_json_set_str(a, body, "action", b->name);
   tm_json_set_str(a, body, "key", b->action.key);
+  if (nth > 1)
+    tm_json_set_int(a, body, "again", nth);
   tm_gate_open(b, TM_GATE_DOUBT, body, 0);
 }
 
@@ -328,7 +356,12 @@ static void by_stage(tm_branch *b, stage s, const tm_entry *last) {
     applied(b, tm_json_get(last->body, "answer"));
     break;
   case STAGE_INTENT:
-    settle_unknown(b, "The process died between its start and its result");
+    if (b->action.claimed)
+      settle_unknown(b, "The process died between its start and its result");
+    else if (b->run->cancelling)
+      cancelled(b);
+    else
+      claim_and_enter(b); /* the key was another call's then: the body was not entered */
     break;
   case STAGE_APPROVED:
   case STAGE_NOT_APPLIED:
@@ -345,9 +378,10 @@ static void by_stage(tm_branch *b, stage s, const tm_entry *last) {
 void tm_action_launch(tm_branch *b) {
   const tm_entry *last = NULL;
   stage s = stage_of(b, &last);
+  if (b->action.approved && (s == STAGE_NEW || s == STAGE_ASKED))
+    s = STAGE_APPROVED;
   b->recorded = s != STAGE_NEW;
   if (repeatable(b)) {
-    b->action = (tm_action){.key = ""};
     enter(b, "run");
     return;
   }
@@ -358,12 +392,24 @@ void tm_action_launch(tm_branch *b) {
 
 void tm_action_decided(tm_branch *b, tm_gate_kind kind, const tm_json *decision) {
   bool yes = tm_json_bool(tm_json_get(decision, "approved"), false);
+  b->action.approved = kind == TM_GATE_APPROVE && yes;
   if (kind == TM_GATE_APPROVE && !yes)
     rejected(b, decision);
   else if (kind == TM_GATE_DOUBT && yes)
     applied(b, tm_json_get(decision, "answer"));
   else if (!known_effect(b))
     claim_and_enter(b);
+}
+
+/* Is it between its intent and its result? A cancel does not come in between. */
+bool tm_action_started(const tm_branch *b) {
+  const tm_entry *last = NULL;
+  if (b->kind != TM_CALL_ACTION)
+    return false;
+  if (b->phase != TM_PHASE_HELD)
+    return b->action.claimed;
+  stage s = stage_of(b, &last);
+  return s == STAGE_INTENT || s >= STAGE_DOUBTED;
 }
 
 /* -- the body's verbs and its end ------------------------------------------------------------------------ */

@@ -160,6 +160,8 @@ void tm_action_due(tm_branch *b);
 void tm_action_verb_done(tm_branch *b, tm_call_kind kind, const tm_json *value,
                          const tm_json *error);
 void tm_action_outcome(tm_branch *b, const tm_json *outcome); /* the body's end */
+/* Does the branch wait in an action that may have happened, and has no result yet? */
+bool tm_action_started(const tm_branch *b);
 /* The person decided the gate that the action waited at. */
 void tm_action_decided(tm_branch *b, tm_gate_kind kind, const tm_json *decision);
 /* A key that another call held is free, or has its result: look again. */
@@ -172,7 +174,8 @@ void tm_gate_due(tm_branch *b);
 void tm_gate_open(tm_branch *b, tm_gate_kind kind, tm_json *body, int64_t expires);
 /* Wait again at a gate that was opened before a crash. */
 void tm_gate_reopen(tm_branch *b, tm_gate_kind kind, const tm_entry *open);
-/* The branch no longer waits at its gate: nobody need answer it. */
+/* The branch no longer waits at its gate: nobody need answer it. In a replay: the gate that was left
+ * open by a process that died before it could close it. */
 void tm_gate_close(tm_branch *b);
 /* Is there a decided gate of that run? (The run itself is not in memory.) */
 bool tm_gate_decided(const tm_engine *e, const char *run);

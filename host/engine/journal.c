@@ -16,28 +16,22 @@ const char *tm_record_word(int kind) {
 }
 
 void tm_journal_link(char chain[TM_HASH_HEX + 1], const tm_record *r) {
-  tm_hasher h;
   char head[48];
   int n = snprintf(head, sizeof head, "%lld %d", (long long)r->seq, r->kind);
-  tm_hash_begin(&h);
-  tm_hash_add_field(&h, chain, strlen(chain));
-  tm_hash_add_field(&h, head, (size_t)n);
-  tm_hash_add_field(&h, r->place, strlen(r->place));
-  tm_hash_add_field(&h, r->name, strlen(r->name));
-  tm_hash_add_field(&h, r->body, r->body_len);
-  memcpy(chain, tm_hash_end(&h).hex, TM_HASH_HEX + 1);
+  const tm_span fields[] = {
+      {chain, strlen(chain)},     {head, (size_t)n},      {r->place, strlen(r->place)},
+      {r->name, strlen(r->name)}, {r->body, r->body_len},
+  };
+  memcpy(chain, tm_hash_spans(fields, sizeof fields / sizeof *fields).hex, TM_HASH_HEX + 1);
 }
 
 void tm_journal_identity(char out[TM_IDENTITY + 1], tm_call_kind kind, const char *name,
                          const tm_json *request) {
-  tm_hasher h;
   tm_buf text = TM_BUF_INIT;
   tm_json_print_canonical(&text, request);
-  tm_hash_begin(&h);
-  tm_hash_add_field(&h, tm_call_word(kind), strlen(tm_call_word(kind)));
-  tm_hash_add_field(&h, name, strlen(name));
-  tm_hash_add_field(&h, text.data, text.len);
-  memcpy(out, tm_hash_end(&h).hex, TM_IDENTITY);
+  const char *word = tm_call_word(kind);
+  const tm_span fields[] = {{word, strlen(word)}, {name, strlen(name)}, {text.data, text.len}};
+  memcpy(out, tm_hash_spans(fields, sizeof fields / sizeof *fields).hex, TM_IDENTITY);
   out[TM_IDENTITY] = 0;
   tm_buf_free(&text);
 }
@@ -71,16 +65,18 @@ static int check_record(loading *l, const tm_record *r) {
                       "damaged, restore the database from a backup",
                       (long long)j->length, l->run, (long long)r->seq);
   if (r->kind < 0 || r->kind >= TM_RECORD_KIND_COUNT)
-    return tm_err_set(l->err, TM_INTERNAL,
-                      "record %lld of run %s has the unknown kind %d; it was written by a newer "
-                      "tidemill",
-                      (long long)r->seq, l->run, r->kind);
+    return tm_err_set(
+        l->err, TM_INTERNAL,
+        "record %lld of run %s has the unknown kind %d; it was written by a newer "
+        "tidemill",
+        (long long)r->seq, l->run, r->kind);
   tm_journal_link(j->chain, r);
   if (!r->chain || strcmp(r->chain, j->chain) != 0)
-    return tm_err_set(l->err, TM_INTERNAL,
-                      "record %lld of run %s was changed after it was written (its hash does not "
-                      "fit the chain); restore the database from a backup",
-                      (long long)r->seq, l->run);
+    return tm_err_set(
+        l->err, TM_INTERNAL,
+        "record %lld of run %s was changed after it was written (its hash does not "
+        "fit the chain); restore the database from a backup",
+        (long long)r->seq, l->run);
   return 0;
 }
 

@@ -31,7 +31,8 @@
  *
  *   place "4" is the fourth call of the main branch; "4/0.2" the second call of the first branch
  *   that was forked at place 4. START, CANCEL and END have the place "".
- *   chain = SHA-256(previous chain, seq, kind, place, name, body), in hex; the first previous is "".
+ *   chain = BLAKE2b-256(previous chain, "seq kind", place, name, body), each field behind its length,
+ *   in hex; the first previous is "".
  *
  * A tm_journal holds what was loaded for a replay, in the arena it was given.
  */

@@ -45,6 +45,8 @@ static void begin_call(tm_branch *b, tm_call_kind kind, const char *name,
   b->where = tm_arena_strdup(&b->scratch, where);
   b->request = tm_json_copy(&b->scratch, request);
   b->live = NULL;
+  b->past = NULL;
+  b->action = (tm_action){.key = ""};
   b->recorded = false;
   b->opened = tm_engine_now(b->run->engine);
 }

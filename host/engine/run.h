@@ -70,7 +70,10 @@ typedef struct tm_action {
   char hash[TM_HASH_HEX + 1]; /* of the canonical arguments */
   bool probing;         /* the body entered is the probe */
   bool unknown;         /* a verb ended without knowing whether it happened */
+  bool approved;        /* a person approved it in this process */
+  bool claimed;         /* the key is ours, with an intent: it may have happened */
   int tries, probes;    /* times each body was entered in this process */
+  int doubts;           /* times a person was asked whether it happened, in this process */
 } tm_action;
 
 /* The gate a branch waits at: gate.c. */
@@ -152,6 +155,7 @@ struct tm_run {
   bool forgotten;   /* out of the engine's tables: freed when nothing points at it */
   bool cancelling;
   const char *cancel_note; /* asked for while the run was being taken up; NULL: not asked */
+  const char *cancel_by;
   tm_turn *turn;    /* the turn that last held an op of this run */
   int pending;      /* continuations of batches that still point here */
   int uncommitted;  /* turns with ops of this run that are not yet durable */

@@ -14,9 +14,10 @@ static void print_prompt_list(tm_cli *c, const tm_json *answer) {
   tm_buf b = TM_BUF_INIT;
   for (size_t i = 0; i < tm_json_len(prompts); i++) {
     const tm_json *p = tm_json_at(prompts, i);
-    const char *name = tm_json_str(p, NULL), *model = tm_json_get_str(p, "model");
-    tm_cli_text_cell(&b, name ? name : tm_json_get_str(p, "name"), 28, model != NULL);
-    tm_buf_printf(&b, "%s%s\n", model ? " " : "", model ? model : "");
+    const char *model = tm_json_get_str(p, "model"), *about = tm_json_get_str(p, "about");
+    const char *more = about ? about : model ? model : "";
+    tm_cli_text_cell(&b, tm_json_get_str(p, "name"), 24, *more != 0);
+    tm_buf_printf(&b, "%s%s\n", *more ? " " : "", more);
   }
   tm_cli_print_text(c, tm_buf_str(&b), b.len);
   tm_buf_free(&b);

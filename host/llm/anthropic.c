@@ -26,7 +26,7 @@ static const tm_llm_field fields[] = {
 
 static const char *const handled[] = {"reasoningEffort", NULL};
 
-/* -- asking -------------------------------------------------------------------------------- */
+/* -- asking ---------------------------------------------------------------------- */
 
 static tm_json *text_block(tm_arena *a, const tm_json *text) {
   tm_json *block = tm_json_new_object(a);
@@ -123,12 +123,12 @@ static void put_output(tm_llm_wire *wire, tm_json *body, tm_arena *a, const tm_l
                        const char *effort) {
   static const char *const efforts[] = {"low", "medium", "high", "xhigh", "max"};
   tm_json *output = tm_json_new_object(a);
-  if (q->schema) {
-    bool strict;
+  if (q->shape) {
+    const tm_lowered *lowered = tm_shape_lower(q->shape, TM_DIALECT_ANTHROPIC);
     tm_json *format = tm_json_new_object(a);
     tm_json_set_str(a, format, "type", "json_schema");
-    tm_json_set(a, format, "schema",
-                tm_llm_lower(wire, a, q->schema, TM_DIALECT_ANTHROPIC, &strict));
+    tm_json_set(a, format, "schema", lowered->schema);
+    wire->wrapped = lowered->wrapped;
     tm_json_set(a, output, "format", format);
   }
   bool known = false;

@@ -13,8 +13,10 @@
  *                   v
  *                 DONE ── value and meta, or an error
  *
- * Two arenas: `arena` lives as long as the ask (request, messages, schema), `scratch` as long
- * as one attempt (its wire, its answer, its value). Both are soft.
+ * What an ask holds while it waits is small, because a thousand wait at once: `arena` has the
+ * request and the conversation, `sent` one block with the bytes of the attempt under way. The
+ * trees that a request is built from, and that an answer is read into, are gone by the end of
+ * the callback that made them (tm_llm.work).
  */
 #include "llm/ask.h"
 
@@ -27,7 +29,7 @@
 #include "llm/attempt.h"
 #include "llm/retry.h"
 
-#define ARENA_MAX    ((size_t)32 << 20)
+#define ARENA_MAX    TM_LLM_WORK_MAX
 #define REPAIRS      2
 #define RETRIES      2
 #define LIMIT_ROUNDS 10 /* of either, whatever is asked for */
@@ -36,13 +38,13 @@
 struct tm_llm_ask {
   tm_list link;
   tm_llm *llm;
-  tm_arena arena, scratch;
+  tm_arena arena;
+  char *sent;
   tm_llm_events events;
   const tm_provider *provider;
   tm_llm_question question;
-  tm_json *messages; /* of the question: grows */
-  const tm_json *schema_doc;
-  tm_schema *schema;
+  tm_json *messages; /* our own list, once there is more in it than the request's */
+  tm_shape *shape;
   bool reasoning; /* the phase "reason" of reason_then_extract */
   bool two_phases;
   int retries, repairs; /* allowed */
@@ -66,7 +68,7 @@ typedef struct outcome {
   tm_llm_class class;
   const char *message;
   const char *code; /* word of tm_err's code, for what is wrong on our side; or NULL */
-  tm_json *value;   /* in scratch */
+  tm_json *value;
   tm_schema_report report;
   int status;
   int64_t retry_in_ms; /* -1: not again */
@@ -74,14 +76,15 @@ typedef struct outcome {
 
 static void send_next(void *ctx);
 
-/* -- life --------------------------------------------------------------------------------- */
+/* -- life ------------------------------------------------------------------------ */
 
 static void release(tm_llm_ask *ask) {
   tm_http_cancel(&ask->call);
   tm_timer_cancel(&ask->timer);
   tm_list_remove(&ask->link);
-  tm_arena_free(&ask->scratch);
+  tm_shape_drop(&ask->shape);
   tm_arena_free(&ask->arena);
+  tm_free(ask->sent);
   tm_free(ask);
 }
 
@@ -152,13 +155,12 @@ static tm_json *error_of(tm_arena *a, const tm_llm_ask *ask, const outcome *o) {
 }
 
 static void finish(tm_llm_ask *ask, const outcome *o) {
-  tm_arena a;
-  tm_arena_init(&a, 0);
-  tm_json *meta = meta_of(&a, ask);
-  tm_json *error = o->class == TM_LLM_NONE ? NULL : error_of(&a, ask, o);
+  tm_arena *a = &ask->llm->told;
+  tm_arena_reset(a);
+  tm_json *meta = meta_of(a, ask);
+  tm_json *error = o->class == TM_LLM_NONE ? NULL : error_of(a, ask, o);
   ask->telling = true;
   ask->events.done(ask->events.ctx, error ? NULL : o->value, meta, error);
-  tm_arena_free(&a);
   release(ask);
 }
 
@@ -167,8 +169,7 @@ static void fail_unsent(tm_llm_ask *ask, tm_llm_class class, const tm_err *err) 
   finish(ask, &(outcome){.class = class, .message = err->msg, .code = tm_err_word(err->code)});
 }
 
-/* -- the conversation
- * --------------------------------------------------------------------------- */
+/* -- the conversation ------------------------------------------------------------ */
 
 static void add_message(tm_llm_ask *ask, const char *role, const char *text, size_t len) {
   tm_arena *a = &ask->arena;
@@ -178,7 +179,10 @@ static void add_message(tm_llm_ask *ask, const char *role, const char *text, siz
   tm_json_push(a, parts, part);
   tm_json_set_str(a, message, "role", role);
   tm_json_set(a, message, "content", parts);
+  if (!ask->messages)
+    ask->messages = tm_json_copy(a, ask->question.messages);
   tm_json_push(a, ask->messages, message);
+  ask->question.messages = ask->messages;
 }
 
 /* What the model said last; nothing is not repeated, because providers refuse an empty turn. */
@@ -212,8 +216,7 @@ static void ask_for_extract(tm_llm_ask *ask) {
   ask->tries = 0;
 }
 
-/* -- judging
- * --------------------------------------------------------------------------------------- */
+/* -- judging --------------------------------------------------------------------- */
 
 static void too_large(outcome *o) {
   o->class = TM_LLM_SERVER;
@@ -229,32 +232,33 @@ static tm_json *unwrap(const tm_llm_ask *ask, tm_json *value) {
 }
 
 static void judge_value(tm_llm_ask *ask, outcome *o) {
+  tm_arena *work = &ask->llm->work;
   tm_err err = TM_ERR_INIT;
-  o->report = (tm_schema_report){.arena = &ask->scratch, .max = ADVICE_MAX};
-  int rc = tm_answer_check(o->value, ask->schema, &o->report, &err);
+  o->report = (tm_schema_report){.arena = work, .max = ADVICE_MAX};
+  int rc = tm_answer_check(o->value, ask->shape->schema, &o->report, &err);
   if (rc == 0)
     return;
   o->class = TM_LLM_BAD_OUTPUT;
   o->message = rc < 0 || !o->report.count
-                   ? tm_arena_strdup(&ask->scratch, err.msg)
-                   : tm_arena_printf(&ask->scratch, "the answer does not fit the schema: %s%s",
+                   ? tm_arena_strdup(work, err.msg)
+                   : tm_arena_printf(work, "the answer does not fit the schema: %s%s",
                                      o->report.errors[0].message,
                                      o->report.count > 1 ? " (and more)" : "");
 }
 
 static void judge(tm_llm_ask *ask, outcome *o) {
+  tm_arena *work = &ask->llm->work;
   const tm_llm_answer *answer = &ask->answer;
   tm_err err = TM_ERR_INIT;
   if (!answer->text) {
     too_large(o);
-  } else if (!ask->question.schema) {
-    o->value = tm_json_new_strn(&ask->scratch, answer->text, answer->text_len);
+  } else if (!ask->question.shape) {
+    o->value = tm_json_new_strn(work, answer->text, answer->text_len);
     if (!o->value)
       too_large(o);
-  } else if (tm_answer_json(&o->value, &ask->scratch, answer->text, answer->text_len, &err) <
-             0) {
+  } else if (tm_answer_json(&o->value, work, answer->text, answer->text_len, &err) < 0) {
     o->class = TM_LLM_BAD_OUTPUT;
-    o->message = tm_arena_strdup(&ask->scratch, err.msg);
+    o->message = tm_arena_strdup(work, err.msg);
   } else {
     o->value = unwrap(ask, o->value);
     judge_value(ask, o);
@@ -278,8 +282,7 @@ static int64_t retry_in(tm_llm_ask *ask, const tm_http_res *res) {
   return asked + (int64_t)((double)asked * 0.1 * tm_dice_unit(&ask->llm->dice));
 }
 
-/* -- attempts
- * ---------------------------------------------------------------------------------------- */
+/* -- attempts -------------------------------------------------------------------- */
 
 static void add(int64_t *sum, const tm_json *usage, const char *pointer) {
   int64_t n = tm_llm_count(usage, pointer);
@@ -304,8 +307,8 @@ static const char *phase(const tm_llm_ask *ask) {
 static bool tell_attempt(tm_llm_ask *ask, const outcome *o, const tm_http_res *res) {
   if (!ask->events.attempt)
     return true;
-  tm_arena a;
-  tm_arena_init(&a, 0);
+  tm_arena *a = &ask->llm->told;
+  tm_arena_reset(a);
   tm_attempt t = {.n = ask->n,
                   .round = ask->round,
                   .phase = phase(ask),
@@ -322,9 +325,8 @@ static bool tell_attempt(tm_llm_ask *ask, const outcome *o, const tm_http_res *r
                   .message = o->message,
                   .retry_in_ms = o->retry_in_ms};
   ask->telling = true;
-  ask->events.attempt(ask->events.ctx, tm_attempt_json(&a, &t));
+  ask->events.attempt(ask->events.ctx, tm_attempt_json(a, &t));
   ask->telling = false;
-  tm_arena_free(&a);
   if (!ask->cancelled)
     return true;
   release(ask);
@@ -357,18 +359,19 @@ static void settle(tm_llm_ask *ask, const tm_http_res *res) {
   }
 }
 
-/* -- sending
- * ------------------------------------------------------------------------------------------ */
+/* -- sending --------------------------------------------------------------------- */
 
 static void arrived(void *ctx, const tm_http_res *res) {
   tm_llm_ask *ask = ctx;
+  tm_arena *work = &ask->llm->work;
   ask->call = NULL;
+  tm_arena_reset(work);
   tm_http_res masked = *res; /* a server that echoes our key must not put it into a value */
-  masked.body = tm_llm_mask(&ask->scratch, res->body, &masked.body_len, ask->wire.secret);
-  tm_llm_receive(&ask->answer, &ask->scratch, ask->provider, &masked);
+  masked.body = tm_llm_mask(work, res->body, &masked.body_len, ask->wire.secret);
+  tm_llm_receive(&ask->answer, work, ask->provider, &masked);
   const char *id = ask->answer.request_id;
   size_t len = id ? strlen(id) : 0;
-  ask->answer.request_id = tm_llm_mask(&ask->scratch, id, &len, ask->wire.secret);
+  ask->answer.request_id = tm_llm_mask(work, id, &len, ask->wire.secret);
   settle(ask, &masked);
 }
 
@@ -376,7 +379,8 @@ static void run_function(void *ctx) {
   tm_llm_ask *ask = ctx;
   ask->timer = NULL;
   ask->telling = true;
-  ask->provider->call(ask->provider, &ask->answer, &ask->scratch, &ask->question);
+  tm_arena_reset(&ask->llm->work);
+  ask->provider->call(ask->provider, &ask->answer, &ask->llm->work, &ask->question);
   ask->telling = false;
   if (ask->cancelled)
     release(ask);
@@ -400,24 +404,56 @@ static int start_http(tm_llm_ask *ask, tm_err *err) {
   return tm_http_start(&ask->call, ask->llm->http, &req, arrived, ask, err);
 }
 
+static char *keep(char **at, const char *text, size_t len) {
+  char *copy = *at;
+  memcpy(copy, text, len);
+  copy[len] = '\0';
+  *at += len + 1;
+  return copy;
+}
+
+/* The strings of the wire as one block of our own: what is built in `work` does not last. */
+static void keep_wire(tm_llm_ask *ask, const tm_llm_wire *wire) {
+  size_t url = strlen(wire->url), secret = wire->secret ? strlen(wire->secret) : 0;
+  size_t size = wire->body_len + url + secret + 3;
+  for (size_t i = 0; i < wire->header_count; i++)
+    size += strlen(wire->headers[i].value) + 1;
+  tm_free(ask->sent);
+  char *at = ask->sent = tm_realloc(NULL, size);
+  ask->wire = *wire;
+  ask->wire.body = keep(&at, wire->body, wire->body_len);
+  ask->wire.url = keep(&at, wire->url, url);
+  ask->wire.secret = wire->secret ? keep(&at, wire->secret, secret) : NULL;
+  for (size_t i = 0; i < wire->header_count; i++)
+    ask->wire.headers[i].value =
+        keep(&at, wire->headers[i].value, strlen(wire->headers[i].value));
+  if (wire->dropped && !ask->dropped)
+    ask->dropped = tm_json_copy(&ask->arena, wire->dropped);
+  ask->wire.dropped = NULL;
+}
+
+static int build(tm_llm_ask *ask, tm_err *err) {
+  tm_llm *l = ask->llm;
+  tm_llm_wire wire;
+  ask->question.shape = ask->reasoning ? NULL : ask->shape;
+  if (ask->arena.failed)
+    return tm_err_set(err, TM_LIMIT, "the conversation with the model has become too large");
+  tm_arena_reset(&l->work);
+  if (ask->provider->build(&wire, &l->work, &ask->question, &l->settings, err) < 0)
+    return -1;
+  keep_wire(ask, &wire);
+  return 0;
+}
+
 static void send_next(void *ctx) {
   tm_llm_ask *ask = ctx;
   tm_err err = TM_ERR_INIT;
   ask->timer = NULL;
-  tm_arena_reset(&ask->scratch);
   ask->answer = (tm_llm_answer){0};
-  ask->wire = (tm_llm_wire){0};
-  ask->question.messages = ask->messages;
-  ask->question.schema = ask->reasoning ? NULL : ask->schema_doc;
-  if (ask->arena.failed)
-    tm_err_set(&err, TM_LIMIT, "the conversation with the model has become too large");
-  if (ask->arena.failed || ask->provider->build(&ask->wire, &ask->scratch, &ask->question,
-                                                &ask->llm->settings, &err) < 0) {
+  if (build(ask, &err) < 0) {
     fail_unsent(ask, class_of(err.code, TM_LLM_AUTH), &err);
     return;
   }
-  if (ask->wire.dropped && !ask->dropped)
-    ask->dropped = tm_json_copy(&ask->arena, ask->wire.dropped);
   ask->n++;
   ask->tries++;
   ask->sent_ns = tm_clock_ns();
@@ -428,34 +464,39 @@ static void send_next(void *ctx) {
     fail_unsent(ask, class_of(err.code, TM_LLM_NETWORK), &err);
 }
 
-/* -- starting
- * ----------------------------------------------------------------------------------------------
- */
+/* -- starting -------------------------------------------------------------------- */
 
 static int bounded(const tm_json *request, const char *key, int otherwise) {
   int64_t n = tm_json_int(tm_json_get(request, key), otherwise);
   return n < 0 ? 0 : n > LIMIT_ROUNDS ? LIMIT_ROUNDS : (int)n;
 }
 
+/* All of it but the schema, which the shape has. */
+static tm_json *copy_request(tm_arena *a, const tm_json *request) {
+  tm_json *out = tm_json_new_object(a);
+  for (size_t i = 0; i < tm_json_len(request); i++) {
+    const tm_json_member *m = tm_json_member_at(request, i);
+    if (strcmp(m->key, "schema") != 0)
+      tm_json_setn(a, out, m->key, m->key_len, tm_json_copy(a, &m->value));
+  }
+  return a->failed ? NULL : out;
+}
+
 static int read_request(tm_llm_ask *ask, const tm_json *request, tm_err *err) {
-  tm_arena *a = &ask->arena;
   const tm_json *messages = tm_json_get(request, "messages");
   if (!messages || tm_json_type_of(messages) != TM_JSON_ARRAY || !tm_json_len(messages))
     return tm_err_set(err, TM_USAGE, "a question to a model needs at least one message");
-  const char *mode = tm_json_get_str(request, "mode");
-  ask->messages = tm_json_copy(a, messages);
-  ask->schema_doc = tm_json_get(request, "schema");
-  if (ask->schema_doc && tm_json_type_of(ask->schema_doc) == TM_JSON_NULL)
-    ask->schema_doc = NULL;
-  ask->two_phases = ask->schema_doc && mode && strcmp(mode, "reason_then_extract") == 0;
-  ask->reasoning = ask->two_phases;
+  const tm_json *schema = tm_json_get(request, "schema");
+  const char *mode = tm_json_get_str(request, "mode"), *unit = tm_json_get_str(request, "unit");
   ask->retries = bounded(request, "retries", RETRIES);
   ask->repairs = bounded(request, "repair", REPAIRS);
   ask->timeout_ms = tm_json_int(tm_json_get(request, "timeout_ms"), 0);
-  if (ask->schema_doc && tm_schema_compile(&ask->schema, a, ask->schema_doc, NULL, err) < 0)
-    return tm_err_wrap(err, "the output schema of %s",
-                       tm_json_get_str(request, "unit") ? tm_json_get_str(request, "unit")
-                                                        : "this question");
+  if (!schema || tm_json_type_of(schema) == TM_JSON_NULL)
+    return 0;
+  ask->two_phases = mode && strcmp(mode, "reason_then_extract") == 0;
+  ask->reasoning = ask->two_phases;
+  if (tm_shape_get(&ask->shape, &ask->llm->shapes, schema, err) < 0)
+    return tm_err_wrap(err, "the output schema of %s", unit ? unit : "this question");
   return 0;
 }
 
@@ -468,15 +509,14 @@ int tm_llm_start(tm_llm_ask **out, tm_llm *l, const tm_json *request, const tm_l
   ask->used = (tm_llm_counts){-1, -1, -1, -1, -1};
   ask->started_ns = tm_clock_ns();
   tm_arena_init(&ask->arena, ARENA_MAX);
-  tm_arena_init(&ask->scratch, ARENA_MAX);
   tm_list_init(&ask->link);
-  const tm_json *kept = tm_json_copy(&ask->arena, request);
+  const tm_json *kept = copy_request(&ask->arena, request);
   if (!kept) {
     tm_err_set(err, TM_LIMIT, "the question is larger than %zu bytes", ARENA_MAX);
     goto fail;
   }
   ask->provider = tm_llm_question_of(&ask->question, &ask->arena, l, kept, err);
-  if (!ask->provider || read_request(ask, kept, err) < 0)
+  if (!ask->provider || read_request(ask, request, err) < 0)
     goto fail;
   tm_list_append(&l->asks, &ask->link);
   ask->timer = tm_timer_start(l->loop, 0, send_next, ask);

@@ -10,7 +10,7 @@ const char *tm_llm_setting(const tm_llm_settings *s, const char *name) {
   return text && *text ? text : NULL;
 }
 
-/* -- models and their parameters ---------------------------------------------------- */
+/* -- models and their parameters ------------------------------------------------- */
 
 unsigned tm_llm_model_rules(const char *provider, const char *model) {
   static const struct {
@@ -63,7 +63,7 @@ void tm_llm_put_config(tm_llm_wire *wire, tm_arena *a, tm_json *body, const tm_j
   }
 }
 
-/* -- where to, and with which key ------------------------------------------------------ */
+/* -- where to, and with which key ------------------------------------------------ */
 
 bool tm_llm_own_base(const tm_provider *p, const tm_llm_settings *s) {
   const char *base = tm_llm_setting(s, p->base_env);
@@ -107,7 +107,7 @@ int tm_llm_put_body(tm_llm_wire *wire, tm_arena *a, const tm_json *body, tm_err 
   return 0;
 }
 
-/* -- messages ------------------------------------------------------------------------------ */
+/* -- messages -------------------------------------------------------------------- */
 
 const char *tm_llm_role(const tm_json *message) {
   static const char *const table[][2] = {{"system", "system"},
@@ -158,26 +158,4 @@ bool tm_llm_media_of(tm_llm_media *out, tm_arena *a, const tm_json *part) {
   if (!out->type)
     out->type = "image/*"; /* a bare URL: the commonest thing it can be */
   return true;
-}
-
-/* -- schemas
- * ----------------------------------------------------------------------------------- */
-
-/* Some dialects want an object at the root: the lowering then puts the answer into its only
- * member, "value", which the schema as it was written has not got there. */
-static bool is_wrapped(const tm_json *schema, const tm_json *lowered) {
-  return tm_json_len(tm_json_get(lowered, "properties")) == 1 &&
-         tm_json_pointer(lowered, "/properties/value") &&
-         !tm_json_pointer(schema, "/properties/value");
-}
-
-const tm_json *tm_llm_lower(tm_llm_wire *wire, tm_arena *a, const tm_json *schema,
-                            tm_dialect dialect, bool *strict) {
-  tm_json *lost = NULL;
-  const tm_json *lowered = tm_schema_lower(a, schema, dialect, &lost);
-  *strict = lowered != NULL;
-  if (!lowered)
-    return schema;
-  wire->wrapped = is_wrapped(schema, lowered);
-  return lowered;
 }

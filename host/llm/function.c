@@ -24,8 +24,8 @@ static tm_json *request_of(tm_arena *a, const tm_llm_question *q) {
       tm_json_set(a, out, kept[i], v);
   }
   tm_json_set(a, out, "messages", q->messages);
-  if (q->schema)
-    tm_json_set(a, out, "schema", q->schema);
+  if (q->shape)
+    tm_json_set(a, out, "schema", q->shape->doc);
   return out;
 }
 

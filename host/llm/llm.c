@@ -26,6 +26,8 @@ int tm_llm_open(tm_llm **out, tm_loop *loop, tm_http *http, tm_llm_env env, void
   l->http = http;
   l->settings = (tm_llm_settings){env, env_ctx};
   tm_list_init(&l->asks);
+  tm_arena_init(&l->work, TM_LLM_WORK_MAX);
+  tm_arena_init(&l->told, 0);
   unsigned char seed[32];
   tm_id_random(seed, sizeof seed);
   tm_dice_seed(&l->dice, seed, sizeof seed);
@@ -42,10 +44,13 @@ void tm_llm_close(tm_llm **llm) {
   for (size_t i = 0; i < l->function_count; i++)
     tm_free(l->functions[i]);
   tm_free(l->functions);
+  tm_shapes_free(&l->shapes);
+  tm_arena_free(&l->work);
+  tm_arena_free(&l->told);
   tm_free(l);
 }
 
-/* -- who there is ------------------------------------------------------------------------ */
+/* -- who there is ---------------------------------------------------------------- */
 
 void tm_llm_register(tm_llm *l, const char *name, tm_llm_fn fn, void *ctx) {
   tm_provider *p = tm_function_new(name, fn, ctx);
@@ -108,24 +113,17 @@ const tm_provider *tm_llm_question_of(tm_llm_question *q, tm_arena *a, const tm_
   *q = (tm_llm_question){.provider = p->name,
                          .model = tm_arena_strdup(a, slash + 1),
                          .request = request,
-                         .messages = tm_json_get(request, "messages"),
-                         .schema = tm_json_get(request, "schema")};
+                         .messages = tm_json_get(request, "messages")};
   return p;
 }
 
 /* -- what would be asked ---------------------------------------------------------------------
  */
 
-int tm_llm_preview(tm_json **out, tm_arena *a, tm_llm *l, const tm_json *request, tm_err *err) {
-  tm_llm_question q;
+static int show(tm_json **out, tm_arena *a, const tm_llm *l, const tm_provider *p,
+                const tm_llm_question *q, tm_err *err) {
   tm_llm_wire wire;
-  const tm_provider *p = tm_llm_question_of(&q, a, l, request, err);
-  if (!p)
-    return -1;
-  const char *mode = tm_json_get_str(request, "mode");
-  if (mode && strcmp(mode, "reason_then_extract") == 0)
-    q.schema = NULL;
-  if (p->build(&wire, a, &q, &l->settings, err) < 0)
+  if (p->build(&wire, a, q, &l->settings, err) < 0)
     return -1;
   tm_json *o = tm_json_new_object(a);
   tm_json_set_str(a, o, "method", wire.method);
@@ -134,6 +132,20 @@ int tm_llm_preview(tm_json **out, tm_arena *a, tm_llm *l, const tm_json *request
   tm_json_set(a, o, "body", tm_attempt_bytes(a, wire.body, wire.body_len, wire.secret));
   *out = o;
   return o ? 0 : tm_err_set(err, TM_LIMIT, "the request is too large to be shown");
+}
+
+int tm_llm_preview(tm_json **out, tm_arena *a, tm_llm *l, const tm_json *request, tm_err *err) {
+  tm_llm_question q;
+  const tm_provider *p = tm_llm_question_of(&q, a, l, request, err);
+  const tm_json *schema = tm_json_get(request, "schema");
+  const char *mode = tm_json_get_str(request, "mode");
+  bool prose = !schema || tm_json_type_of(schema) == TM_JSON_NULL ||
+               (mode && strcmp(mode, "reason_then_extract") == 0);
+  if (!p || (!prose && tm_shape_get(&q.shape, &l->shapes, schema, err) < 0))
+    return -1;
+  int rc = show(out, a, l, p, &q, err);
+  tm_shape_drop(&q.shape);
+  return rc;
 }
 
 /* "sk-...cdef": enough to tell two keys apart, and only of a long one. */

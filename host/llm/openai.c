@@ -11,7 +11,7 @@
 
 #include "llm/provider.h"
 
-/* -- asking ---------------------------------------------------------------------------- */
+/* -- asking ---------------------------------------------------------------------- */
 
 #define NO_SAMPLING TM_MODEL_NO_SAMPLING
 
@@ -99,12 +99,12 @@ static const char *schema_name(tm_arena *a, const tm_json *request) {
 
 static void put_schema(tm_llm_wire *wire, tm_json *body, tm_arena *a,
                        const tm_llm_question *q) {
-  bool strict;
-  const tm_json *schema = tm_llm_lower(wire, a, q->schema, TM_DIALECT_OPENAI, &strict);
+  const tm_lowered *lowered = tm_shape_lower(q->shape, TM_DIALECT_OPENAI);
   tm_json *format = tm_json_new_object(a), *inner = tm_json_new_object(a);
   tm_json_set_str(a, inner, "name", schema_name(a, q->request));
-  tm_json_set(a, inner, "schema", schema);
-  tm_json_set_bool(a, inner, "strict", strict);
+  tm_json_set(a, inner, "schema", lowered->schema);
+  tm_json_set_bool(a, inner, "strict", lowered->strict);
+  wire->wrapped = lowered->wrapped;
   tm_json_set_str(a, format, "type", "json_schema");
   tm_json_set(a, format, "json_schema", inner);
   tm_json_set(a, body, "response_format", format);
@@ -146,12 +146,12 @@ static int build(tm_llm_wire *out, tm_arena *a, const tm_llm_question *q,
   const tm_json *config = tm_json_get(q->request, "config");
   size_t known = tm_llm_own_base(&tm_openai, s) ? FIELDS - 1 : FIELDS;
   tm_llm_put_config(out, a, body, config, fields, known, rules_of(q, config), NULL);
-  if (q->schema)
+  if (q->shape)
     put_schema(out, body, a, q);
   return tm_llm_put_body(out, a, body, err);
 }
 
-/* -- reading ----------------------------------------------------------------------------- */
+/* -- reading --------------------------------------------------------------------- */
 
 static void read_usage(tm_llm_answer *out, tm_arena *a, const tm_json *usage) {
   if (!usage || tm_json_type_of(usage) != TM_JSON_OBJECT)

@@ -10,6 +10,7 @@
 #define TM_LLM_PROVIDER_H
 
 #include "llm/llm.h"
+#include "llm/shape.h"
 
 typedef struct tm_llm_settings {
   tm_llm_env env;
@@ -23,7 +24,7 @@ typedef struct tm_llm_question {
   const char *provider, *model; /* what stands before and behind the first "/" */
   const tm_json *request;       /* the common request, see llm.h */
   const tm_json *messages;      /* of this turn: with repairs and reasoning so far */
-  const tm_json *schema;        /* NULL: prose is wanted */
+  tm_shape *shape;              /* NULL: prose is wanted */
 } tm_llm_question;
 
 typedef struct tm_llm_wire {
@@ -34,7 +35,7 @@ typedef struct tm_llm_wire {
   size_t body_len;
   const tm_json *dropped; /* array: names in config that this model does not take */
   const char *secret;     /* the key's text, to be masked wherever it turns up; or NULL */
-  bool wrapped; /* the schema was put under "value", because the root must be an object */
+  bool wrapped;           /* the answer is expected under "value", see shape.h */
 } tm_llm_wire;
 
 typedef struct tm_llm_answer {
@@ -65,7 +66,7 @@ extern const tm_provider tm_openai, tm_anthropic;
 /* A provider that is a function; owned by the caller (tm_free). */
 tm_provider *tm_function_new(const char *name, tm_llm_fn fn, void *ctx);
 
-/* -- helpers for build (build.c) ------------------------------------------------ */
+/* -- helpers for build (build.c) ------------------------------------------------- */
 
 /* What a model does not take; models.inc has the rules. */
 enum {
@@ -112,11 +113,7 @@ typedef struct tm_llm_media {
 } tm_llm_media;
 bool tm_llm_media_of(tm_llm_media *out, tm_arena *a, const tm_json *part);
 
-/* The schema as this dialect takes it. *strict: it could be said. Sets wire->wrapped. */
-const tm_json *tm_llm_lower(tm_llm_wire *wire, tm_arena *a, const tm_json *schema,
-                            tm_dialect dialect, bool *strict);
-
-/* -- helpers for read (receive.c) ------------------------------------------------- */
+/* -- helpers for read (receive.c) ------------------------------------------------ */
 
 /* Counts as a server told them; -1: not told. Negative and absurd ones count as not told. */
 typedef struct tm_llm_counts {

@@ -18,7 +18,7 @@ bool tm_llm_retryable(tm_llm_class c) {
          c == TM_LLM_OVERLOADED || c == TM_LLM_SERVER;
 }
 
-/* -- text for people ------------------------------------------------------------------- */
+/* -- text for people ------------------------------------------------------------- */
 
 const char *tm_llm_quote(tm_arena *a, const char *text, size_t len, size_t max) {
   size_t n = len < max ? len : max;
@@ -57,7 +57,7 @@ const char *tm_llm_mask(tm_arena *a, const char *text, size_t *len, const char *
   return masked ? masked : "";
 }
 
-/* -- counts -------------------------------------------------------------------------------- */
+/* -- counts ---------------------------------------------------------------------- */
 
 int64_t tm_llm_count(const tm_json *o, const char *pointer) {
   int64_t n = tm_json_int(tm_json_pointer(o, pointer), -1);
@@ -146,8 +146,7 @@ static tm_llm_class class_of_error(const tm_json *error, int status) {
   return class_of_status(status);
 }
 
-/* -- the outcomes
- * ------------------------------------------------------------------------------- */
+/* -- the outcomes ---------------------------------------------------------------- */
 
 static void fault(tm_llm_answer *out, tm_arena *a, const tm_http_res *res) {
   static const struct {

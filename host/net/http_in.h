@@ -89,8 +89,8 @@ void tm_http_wire_result(tm_http_res *out, tm_http_call *c, CURLcode code);
 void tm_http_wire_timeout(tm_http_res *out, tm_http_call *c, int64_t now);
 
 /* http_poll.c */
-int tm_http_poll_open(tm_http *h, tm_err *err);
-void tm_http_poll_close(tm_http *h);       /* after the multi handle is gone */
+int tm_http_poll_open(tm_http_shard *s, tm_err *err);
+void tm_http_poll_close(tm_http *h);       /* after the multi handles are gone */
 int tm_http_poll_options(tm_http_call *c); /* 0, or libcurl refused one */
 /* Calls libcurl, then settles what it left to do. In http.c. */
 void tm_http_act(tm_http_shard *s, curl_socket_t fd, int events);

@@ -88,6 +88,7 @@ static int socket_wanted(CURL *easy, curl_socket_t fd, int what, void *ctx, void
   }
   if (!s && !(s = add_sock(h, fd, false)))
     return -1;
+  s->shard = shard;
   s->wanted =
       (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
   if (s->wanted != s->armed && uv_poll_start(&s->poll, s->wanted, ready) == 0)

@@ -88,6 +88,7 @@ static int say_load_error(tm_guest *g, lua_State *co, tm_vm_status status, tm_er
 
 static int load(tm_guest *g, tm_err *err) {
   int results;
+  lua_gc(tm_vm_state(g->vm), LUA_GCSTOP); /* little of what loads is garbage */
   if (tm_vm_protect(g->vm, push_library, NULL, err) < 0)
     return tm_err_wrap(err, "loading the library");
   tm_thread *t = spawn(g);
@@ -102,6 +103,7 @@ static int load(tm_guest *g, tm_err *err) {
     rc = say_load_error(g, t->co, s, err);
   g->co = NULL;
   drop_thread(g, t);
+  lua_gc(tm_vm_state(g->vm), LUA_GCRESTART);
   return rc;
 }
 

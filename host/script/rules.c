@@ -10,6 +10,7 @@
 #include "script/vm.h"
 
 #define FILE_MAX   ((size_t)1 << 20)
+#define STEPS_MAX  20000000           /* of one rule: a tenth of what a workflow has */
 #define ANSWER_MAX ((size_t)16 << 20) /* of tree, while an answer is read */
 
 struct tm_rules {
@@ -136,7 +137,7 @@ static int run(visit *v, int nargs, tm_err *err) {
 }
 
 static int start(tm_rules *r, tm_err *err) {
-  tm_vm_opts opts = {.seed = "rules"};
+  tm_vm_opts opts = {.seed = "rules", .steps = STEPS_MAX};
   visit v = {.r = r};
   char *chunk = NULL;
   int result = -1;

@@ -3,11 +3,14 @@
  *   return {
  *     about = "What these rules stand in for.",
  *     units = {
- *       classify = function(vars, request)       -- request: {unit, vars, messages, schema?,
- * phase, …} return { category = vars.text:find "refund" and "billing" or "other" } end, greet =
- * "Hello!",                         -- a rule may also be a plain value
+ *       classify = function(vars, request)
+ *         return { category = vars.text:find "refund" and "billing" or "other" }
+ *       end,
+ *       greet = "Hello!", -- a rule may also be a plain value
  *     },
  *   }
+ *
+ * The request is {unit, vars, messages, schema?, phase, round, config}.
  *
  * Tables, numbers and booleans become JSON text. A string is text as it is when the request has
  * no schema or its phase is "reason"; else it becomes a JSON string, unless the rule returns

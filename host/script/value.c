@@ -104,6 +104,7 @@ typedef struct reader {
   lua_State *L;
   tm_arena *a;
   tm_err *err;
+  size_t left; /* bytes that may still be made */
 } reader;
 
 typedef struct entry {
@@ -142,9 +143,19 @@ static tm_json *fail_type(reader *r, const frame *f, const char *type) {
   return fail(r, f, TM_USAGE, what);
 }
 
+/* Take the cost of a value or a key from what is left. */
+static bool afford(reader *r, size_t bytes) {
+  size_t cost = bytes + sizeof(tm_json_member);
+  bool fits = cost <= r->left;
+  r->left = fits ? r->left - cost : 0;
+  return fits;
+}
+
 static tm_json *read_string(reader *r, int index, const frame *f) {
   size_t len;
   const char *s = lua_tolstring(r->L, index, &len);
+  if (!afford(r, len))
+    return NULL;
   if (tm_json_utf8_valid(s, len) != len)
     return fail(r, f, TM_USAGE,
                 "a string that is not UTF-8; encode binary data, as base64 or hex");
@@ -226,6 +237,8 @@ static void collect_keys(lua_State *L, int index, entry *e) {
 static tm_json *read_member(reader *r, int index, const entry *e, frame *here) {
   if (tm_json_utf8_valid(e->key, e->len) != e->len)
     return fail(r, here->up, TM_USAGE, "a key that is not UTF-8; encode binary data");
+  if (!afford(r, e->len))
+    return NULL;
   here->key = e->key;
   here->len = e->len;
   lua_pushlstring(r->L, e->key, e->len);
@@ -235,8 +248,7 @@ static tm_json *read_member(reader *r, int index, const entry *e, frame *here) {
   return value;
 }
 
-/* Sorted before the values are read, so that of several errors each process meets the same one.
- */
+/* Sorted before the values are read: of several errors each process meets the same one. */
 static tm_json *read_members(reader *r, int index, size_t n, frame *here) {
   tm_json *object = tm_json_new_object(r->a);
   entry *entries = tm_arena_array(r->a, entry, n);
@@ -318,6 +330,8 @@ static tm_json *read_table(reader *r, int index, const frame *up) {
 }
 
 static tm_json *read_value(reader *r, int index, const frame *up) {
+  if (!afford(r, 0))
+    return NULL;
   switch (lua_type(r->L, index)) {
   case LUA_TNONE:
   case LUA_TNIL:
@@ -341,7 +355,7 @@ static tm_json *read_value(reader *r, int index, const frame *up) {
 }
 
 int tm_value_read(tm_json **out, lua_State *L, int index, tm_arena *a, tm_err *err) {
-  reader r = {L, a, err};
+  reader r = {L, a, err, TM_VALUE_BYTES};
   int top = lua_gettop(L);
   err->code = TM_OK;
   *out = lua_checkstack(L, 8) ? read_value(&r, lua_absindex(L, index), NULL) : NULL;
@@ -349,6 +363,7 @@ int tm_value_read(tm_json **out, lua_State *L, int index, tm_arena *a, tm_err *e
   if (*out)
     return 0;
   if (err->code == TM_OK)
-    tm_err_set(err, TM_LIMIT, "the value is too large to be kept");
+    tm_err_set(err, TM_LIMIT, "the value is too large to be kept: %zu MiB at most",
+               TM_VALUE_BYTES >> 20);
   return -1;
 }

@@ -2,9 +2,9 @@
  *
  * A stop has to get past every pcall of the script. Two roads lead out:
  *
- *   hook or C function ─┬─ may yield:     lua_yield, and nobody ever resumes   (pcall sees
- * nothing) └─ may not yield: raise, and have the hook fire again at the very next instruction,
- * until a place is reached that may yield
+ *   hook or C function ─┬─ may yield:     lua_yield, never resumed: no pcall sees it
+ *                       └─ may not yield: raise, and have the hook fire again at the next
+ *                                         instruction, until a place may yield
  *
  * The hook is set in C before any script code runs, and each coroutine inherits it at its
  * birth. An error out of a hook leaves hooks switched off in that coroutine until a pcall
@@ -29,12 +29,11 @@
 #define GRAIN          1024 /* instructions between two calls of the hook: costs below 2 % */
 #define GRAIN_MIN      16
 #define LARGE_STRING   ((size_t)1 << 16)
-#define BLOCK_COST     16 /* what malloc itself spends on a block, about */
-#define PAGE_WORK \
-  4096 /* allocations from this size on cost more than the instruction that asks */
-#define SOURCE_MAX ((size_t)1 << 20)
-#define NS_PER_S   INT64_C(1000000000)
-#define NS_PER_MS  INT64_C(1000000)
+#define BLOCK_COST     16   /* what malloc itself spends on a block, about */
+#define PAGE_WORK      4096 /* a block from this size on is more work than one instruction */
+#define SOURCE_MAX     ((size_t)1 << 20)
+#define NS_PER_S       INT64_C(1000000000)
+#define NS_PER_MS      INT64_C(1000000)
 
 struct tm_vm {
   lua_State *L;
@@ -427,8 +426,7 @@ tm_vm_status tm_vm_resume(tm_vm *vm, lua_State *co, int nargs, int *nresults, tm
 
 /* -- the script's own coroutines ------------------------------------------------- */
 
-/* A coroutine that ends before its first count would run for free: it is charged at its birth.
- */
+/* A coroutine that ends before its first count would run for free: its birth is charged. */
 lua_State *tm_vm_spawn(lua_State *L) {
   tm_vm_charge(L, GRAIN);
   lua_State *co = lua_newthread(L);

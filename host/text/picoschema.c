@@ -22,7 +22,7 @@ typedef struct expansion {
   tm_err *err;
 } expansion;
 
-/* -- words ------------------------------------------------------------------------------ */
+/* -- words ------------------------------------------------------------------------------- */
 
 /* "type, description" cut in two; without a comma the description is NULL. */
 typedef struct phrase {
@@ -63,7 +63,7 @@ static bool is_scalar(const char *type) {
   return false;
 }
 
-/* -- what is JSON Schema already ---------------------------------------------------------- */
+/* -- what is JSON Schema already --------------------------------------------------------- */
 
 static bool is_json_schema(const tm_json *doc) {
   static const char *const lists[] = {"allOf", "anyOf", "oneOf", "enum"};
@@ -86,7 +86,7 @@ static bool is_json_schema(const tm_json *doc) {
   return false;
 }
 
-/* -- expanding ----------------------------------------------------------------------------- */
+/* -- expanding --------------------------------------------------------------------------- */
 
 static tm_json *expand(const expansion *x, const tm_json *doc, const char *path, int depth);
 
@@ -227,6 +227,11 @@ static tm_json *expand_object(const expansion *x, const tm_json *doc, const char
     }
     if (read_field(x, &f, m, path) < 0)
       return NULL;
+    if (tm_json_get(properties, f.name)) {
+      tm_err_set(x->err, TM_USAGE, "picoschema: %s: the member \"%.80s\" stands there twice",
+                 path, f.name);
+      return NULL;
+    }
     tm_json *one = expand_field(x, &f, &m->value, inner ? inner : path, depth + 1);
     if (!one)
       return NULL;

@@ -130,8 +130,7 @@ static bool is_duration(rest r) {
   return take_amounts(&r, "HMS") > 0 && r.s == r.end;
 }
 
-/* -- identifiers -----------------------------------------------------------------------------
- */
+/* -- identifiers ------------------------------------------------------------------------- */
 
 static bool is_hex(char c) {
   return is_digit(c) || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
@@ -175,8 +174,7 @@ static bool is_relative_pointer(rest r) {
   return (take(&mark, '#') && mark.s == mark.end) || is_pointer(r);
 }
 
-/* -- names of formats
- * --------------------------------------------------------------------------- */
+/* -- names of formats -------------------------------------------------------------------- */
 
 static const struct {
   const char *name;

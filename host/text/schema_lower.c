@@ -30,7 +30,7 @@ typedef struct way {
 
 static tm_json *lower(lowering *x, const tm_json *schema, const way *at, int depth);
 
-/* -- what is lost -------------------------------------------------------------------------- */
+/* -- what is lost ------------------------------------------------------------------------ */
 
 static void put_way(tm_buf *out, const way *at) {
   if (!at)
@@ -73,7 +73,7 @@ static void end_description(lowering *x, tm_json *out, const tm_json *schema,
       tm_arena_printf(x->a, "%s%s(%s)", own ? own : "", own ? " " : "", tm_buf_str(words)));
 }
 
-/* -- types --------------------------------------------------------------------------------- */
+/* -- types ------------------------------------------------------------------------------- */
 
 static bool has_type(const tm_json *schema, const char *name) {
   const tm_json *type = tm_json_get(schema, "type");
@@ -165,8 +165,7 @@ static tm_json *nullable(lowering *x, tm_json *schema) {
   return out;
 }
 
-/* -- references
- * --------------------------------------------------------------------------------- */
+/* -- references -------------------------------------------------------------------------- */
 
 static const tm_json *target(const lowering *x, const char *ref) {
   return ref && ref[0] == '#' ? tm_json_pointer(x->root, ref + 1) : NULL;
@@ -220,8 +219,7 @@ static tm_json *lower_ref(lowering *x, const char *ref, const way *at) {
   return out;
 }
 
-/* -- merging allOf
- * ------------------------------------------------------------------------------- */
+/* -- merging allOf ----------------------------------------------------------------------- */
 
 static void merge_members(lowering *x, tm_json *into, const tm_json *from, const way *at) {
   for (size_t i = 0; i < tm_json_len(from); i++) {
@@ -288,8 +286,7 @@ static const tm_json *merged(lowering *x, const tm_json *schema, const way *at) 
   return out;
 }
 
-/* -- keywords with a function of their own
- * ---------------------------------------------------------- */
+/* -- keywords with a function of their own ----------------------------------------------- */
 
 static bool is_required(const tm_json *schema, const char *key) {
   const tm_json *names = tm_json_get(schema, "required");
@@ -426,8 +423,7 @@ static void lower_own(lowering *x, tm_json *out, const tm_json *schema, const tm
     say(x, at, words, k, &m->value);
 }
 
-/* -- one schema
- * ------------------------------------------------------------------------------------------ */
+/* -- one schema -------------------------------------------------------------------------- */
 
 static bool is_empty(const tm_json *out) {
   return !tm_json_get(out, "type") && !tm_json_get(out, "anyOf") &&
@@ -494,9 +490,7 @@ static tm_json *lower(lowering *x, const tm_json *schema, const way *at, int dep
   return out;
 }
 
-/* -- the root
- * -----------------------------------------------------------------------------------------------
- */
+/* -- the root ---------------------------------------------------------------------------- */
 
 /* A $ref at the root becomes what it refers to: no provider takes it there. */
 static const tm_json *root_of(lowering *x, const tm_json *schema) {

@@ -27,7 +27,7 @@
 #define SCHEMA_STEPS   100000000 /* in-place schemas tried in one check */
 #define SCHEMA_SCRATCH ((size_t)256 << 20)
 
-/* -- words: strings found by their ends ---------------------------------------- */
+/* -- words: strings found by their ends -------------------------------------------------- */
 
 typedef struct word {
   const char *s;
@@ -82,7 +82,7 @@ uint32_t tm_schema_words_find(const word_set *set, const word *w);
 int tm_schema_words_init(word_set *set, tm_arena *a, size_t room);
 uint32_t tm_schema_words_add(word_set *set, const char *s, size_t len);
 
-/* -- rules ------------------------------------------------------------------------ */
+/* -- rules ------------------------------------------------------------------------------- */
 
 typedef struct node node;
 typedef struct resource resource;
@@ -248,7 +248,7 @@ struct tm_schema {
   bool dynamic; /* some $dynamicRef can be overridden: scopes must be kept */
 };
 
-/* -- compiling ------------------------------------------------------------------------ */
+/* -- compiling --------------------------------------------------------------------------- */
 
 #define VOCABULARY_CORE        0x01u
 #define VOCABULARY_APPLICATOR  0x02u
@@ -312,6 +312,9 @@ resource *tm_schema_survey(compiler *c, const tm_json *doc, const char *uri,
 /* Where a reference from n leads; NULL with err set. */
 node *tm_schema_resolve_ref(compiler *c, const node *n, const char *keyword, const char *ref,
                             size_t len, bool *dynamic_anchor);
+/* The node that checks a subschema: its own, or the one it does nothing but refer to. NULL on
+ * error. */
+const node *tm_schema_child(compiler *c, const tm_json *schema);
 /* The node of a subschema that was surveyed. */
 node *tm_schema_node_at(const compiler *c, const tm_json *schema);
 /* Set the error "schema <pointer>/<keyword>: ..."; returns -1. */
@@ -432,8 +435,7 @@ static inline void marks_set(marks *m, uint32_t i) {
   m->bits[i / 64] |= UINT64_C(1) << (i % 64);
 }
 
-/* -- telling --------------------------------------------------------------------------------
- */
+/* -- telling ----------------------------------------------------------------------------- */
 
 /* What is wrong: `keyword` of schema `n`, about `value` at `at`; `key` names a member when
  * the keyword is about one (required, dependentRequired). `first` and `second` are indexes
@@ -448,13 +450,32 @@ typedef struct fault {
   uint32_t first, second;
 } fault;
 
+/* A fault in words. The place is the instance pointer. */
+typedef struct telling {
+  tm_buf place, message, advice;
+} telling;
+
+void tm_schema_telling_open(telling *t, const fault *f);
+void tm_schema_telling_free(telling *t);
+/* Message and advice for a fault, by its keyword. */
+void tm_schema_say(telling *t, const fault *f);
+/* The same for what several schemas have in common: types, or values. */
+void tm_schema_say_type(telling *t, const fault *f, unsigned types);
+void tm_schema_say_choice(telling *t, const fault *f, const tm_json *list);
+/* The value's place, as a subject. */
+const char *tm_schema_subject(const telling *t);
+/* A string as JSON, cut when it is long. */
+void tm_schema_put_string(tm_buf *out, const char *s, size_t len);
+/* The start of a text, cut at a character when it is longer than `room` bytes. */
+void tm_schema_put_start(tm_buf *out, const char *text, size_t room);
+
 /* Note the fault. False: nobody collects (or they have enough), so stop here. */
 bool tm_schema_tell(run *r, const fault *f);
 /* Nothing matched among the alternatives: tell what is wrong with the one that was meant,
  * or that there is none. `tries` has one list for each alternative. */
 bool tm_schema_tell_none(run *r, const fault *f, const fault_list *tries, uint32_t count);
 /* The member at f->at tells alternatives apart, and its value is none of theirs. */
-bool tm_schema_tell_tag(run *r, const fault *f, const tag_table *t);
+bool tm_schema_tell_tag(run *r, const fault *f, const tag_table *tags);
 /* The member name at `at` is wrong for the reason in `why`. */
 bool tm_schema_tell_name(run *r, const fault *f, const fault_list *why);
 

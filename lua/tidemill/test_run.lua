@@ -27,8 +27,8 @@ local function answering(answers, asked)
     if answer == nil then answer = answers["*"] end
     asked[#asked + 1] = { unit = request.unit, vars = request.vars, request = request }
     if type(answer) == "function" then answer = answer(request.vars, request) end
-    -- The first phase of reason_then_extract wants prose.
-    return request.phase == "reason" and as_text(answer) or answer
+    -- Without a schema prose is wanted, as in the first phase of reason_then_extract.
+    return request.schema and answer or as_text(answer)
   end
 end
 

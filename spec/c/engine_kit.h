@@ -58,22 +58,23 @@ typedef struct kit_world {
   char breach[512];    /* a law that was seen broken; "" */
 } kit_world;
 
-typedef struct kit_task {
-  tm_list link;
-  tm_task *task;
-  char *name;
-  const tm_json *request;
-  bool sent; /* the other side has it, the answer is on its way */
-} kit_task;
-
 /* How a task ends. */
 typedef enum kit_reply {
   KIT_OK,
   KIT_REFUSED, /* certainly not happened */
   KIT_LOST,    /* unknown; it did not happen */
   KIT_CUT,     /* unknown; it did happen */
-  KIT_HANGS    /* not at all, for now */
+  KIT_HANGS    /* not by itself: kit_finish */
 } kit_reply;
+
+typedef struct kit_task {
+  tm_list link;
+  tm_task *task;
+  char *name;
+  const tm_json *request;
+  kit_reply how;
+  bool sent; /* the other side has it, the answer is on its way */
+} kit_task;
 
 struct kit {
   kit_world *world;
@@ -87,8 +88,7 @@ struct kit {
   int commits;               /* since boot */
   int die_before, die_after; /* the commit with this number, from 1; 0: none */
   bool dead;
-  kit_reply (*reply)(kit *k, const kit_task *t); /* NULL: KIT_OK */
-  void *reply_ctx;
+  kit_reply (*reply)(kit *k, const kit_task *t); /* how it will end; NULL: KIT_OK */
   bool person;      /* approves gates, and tells doubts as they are */
   bool random;      /* the next thing is drawn */
   tm_dice dice;

@@ -11,7 +11,7 @@
   "\"bug\"]},\"note\":{\"type\":\"string\"}},\"required\":[\"category\"],"                \
   "\"additionalProperties\":false}"
 
-/* -- answers ------------------------------------------------------------------------------ */
+/* -- answers --------------------------------------------------------------------- */
 
 static peer_then answers_billing(peer *p, int n, const char *request, tm_buf *reply) {
   box_keep(p, n, request);
@@ -257,8 +257,7 @@ static void backoff_is_spread_over_a_doubling_range_with_a_cap(void) {
   }
 }
 
-/* -- repair
- * ------------------------------------------------------------------------------------- */
+/* -- repair ---------------------------------------------------------------------- */
 
 static peer_then learns(peer *p, int n, const char *request, tm_buf *reply) {
   static const char *const says[] = {"{\"category\":\"rant\"}", "Sorry: {\"category\":1",
@@ -325,8 +324,7 @@ static void an_empty_answer_is_repaired_without_an_empty_turn(void) {
   box_close(&b);
 }
 
-/* -- reason, then extract
- * --------------------------------------------------------------------------- */
+/* -- reason, then extract -------------------------------------------------------- */
 
 static peer_then thinks(peer *p, int n, const char *request, tm_buf *reply) {
   box_keep(p, n, request);
@@ -347,8 +345,7 @@ static void reasoning_comes_first_in_prose_and_the_schema_second(void) {
   box_close(&b);
 }
 
-/* -- secrets
- * ------------------------------------------------------------------------------------------ */
+/* -- secrets --------------------------------------------------------------------- */
 
 static peer_then echoes_the_key(peer *p, int n, const char *request, tm_buf *reply) {
   box_keep(p, n, request);
@@ -385,8 +382,7 @@ static void bytes_that_are_no_text_are_kept_as_base64(void) {
   box_close(&b);
 }
 
-/* -- what is missing or unknown
- * ------------------------------------------------------------------------- */
+/* -- what is missing or unknown -------------------------------------------------- */
 
 static void a_missing_key_names_the_variable_and_the_way_out(void) {
   llm_box b;
@@ -436,8 +432,7 @@ static void a_question_that_cannot_be_asked_is_refused_at_once(void) {
   box_close(&b);
 }
 
-/* -- providers that are functions
- * ---------------------------------------------------------------------------- */
+/* -- providers that are functions ------------------------------------------------ */
 
 static int echo_function(void *ctx, const char *model, const tm_json *request, tm_buf *answer,
                          tm_err *err) {
@@ -488,9 +483,7 @@ static void a_function_that_fails_is_asked_again_only_when_it_may_pass(void) {
   box_close(&b);
 }
 
-/* -- cancelling
- * -------------------------------------------------------------------------------------------------
- */
+/* -- cancelling ------------------------------------------------------------------ */
 
 static void turns(llm_box *b, int n) {
   for (int i = 0; i < n; i++)
@@ -554,9 +547,7 @@ static void a_listener_may_cancel_from_an_attempt(void) {
   box_close(&b);
 }
 
-/* -- limits
- * ------------------------------------------------------------------------------------------------------
- */
+/* -- limits ---------------------------------------------------------------------- */
 
 static peer_then floods(peer *p, int n, const char *request, tm_buf *reply) {
   (void)p, (void)n, (void)request;
@@ -604,9 +595,7 @@ static void floods_and_depths_are_errors_and_no_more(void) {
   box_close(&b);
 }
 
-/* -- many at once
- * ---------------------------------------------------------------------------------------------------
- */
+/* -- many at once ---------------------------------------------------------------- */
 
 static peer_then is_quick(peer *p, int n, const char *request, tm_buf *reply) {
   (void)p, (void)request;

@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-#define STEPS  UINT64_C(2000000)
+#define STEPS  UINT64_C(500000)
 #define MEMORY ((size_t)8 << 20)
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -369,7 +369,7 @@ static void runs_share_nothing(void) {
 
 CHECK_SUITE(sandbox_attack) {
   tm_vm_opts opts = {.steps = STEPS, .memory = MEMORY};
-  tm_vm_opts patient = {.steps = STEPS * 10, .memory = MEMORY};
+  tm_vm_opts patient = {.steps = STEPS * 40, .memory = MEMORY};
   tm_vm_opts clocked = {.cpu_ms = 100, .memory = MEMORY * 4};
   RUN_ALL(endless, opts, 0.5);
   RUN_ALL(swallowed, opts, 0.5);

@@ -63,7 +63,7 @@ static void expect_all(const verdict *cases, size_t count, const tm_schema_opts 
 
 #define EXPECT_ALL(cases, opts) expect_all(cases, sizeof(cases) / sizeof *(cases), opts)
 
-/* -- messages ------------------------------------------------------------------------- */
+/* -- messages ---------------------------------------------------------------------------- */
 
 /* Each error as a line "instance|schema|keyword|message". */
 static void expect_report(const char *schema, const char *value, const char *want) {
@@ -234,7 +234,7 @@ static void advice_can_be_followed_without_the_schema(void) {
   tm_arena_free(&a);
 }
 
-/* -- schemas that are wrong --------------------------------------------------------------- */
+/* -- schemas that are wrong -------------------------------------------------------------- */
 
 static void a_wrong_schema_names_its_place(void) {
   static const struct {
@@ -291,8 +291,7 @@ static void a_wrong_schema_names_its_place(void) {
   }
 }
 
-/* -- numbers ---------------------------------------------------------------------------------
- */
+/* -- numbers ----------------------------------------------------------------------------- */
 
 static void numbers_are_compared_exactly(void) {
   static const verdict cases[] = {
@@ -341,8 +340,7 @@ static void items_are_unique_by_value(void) {
   EXPECT_ALL(cases, NULL);
 }
 
-/* -- strings
- * ------------------------------------------------------------------------------------ */
+/* -- strings ----------------------------------------------------------------------------- */
 
 static void patterns_are_ecma_262(void) {
   static const verdict cases[] = {
@@ -484,8 +482,7 @@ static void formats_know_right_from_wrong(void) {
   }
 }
 
-/* -- drafts and documents
- * --------------------------------------------------------------------------- */
+/* -- drafts and documents ---------------------------------------------------------------- */
 
 static void draft_07_is_read_as_draft_07(void) {
 #define D7 "\"$schema\":\"http://json-schema.org/draft-07/schema#\","
@@ -590,9 +587,7 @@ static void unevaluated_keeps_track_of_large_objects(void) {
   tm_arena_free(&a);
 }
 
-/* -- limits
- * --------------------------------------------------------------------------------------------
- */
+/* -- limits ------------------------------------------------------------------------------ */
 
 static void a_schema_that_only_refers_to_itself_is_undecided(void) {
   static const char *const schemas[] = {
@@ -736,9 +731,7 @@ static void a_hundred_thousand_unique_items_are_quick(void) {
   tm_arena_free(&a);
 }
 
-/* -- memory
- * ------------------------------------------------------------------------------------------------
- */
+/* -- memory ------------------------------------------------------------------------------ */
 
 static const char everything[] =
     "{\"$id\":\"http://x/"
@@ -836,9 +829,7 @@ static void a_valid_value_asks_for_no_memory(void) {
   tm_arena_free(&a);
 }
 
-/* -- defaults
- * ------------------------------------------------------------------------------------------------
- */
+/* -- defaults ---------------------------------------------------------------------------- */
 
 static void defaults_are_filled_on_request(void) {
   static const struct {

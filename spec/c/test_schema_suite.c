@@ -17,7 +17,7 @@
 #define REMOTE_URI "http://localhost:1234/"
 #define FILES_MAX  512
 
-/* -- files --------------------------------------------------------------------------- */
+/* -- files ------------------------------------------------------------------------------- */
 
 static bool read_file(tm_buf *out, const char *path) {
   FILE *f = fopen(path, "rb");
@@ -65,7 +65,7 @@ static size_t list_files(tm_arena *a, const char *folder, char *names[FILES_MAX]
   return count;
 }
 
-/* -- remotes --------------------------------------------------------------------------- */
+/* -- remotes ----------------------------------------------------------------------------- */
 
 typedef struct remotes {
   tm_arena arena;

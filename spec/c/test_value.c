@@ -10,7 +10,7 @@ static int l_tojson(lua_State *L) {
   tm_buf text = TM_BUF_INIT;
   tm_err err = TM_ERR_INIT;
   tm_json *v = NULL;
-  tm_arena_init(&a, (size_t)1 << 20);
+  tm_arena_init(&a, 0);
   int top = lua_gettop(L);
   if (tm_value_read(&v, L, 1, &a, &err) == 0)
     tm_json_print(&text, v);
@@ -149,7 +149,7 @@ static void what_is_no_json_is_named_with_its_path(void) {
        "limit: at " TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN
        ": more than 100 tables inside each other"},
       {"(function() local t = {} for _ = 1, 60 do t = { t, t } end return t end)()",
-       "limit: the value is too large to be kept"},
+       "limit: the value is too large to be kept: 32 MiB at most"},
       {"{ a = setmetatable({}, { __pairs = print }) }",
        "usage: at /a: a table with __pairs; copy what it holds into a plain one"},
       {"(function() local t = array { 1 } t.x = 1 return t end)()",

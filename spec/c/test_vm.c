@@ -59,8 +59,7 @@ static void waiting_is_possible_nearly_everywhere(void) {
       "local t = setmetatable({}, { __lt = wait }) local _ = t < t",
       "local t = setmetatable({}, { __concat = wait }) local _ = t .. 'x'",
       "for _ in function(_, done) if not done then return wait() end end do end",
-      "local t = setmetatable({}, { __pairs = function() wait() return next, {} end }) "
-      "for _ in pairs(t) do end",
+      "pairs(setmetatable({}, { __pairs = function() wait() return next, {} end }))",
       "do local x <close> = setmetatable({}, { __close = wait }) end",
       "pcall(function() local x <close> = setmetatable({}, { __close = wait }) error('e') end)",
       "for k in pairs { a = 1 } do wait(k) end",

@@ -1,8 +1,8 @@
 /* fuzz.h - what the fuzz targets share: a property that must hold, bytes taken from the input,
  * and the n-th allocation failing.
  *
- * A target is one LLVMFuzzerTestOneInput; it keeps nothing between two inputs. A broken property
- * says which one and ends the process, so that libFuzzer keeps the input.
+ * A target is one LLVMFuzzerTestOneInput; it keeps nothing between two inputs. A broken
+ * property says which one and ends the process, so that libFuzzer keeps the input.
  */
 #ifndef TM_SPEC_FUZZ_H
 #define TM_SPEC_FUZZ_H
@@ -19,12 +19,12 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
-#define MUST(cond)                                                                    \
-  do {                                                                                \
-    if (!(cond)) {                                                                    \
+#define MUST(cond)                                                                     \
+  do {                                                                                 \
+    if (!(cond)) {                                                                     \
       fprintf(stderr, "%s:%d: it does not hold that %s\n", __FILE__, __LINE__, #cond); \
-      abort();                                                                        \
-    }                                                                                 \
+      abort();                                                                         \
+    }                                                                                  \
   } while (0)
 
 /* The input as text followed by a NUL, in memory of its own exact size, so that a read past

@@ -1,6 +1,6 @@
-/* fuzz_pattern.c - Lua patterns: our counted matcher, in a sandbox, does what Lua's own does, in a
- * trusted state. The first byte says where the pattern ends; both are short, because Lua's own
- * has no limit.
+/* fuzz_pattern.c - Lua patterns: our counted matcher, in a sandbox, does what Lua's own does,
+ * in a trusted state. The first byte says where the pattern ends; both are short, because Lua's
+ * own has no limit.
  */
 #include "fuzz.h"
 #include "script/vm.h"

@@ -17,9 +17,9 @@ static int expand(tm_json **out, tm_arena *a, const tm_json *doc, tm_json *ticke
   return rc;
 }
 
-/* Its own words for what is in the document: then it was Picoschema. */
+/* Changed, and not only by the `type: object` that `properties` implies. */
 static bool is_picoschema(const tm_json *doc, const tm_json *schema) {
-  return !fuzz_identical(doc, schema);
+  return !fuzz_identical(doc, schema) && !tm_json_get(doc, "properties");
 }
 
 static void is_a_schema(tm_arena *a, const tm_json *doc, tm_json *schema, tm_json *ticket) {
@@ -31,7 +31,7 @@ static void is_a_schema(tm_arena *a, const tm_json *doc, tm_json *schema, tm_jso
   if (wrong)
     fprintf(stderr, "%s\n%s\n", err.msg, tm_json_text(a, schema, NULL));
   MUST(!wrong);
-  if (rc == 0 && expand(&again, a, schema, ticket) == 0)
+  if (rc == 0 && tm_json_get(schema, "type") && expand(&again, a, schema, ticket) == 0)
     MUST(fuzz_identical(schema, again));
 }
 

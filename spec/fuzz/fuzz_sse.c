@@ -1,5 +1,5 @@
-/* fuzz_sse.c - a stream, split in any way, is the same events as in one piece, and ends the same.
- * The first byte chooses: events or lines, and how large the pieces are.
+/* fuzz_sse.c - a stream, split in any way, is the same events as in one piece, and ends the
+ * same. The first byte chooses: events or lines, and how large the pieces are.
  */
 #include "fuzz.h"
 #include "text/sse.h"

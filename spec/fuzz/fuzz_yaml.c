@@ -1,5 +1,6 @@
-/* fuzz_yaml.c - any bytes into the strict YAML reader. Its values are JSON values, so they print
- * and parse as such; and JSON is YAML, so what the reader takes of that print is the same value.
+/* fuzz_yaml.c - any bytes into the strict YAML reader. Its values are JSON values, so they
+ * print and parse as such; and JSON is YAML, so what the reader takes of that print is the same
+ * value.
  */
 #include "fuzz.h"
 #include "text/yaml.h"

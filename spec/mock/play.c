@@ -47,7 +47,7 @@ int mock_load_rules(mock *m, const char *file, tm_err *err) {
   return 0;
 }
 
-/* -- what the model says ------------------------------------------------------------------- */
+/* -- what the model says --------------------------------------------------------- */
 
 /* The least value that a plain schema takes. */
 static tm_json *least(tm_arena *a, const tm_json *schema, const tm_json *root, int depth) {

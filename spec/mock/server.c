@@ -90,7 +90,7 @@ static bool flush(conn *c) {
   return true;
 }
 
-/* -- requests --------------------------------------------------------------------------- */
+/* -- requests -------------------------------------------------------------------- */
 
 /* Cut `text` (which is changed) into a request; false when it is none. */
 static bool parse_head(mock_request *r, char *text) {
@@ -219,8 +219,7 @@ static int run_delayed(server *s) {
   return (int)next;
 }
 
-/* -- the server
- * --------------------------------------------------------------------------------- */
+/* -- the server ------------------------------------------------------------------ */
 
 static int listen_on(int port) {
   struct sockaddr_in at = {.sin_family = AF_INET,

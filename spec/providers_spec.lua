@@ -1,0 +1,137 @@
+--- The shipped line on real wires: OpenAI's and Anthropic's formats, over HTTP on loopback.
+local cjson = require "cjson"
+local content = dofile "spec/content.lua"
+
+local build = os.getenv "TIDEMILL_BUILD" or "build/dev"
+
+local answers = {
+  { match = "You sort support tickets", answer = { categories = { "billing" }, confidence = 1 } },
+  { match = "You list what hurts", answer = { pain_points = { {
+    pain = "a crack in the base", quote = "The lamp arrived with a crack in the base.",
+    severity = "medium" } } } },
+  { match = "You decide refunds", answer = {
+    refund = true, usd = 20, reason = "The customer asks for 20 USD.", confidence = 1,
+  } },
+  { match = "You draft replies", answer = {
+    "They want 20 USD. I would write: Hello, we are sorry.",
+    { reply = "Hello, we are sorry. We look at the refund today." },
+  } },
+}
+
+--- A mock server with these rules: {port, stop()}.
+local function serve(rules)
+  local file = os.tmpname()
+  content.write(file, cjson.encode(rules))
+  local pipe = io.popen(("echo $$; exec %s/mock-server --rules %s </dev/zero")
+    :format(build, file))
+  local pid, port = pipe:read("n", "l"), nil
+  while not port do port = pipe:read("l"):match "listening (%d+)" end
+  return { port = port, stop = function()
+    os.execute("kill " .. pid)
+    pipe:close()
+    os.remove(file)
+  end }
+end
+
+local wires = {
+  openai = {
+    model = "openai/gpt-4.1-mini",
+    env = "OPENAI_API_KEY=sk-canary-4711 OPENAI_BASE_URL=http://127.0.0.1:%s/v1",
+    path = "/v1/chat/completions",
+  },
+  anthropic = {
+    model = "anthropic/claude-sonnet-4-6",
+    env = "ANTHROPIC_API_KEY=sk-canary-4711 ANTHROPIC_BASE_URL=http://127.0.0.1:%s",
+    path = "/v1/messages",
+  },
+}
+
+for name, wire in pairs(wires) do
+  describe("support_ticket over " .. name .. "'s wire format", function()
+    local dir, server
+
+    before_each(function() dir = content.project() end)
+    after_each(function()
+      server.stop()
+      content.remove(dir)
+    end)
+
+    local function run(rules, ...)
+      server = serve(rules)
+      return content.tidemill(dir, { "run", "support_ticket", "-q", "--id", "t1", "--model",
+        wire.model, "--input", "@workflows/samples/ticket-03-refund-20.json", ... },
+        wire.env:format(server.port))
+    end
+
+    it("ends with the same result as with any other model", function()
+      local got = run(answers)
+      assert.equal(0, got.code, got.err)
+      assert.same({ "billing" }, got.json.categories)
+      assert.equal("Hello, we are sorry. We look at the refund today.", got.json.parts[1].reply)
+      assert.same({ state = "paid", usd = 20, reason = "The customer asks for 20 USD." },
+        got.json.refund)
+    end)
+
+    it("keeps the exact bytes of each attempt, and never the key", function()
+      run(answers)
+      local got = content.tidemill(dir, { "show", "t1", "--raw", "--json" })
+      assert.equal(0, got.code, got.err)
+      local attempts = 0
+      for _, record in ipairs(got.json.records) do
+        local a = record.record == "attempt" and record.kind == "llm" and record.attempt
+        if a then
+          attempts = attempts + 1
+          assert.truthy(a.url:find(wire.path, 1, true))
+          assert.equal(wire.model:match "/(.*)", cjson.decode(a.request).model)
+          assert.truthy(cjson.decode(a.response))
+          assert.equal(200, a.status)
+        end
+      end
+      assert.equal(5, attempts) -- classify, pain points, reply in two phases, refund
+      assert.is_nil(got.out:find("canary", 1, true))
+      local store = content.shell(dir, "cat .tidemill/*")
+      assert.is_nil(store.out:find("canary", 1, true))
+    end)
+
+    it("repairs an answer that breaks its schema, with the errors fed back", function()
+      local rules = { { match = "You sort support tickets", times = 1,
+        answer = { categories = { "rant" }, confidence = 1 } } }
+      for i, rule in ipairs(answers) do rules[i + 1] = rule end
+      local got = run(rules)
+      assert.equal(0, got.code, got.err)
+      assert.same({ "billing" }, got.json.categories)
+      local show = content.tidemill(dir, { "show", "t1", "--raw", "--json" })
+      local second = cjson.decode(show.json.records[3].attempt.request)
+      assert.truthy(cjson.encode(second.messages):find("rant", 1, true))
+    end)
+
+    it("tries again after a 429 and a 500, and says so", function()
+      local rules = {
+        { times = 1, fault = "429", headers = { ["Retry-After-Ms"] = "1" } },
+        { times = 1, fault = "500", headers = { ["Retry-After-Ms"] = "1" } },
+      }
+      for _, rule in ipairs(answers) do rules[#rules + 1] = rule end
+      local got = run(rules)
+      assert.equal(0, got.code, got.err)
+      local show = content.tidemill(dir, { "show", "t1", "--json" })
+      local classes = {}
+      for _, record in ipairs(show.json.records) do
+        local e = record.record == "attempt" and record.attempt.error
+        if e then classes[#classes + 1] = e.class end
+      end
+      assert.same({ "rate_limited", "server_error" }, classes)
+    end)
+
+    it("fails with the variable's name when there is no key", function()
+      server = serve(answers)
+      local env = wire.env:format(server.port):gsub("sk%-canary%-4711", "")
+        :gsub("http://%S+", "")
+      local got = content.tidemill(dir, { "run", "support_ticket", "-q", "--model", wire.model,
+        "--input", "@workflows/samples/ticket-03-refund-20.json" }, env)
+      -- The step's fallback asks a person, and shows why.
+      assert.equal(8, got.code, got.err)
+      local gates = content.tidemill(dir, { "gates", "--json" })
+      assert.truthy(gates.json.gates[1].ask:find(wire.env:match "^[A-Z_]+", 1, false))
+    end)
+  end)
+end

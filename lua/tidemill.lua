@@ -16,7 +16,7 @@ local budget = {}
 function mill.llm(unit, vars, opts)
   core.want("the unit's name", unit, "string")
   core.known("mill.llm", opts, "model temperature seed topP topK maxOutputTokens stopSequences")
-  return core.llm(unit, vars, opts, budget.llm_calls)
+  return core.llm(unit, vars, opts, budget)
 end
 
 -- The other parts, loaded when they are first used ------------------------------------

@@ -120,7 +120,12 @@ static int read_file(void *ctx, const char *path, const char *name, const struct
   return 0;
 }
 
-static void seal(tm_closure *c, const tm_json *models) {
+static void keep(tm_closure *c, tm_json *manifest, const char *key, const tm_json *value) {
+  tm_arena *a = &c->arena;
+  tm_json_set(a, manifest, key, value ? tm_json_copy(a, value) : tm_json_new_object(a));
+}
+
+static void seal(tm_closure *c, const tm_json *models, const tm_json *prices) {
   tm_arena *a = &c->arena;
   tm_json *m = tm_json_new_object(a), *files = tm_json_new_object(a);
   tm_map_entry *e;
@@ -128,8 +133,10 @@ static void seal(tm_closure *c, const tm_json *models) {
     tm_json_set_str(a, files, e->key, ((tm_source *)e->value)->hash.hex);
   tm_json_set_int(a, m, "abi", TM_CLOSURE_ABI);
   tm_json_set(a, m, "files", files);
-  c->models = tm_json_set(a, m, "models",
-                          models ? tm_json_copy(a, models) : tm_json_new_object(a));
+  keep(c, m, "models", models);
+  keep(c, m, "prices", prices);
+  c->models = tm_json_get(m, "models");
+  c->prices = tm_json_get(m, "prices");
   tm_buf text = TM_BUF_INIT;
   tm_json_print_canonical(&text, m);
   c->hash = tm_hash_bytes(text.data, text.len);
@@ -138,13 +145,14 @@ static void seal(tm_closure *c, const tm_json *models) {
   tm_buf_free(&text);
 }
 
-int tm_closure_scan(tm_closure **out, const char *dir, const tm_json *models, tm_err *err) {
+int tm_closure_scan(tm_closure **out, const char *dir, const tm_json *models,
+                    const tm_json *prices, tm_err *err) {
   tm_closure *c = new_closure();
   if (walk_project(dir, read_file, c, err) < 0) {
     tm_closure_release(&c);
     return -1;
   }
-  seal(c, models);
+  seal(c, models, prices);
   *out = c;
   return 0;
 }
@@ -217,7 +225,7 @@ int tm_closure_load(tm_closure **out, tm_store *store, const char *hash, tm_err 
   }
   if (load_files(c, store, tm_json_get(m, "files"), err) < 0)
     goto fail;
-  seal(c, tm_json_get(m, "models"));
+  seal(c, tm_json_get(m, "models"), tm_json_get(m, "prices"));
   c->stored = true;
   *out = c;
   return 0;

@@ -1,7 +1,8 @@
 /* closure.h - everything a run's behaviour depends on, by hash.
  *
  *   manifest {"abi":1, "files":{"prompts/classify.prompt": HASH, …, "workflows/x.lua": HASH},
- *             "models":{"*":"scripted/demo", "UNIT":"PROVIDER/MODEL"}}
+ *             "models":{"*":"scripted/demo", "UNIT":"PROVIDER/MODEL"},
+ *             "prices":{"PROVIDER/MODEL":{"input":USD for a million tokens, "output":…}}}
  *
  * A closure's hash is the hash of its canonical manifest. It is counted: scan and load hand out one
  * reference, release takes one back. The files' bytes live as long as it does.
@@ -27,7 +28,7 @@ typedef struct tm_closure {
   tm_hash hash;
   tm_arena arena;
   tm_map files; /* name -> tm_source */
-  const tm_json *models;
+  const tm_json *models, *prices;
   const char *manifest;
   size_t manifest_len;
   bool stored;              /* known to be in the store */
@@ -36,7 +37,8 @@ typedef struct tm_closure {
 } tm_closure;
 
 /* Read the project in `dir`: workflows/ (.lua, and .json under schemas/) and prompts/ (.prompt). */
-int tm_closure_scan(tm_closure **out, const char *dir, const tm_json *models, tm_err *err);
+int tm_closure_scan(tm_closure **out, const char *dir, const tm_json *models,
+                    const tm_json *prices, tm_err *err);
 int tm_closure_load(tm_closure **out, tm_store *store, const char *hash, tm_err *err);
 tm_closure *tm_closure_retain(tm_closure *c);
 void tm_closure_release(tm_closure **c);

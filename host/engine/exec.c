@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "engine/budget.h"
 #include "engine/engine.h"
 
 /* -- tasks: work outside the engine -------------------------------------------------- */
@@ -53,7 +54,7 @@ void tm_task_finish(tm_task *t, const tm_json *value, const tm_json *meta,
     return;
   b->task = NULL;
   if (kind == TM_CALL_LLM)
-    tm_run_outcome(b, value, error, meta);
+    tm_run_outcome(b, value, error, tm_budget_price(b, meta));
   else
     tm_action_verb_done(b, kind, value, error);
 }
@@ -92,17 +93,11 @@ tm_json *tm_exec_open_body(tm_branch *b) {
 }
 
 static void launch_llm(tm_branch *b) {
-  tm_run *r = b->run;
-  int64_t most = tm_json_int(tm_json_get(b->live, "llm_calls"), 0);
-  if (most && r->llm_calls > most) {
-    tm_json *error = tm_run_error(&b->scratch, "budget",
-                                  "the workflow's budget of %lld model calls is used up",
-                                  (long long)most);
-    tm_json_set_str(&b->scratch, error, "budget", "llm_calls");
+  tm_json *error = tm_budget_refuses(b, tm_json_get(b->live, "budget"));
+  if (error)
     tm_run_outcome(b, NULL, error, NULL);
-    return;
-  }
-  tm_exec_start_task(b, TM_CALL_LLM, b->name, tm_json_get(b->live, "request"));
+  else
+    tm_exec_start_task(b, TM_CALL_LLM, b->name, tm_json_get(b->live, "request"));
 }
 
 /* -- decisions: kept for a business key, across runs -------------------------------------- */

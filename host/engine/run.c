@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/budget.h"
 #include "engine/engine.h"
 #include "engine/replay.h"
 
@@ -220,6 +221,8 @@ void tm_run_outcome(tm_branch *b, const tm_json *value, const tm_json *error,
 
 static void resume(tm_run *r, tm_branch *b) {
   tm_answer answer = b->answer;
+  if (b->phase == TM_PHASE_ANSWERED && b->kind == TM_CALL_LLM)
+    tm_budget_add(r, answer.meta);
   if (answer.kind == TM_ANSWER_ENTER)
     b->phase = TM_PHASE_BODY;
   else if (b->phase != TM_PHASE_BODY)

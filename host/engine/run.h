@@ -161,6 +161,7 @@ struct tm_run {
   int uncommitted;  /* turns with ops of this run that are not yet durable */
   int64_t next_seq;
   int64_t llm_calls;
+  double usd; /* spent on models that have a price, summed from the journal */
   char chain[TM_HASH_HEX + 1];
   tm_journal journal;
   tm_list branches, ready, deliveries;

@@ -18,6 +18,7 @@ tidemill_options *tidemill_options_new(void) {
   tidemill_options *o = tm_new(tidemill_options);
   tm_arena_init(&o->arena, 0);
   o->models = tm_json_new_object(&o->arena);
+  o->prices = tm_json_new_object(&o->arena);
   return o;
 }
 
@@ -106,7 +107,7 @@ static int bad_setting(tm_err *err, const char *path, const char *key) {
   return tm_err_set(
       err, TM_CONFIG,
       "%s: \"%s\" is not a setting, or not of the right form; settings are db, model, "
-      "models {UNIT: PROVIDER/MODEL}, memory, steps",
+      "models {UNIT: PROVIDER/MODEL}, prices {PROVIDER/MODEL: {input, output}}, memory, steps",
       path, key);
 }
 
@@ -123,12 +124,27 @@ static int yaml_models(tidemill_options *o, const char *path, const tm_json *mod
   return 0;
 }
 
+static int yaml_prices(tidemill_options *o, const char *path, const tm_json *prices,
+                       tm_err *err) {
+  for (size_t i = 0; i < tm_json_len(prices); i++) {
+    const tm_json_member *m = tm_json_member_at(prices, i);
+    bool sound = strchr(m->key, '/') && tm_json_number(tm_json_get(&m->value, "input"), -1) >= 0 &&
+                 tm_json_number(tm_json_get(&m->value, "output"), -1) >= 0;
+    if (!sound)
+      return bad_setting(err, path, m->key);
+    tm_json_set(&o->arena, o->prices, m->key, &m->value);
+  }
+  return 0;
+}
+
 static int yaml_setting(tidemill_options *o, const char *path, const tm_json_member *m,
                         tm_err *err) {
   char number[32];
   const char *text = tm_json_str(&m->value, NULL);
   if (strcmp(m->key, "models") == 0 && tm_json_type_of(&m->value) == TM_JSON_OBJECT)
     return yaml_models(o, path, &m->value, err);
+  if (strcmp(m->key, "prices") == 0 && tm_json_type_of(&m->value) == TM_JSON_OBJECT)
+    return yaml_prices(o, path, &m->value, err);
   if (!text && tm_json_type_of(&m->value) == TM_JSON_INT) {
     snprintf(number, sizeof number, "%lld", (long long)tm_json_int(&m->value, 0));
     text = number;

@@ -98,13 +98,13 @@ void tm_llm_put_header(tm_llm_wire *wire, const char *name, const char *value) {
 }
 
 int tm_llm_put_body(tm_llm_wire *wire, tm_arena *a, const tm_json *body, tm_err *err) {
-  wire->body = a->failed ? NULL : tm_json_text(a, body, &wire->body_len);
-  if (!wire->body)
-    return tm_err_set(err, TM_LIMIT,
-                      "the request is too large to be sent (%zu bytes of memory "
-                      "allowed for it); shorten the prompt",
-                      a->limit);
-  return 0;
+  wire->body = tm_json_text(a, body, &wire->body_len);
+  if (!a->failed && wire->body)
+    return 0;
+  return tm_err_set(err, TM_LIMIT,
+                    "the request is too large to be sent (%zu bytes of memory are allowed for "
+                    "it); shorten the prompt",
+                    a->limit);
 }
 
 /* -- messages -------------------------------------------------------------------- */

@@ -114,7 +114,10 @@ const tm_provider *tm_llm_question_of(tm_llm_question *q, tm_arena *a, const tm_
                          .model = tm_arena_strdup(a, slash + 1),
                          .request = request,
                          .messages = tm_json_get(request, "messages")};
-  return p;
+  if (q->model)
+    return p;
+  tm_err_set(err, TM_LIMIT, "the question is too large");
+  return NULL;
 }
 
 /* -- what would be asked ---------------------------------------------------------------------

@@ -23,16 +23,16 @@
 #include "net/http.h"
 #include "text/schema.h"
 
-#define TM_LLM_CLASSES(X)                                                      \
-  X(NETWORK, "network")                                                        \
-  X(TIMEOUT, "timeout")                                                        \
-  X(RATE_LIMITED, "rate_limited")                                              \
-  X(OVERLOADED, "overloaded")                                                  \
-  X(SERVER, "server_error")                                                    \
-  X(QUOTA, "quota")                                                            \
-  X(AUTH, "auth") X(INVALID, "invalid_request") X(CONTEXT, "context_overflow") \
-      X(REFUSED, "refused") X(FILTERED, "filtered") X(TRUNCATED, "truncated")  \
-          X(BAD_OUTPUT, "bad_output")
+#define TM_LLM_CLASSES(X)                                                            \
+  X(NETWORK, "network")                                                              \
+  X(TIMEOUT, "timeout")                                                              \
+  X(RATE_LIMITED, "rate_limited")                                                    \
+  X(OVERLOADED, "overloaded")                                                        \
+  X(SERVER, "server_error")                                                          \
+  X(QUOTA, "quota")                                                                  \
+  X(AUTH, "auth")                                                                    \
+  X(INVALID, "invalid_request") X(CONTEXT, "context_overflow") X(REFUSED, "refused") \
+      X(FILTERED, "filtered") X(TRUNCATED, "truncated") X(BAD_OUTPUT, "bad_output")
 
 typedef enum tm_llm_class {
   TM_LLM_NONE,

@@ -29,6 +29,7 @@ static const tm_json *argument(lua_State *L, int index) {
     tm_err_clear(&g->err);
     tm_args_fail(L, "usage", message);
   }
+  tm_vm_charge(L, g->scratch.used / 16); /* the hook does not see what reading a value costs */
   return v;
 }
 
@@ -294,7 +295,7 @@ static int l_array(lua_State *L) {
 
 /* -- models ----------------------------------------------------------------------------- */
 
-/* llm(unit, vars, opts, llm_calls) -> value, meta */
+/* llm(unit, vars, opts, budget) -> value, meta */
 static int l_llm(lua_State *L) {
   tm_guest *g = guest_of(L);
   const char *name = luaL_checkstring(L, 1), *hash;
@@ -318,7 +319,9 @@ static int l_llm(lua_State *L) {
   if (opts)
     tm_json_set(a, request, "opts", opts);
   tm_json_set(a, live, "request", live_request);
-  tm_json_set_int(a, live, "llm_calls", (int64_t)luaL_optinteger(L, 4, 0));
+  const tm_json *budget = argument(L, 4);
+  if (budget)
+    tm_json_set(a, live, "budget", budget);
   g->run->llm_calls++;
   return perform(L, TM_CALL_LLM, name, request, live);
 }

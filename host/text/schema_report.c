@@ -136,8 +136,9 @@ bool tm_schema_tell_tag(run *r, const fault *f, const tag_table *tags) {
   tm_schema_telling_open(&t, f);
   tm_json *list = tm_json_new_array(&r->scratch);
   for (uint32_t i = 0; i < tags->values.count; i++)
-    tm_json_push(&r->scratch, list,
-                 tm_json_new_strn(&r->scratch, tags->values.list[i].s, tags->values.list[i].len));
+    tm_json_push(
+        &r->scratch, list,
+        tm_json_new_strn(&r->scratch, tags->values.list[i].s, tags->values.list[i].len));
   if (list)
     tm_schema_say_choice(&t, f, list);
   return add_telling(r, &t, f);
@@ -205,9 +206,10 @@ static void say_none(telling *t, const fault *f, const fault_list *tries, uint32
     tm_schema_say_type(t, f, types);
     return;
   }
-  tm_buf_printf(&t->message, "%s fits none of the %u alternatives", tm_schema_subject(t), count);
-  tm_buf_printf(&t->advice, "Change %s so that one of its %u alternatives fits", tm_schema_subject(t),
+  tm_buf_printf(&t->message, "%s fits none of the %u alternatives", tm_schema_subject(t),
                 count);
+  tm_buf_printf(&t->advice, "Change %s so that one of its %u alternatives fits",
+                tm_schema_subject(t), count);
   for (uint32_t i = 0; i < count && i < ALTERNATIVES_SHOWN; i++) {
     const tm_schema_error *first = tries[i].list;
     if (tries[i].count == 0)

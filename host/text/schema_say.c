@@ -204,11 +204,12 @@ static void say_size(telling *t, const fault *f, const tm_json *limit, const cha
   bool least = f->keyword[1] == 'i';
   unsigned long want = (unsigned long)tm_json_int(limit, 0);
   unsigned long have = f->value->type == TM_JSON_STRING ? chars_of(f->value) : f->value->len;
-  tm_buf_printf(&t->message, "%s must have at %s ", tm_schema_subject(t), least ? "least" : "most");
+  tm_buf_printf(&t->message, "%s must have at %s ", tm_schema_subject(t),
+                least ? "least" : "most");
   put_count(&t->message, want, noun);
   tm_buf_printf(&t->message, "; it has %lu", have);
-  tm_buf_printf(&t->advice, "%s %s to at %s ", least ? "Extend" : "Shorten", tm_schema_subject(t),
-                least ? "least" : "most");
+  tm_buf_printf(&t->advice, "%s %s to at %s ", least ? "Extend" : "Shorten",
+                tm_schema_subject(t), least ? "least" : "most");
   put_count(&t->advice, want, noun);
   tm_buf_printf(&t->advice, "; it has %lu.", have);
 }
@@ -228,7 +229,8 @@ static void say_required(telling *t, const fault *f) {
       tm_schema_put_start(&t->advice, about, ABOUT_MAX);
     tm_buf_putc(&t->advice, ')');
   }
-  tm_buf_printf(&t->advice, " to %s.", t->place.len ? tm_schema_subject(t) : "the object at the top");
+  tm_buf_printf(&t->advice, " to %s.",
+                t->place.len ? tm_schema_subject(t) : "the object at the top");
 }
 
 static void say_dependent(telling *t, const fault *f) {
@@ -276,7 +278,8 @@ static void say_format(telling *t, const fault *f, const char *format) {
 
 static void say_pattern(telling *t, const fault *f, const tm_json *pattern) {
   const char *text = tm_json_str(pattern, NULL);
-  tm_buf_printf(&t->message, "%s must match the pattern %s; it is ", tm_schema_subject(t), text);
+  tm_buf_printf(&t->message, "%s must match the pattern %s; it is ", tm_schema_subject(t),
+                text);
   put_value(&t->message, f->value);
   tm_buf_printf(&t->advice, "Rewrite %s so that it matches the regular expression %s",
                 tm_schema_subject(t), text);
@@ -290,29 +293,31 @@ static void say_pattern(telling *t, const fault *f, const tm_json *pattern) {
 }
 
 static void say_repeated(telling *t, const fault *f) {
-  tm_buf_printf(&t->message, "%s must not repeat items; items %u and %u are both ", tm_schema_subject(t),
-                f->first, f->second);
+  tm_buf_printf(&t->message, "%s must not repeat items; items %u and %u are both ",
+                tm_schema_subject(t), f->first, f->second);
   put_value(&t->message, &f->value->u.items[f->second]);
-  tm_buf_printf(&t->advice, "Remove the repeated item %u of %s.", f->second, tm_schema_subject(t));
+  tm_buf_printf(&t->advice, "Remove the repeated item %u of %s.", f->second,
+                tm_schema_subject(t));
 }
 
 static void say_contains(telling *t, const fault *f) {
   bool few = f->first < f->second;
-  tm_buf_printf(&t->message, "%s must contain at %s ", tm_schema_subject(t), few ? "least" : "most");
+  tm_buf_printf(&t->message, "%s must contain at %s ", tm_schema_subject(t),
+                few ? "least" : "most");
   put_count(&t->message, f->second, "item");
   tm_buf_printf(&t->message, " of the kind that \"contains\" describes; it contains %u",
                 f->first);
   tm_buf_printf(&t->advice, "%s %s so that at %s %u fit the schema in \"contains\".",
-                few ? "Add items to" : "Remove items from", tm_schema_subject(t), few ? "least" : "most",
-                f->second);
+                few ? "Add items to" : "Remove items from", tm_schema_subject(t),
+                few ? "least" : "most", f->second);
 }
 
 static void say_not(telling *t, const fault *f, const tm_json *schema) {
   tm_buf text = {.limit = TEXT_MAX};
   tm_json_print(&text, schema);
   bool brief = text.len <= VALUE_MAX && !text.failed;
-  tm_buf_printf(&t->message, "%s must not fit the schema in \"not\"%s%s; it is ", tm_schema_subject(t),
-                brief ? ", " : "", brief ? tm_buf_str(&text) : "");
+  tm_buf_printf(&t->message, "%s must not fit the schema in \"not\"%s%s; it is ",
+                tm_schema_subject(t), brief ? ", " : "", brief ? tm_buf_str(&text) : "");
   put_value(&t->message, f->value);
   tm_buf_printf(&t->advice, "Change %s so that it no longer fits what \"not\" excludes%s%s.",
                 tm_schema_subject(t), brief ? ": " : "", brief ? tm_buf_str(&text) : "");
@@ -324,7 +329,8 @@ static void say_both(telling *t, const fault *f) {
                 "%s must fit exactly one of the alternatives in \"oneOf\"; it fits those "
                 "numbered %u and %u",
                 tm_schema_subject(t), f->first, f->second);
-  tm_buf_printf(&t->advice, "Change %s so that only one of its alternatives fits.", tm_schema_subject(t));
+  tm_buf_printf(&t->advice, "Change %s so that only one of its alternatives fits.",
+                tm_schema_subject(t));
 }
 
 static void say_number(telling *t, const fault *f, const tm_json *limit) {

@@ -315,7 +315,7 @@ static int scan_sources(void *ctx, tm_closure **out, tm_err *err) {
   tm_arena_init(&a, 0);
   int rc = tm_json_parse(&models, &a, k->world->sources, strlen(k->world->sources), NULL, err);
   if (rc == 0)
-    rc = tm_closure_scan(out, "/nonexistent", models, err);
+    rc = tm_closure_scan(out, "/nonexistent", models, NULL, err);
   tm_arena_free(&a);
   return rc;
 }

@@ -595,6 +595,30 @@ static void floods_and_depths_are_errors_and_no_more(void) {
   box_close(&b);
 }
 
+static void no_allocation_that_fails_does_harm(void) {
+  static const char *const asks[] = {ASK("openai/m") SCHEMA ",\"config\":{\"topK\":1,\"x\":1}}",
+                                     ASK("anthropic/m") SCHEMA ",\"retries\":0}",
+                                     ASK("echo/demo") SCHEMA ",\"repair\":1}"};
+  for (size_t i = 0; i < sizeof asks / sizeof *asks; i++) {
+    bool whole = false;
+    for (size_t n = 1; n < 500 && !whole; n++) {
+      llm_box b;
+      tm_err err = TM_ERR_INIT;
+      box_open(&b, learns);
+      tm_llm_register(b.llm, "echo", echo_function, &b);
+      tm_mem_fail_at(n);
+      int rc = box_start(&b, asks[i], &err);
+      while (rc == 0 && !b.done)
+        tm_loop_turn(b.loop, -1);
+      whole = tm_mem_fail_at(0) < n;
+      CHECK(rc < 0 ? err.code != TM_OK : (b.value != NULL) != (b.error != NULL));
+      CHECK(!b.value || strcmp(box_text(&b, b.value), "{\"category\":\"bug\"}") == 0);
+      box_close(&b);
+    }
+    CHECK(whole);
+  }
+}
+
 /* -- many at once ---------------------------------------------------------------- */
 
 static peer_then is_quick(peer *p, int n, const char *request, tm_buf *reply) {
@@ -656,5 +680,6 @@ CHECK_SUITE(llm) {
   CHECK_RUN(a_wait_between_retries_can_be_cancelled);
   CHECK_RUN(a_listener_may_cancel_from_an_attempt);
   CHECK_RUN(floods_and_depths_are_errors_and_no_more);
+  CHECK_RUN(no_allocation_that_fails_does_harm);
   CHECK_RUN(hundreds_of_asks_share_one_loop);
 }

@@ -1,0 +1,18 @@
+/* budget.h - what a run's model calls cost, and when it may make no more.
+ *
+ * The cost of a call stands in its record's meta (`usd`); a run's spend is their sum, so a replay
+ * adds nothing. A model without a price in tidemill.yaml costs null, never zero.
+ */
+#ifndef TM_ENGINE_BUDGET_H
+#define TM_ENGINE_BUDGET_H
+
+#include "engine/run.h"
+
+/* The error of a call that the budget ({llm_calls?, usd?}, may be NULL) does not allow; NULL: go. */
+tm_json *tm_budget_refuses(tm_branch *b, const tm_json *budget);
+/* The meta of an answered call with its `usd`, in the branch's scratch. */
+const tm_json *tm_budget_price(tm_branch *b, const tm_json *meta);
+/* A call's outcome is told, live or in a replay: add what it cost. */
+void tm_budget_add(tm_run *r, const tm_json *meta);
+
+#endif

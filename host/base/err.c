@@ -1,7 +1,9 @@
 /* err.c - set, wrap and name errors.
  *
- * A message is always UTF-8: it goes into JSON and onto terminals. What a caller cut inside a
- * character ("%.80s"), and bytes that are no character at all, become a question mark.
+ * A message is always UTF-8 without control characters (but line ends and tabs): it goes into
+ * JSON and onto terminals, and quotes what others wrote. What a caller cut inside a character
+ * ("%.80s"), what is no character at all and what could drive a terminal becomes a question
+ * mark.
  */
 #include "base/err.h"
 
@@ -13,12 +15,18 @@ static bool continues(char byte) {
   return ((unsigned char)byte & 0xC0) == 0x80;
 }
 
-/* Bytes of the character at s, 0 when there is none: not enough bytes, or more than needed, or
- * half of a pair, or beyond Unicode. */
+static bool is_control(unsigned char byte) {
+  return (byte < 0x20 && byte != '\n' && byte != '\t') || byte == 0x7F;
+}
+
+/* Bytes of the character at s, 0 when it may not stand in a message: not enough bytes, or more
+ * than needed, or half of a pair, or beyond Unicode; or it is a control character. */
 static size_t char_len(const char *s) {
   unsigned char lead = (unsigned char)s[0], next = (unsigned char)s[lead ? 1 : 0];
   if (lead < 0x80)
-    return 1;
+    return !is_control(lead);
+  if (lead == 0xC2 && next < 0xA0) /* the control characters beyond ASCII */
+    return 0;
   size_t len = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
   if (lead < 0xC2 || lead > 0xF4 || (lead == 0xE0 && next < 0xA0) ||
       (lead == 0xED && next > 0x9F) || (lead == 0xF0 && next < 0x90) ||

@@ -77,11 +77,19 @@ static stage stage_of_open(const tm_entry *e) {
   return is_doubt(e) ? STAGE_DOUBTED : STAGE_ASKED;
 }
 
+/* An intent came too late: another call had the key. Then the body was not entered. */
+static bool is_too_late(const tm_entry *e) {
+  return e->kind == TM_RECORD_ATTEMPT && tm_json_get(tm_json_get(e->body, "a"), "held_by");
+}
+
 static stage stage_of(const tm_branch *b, const tm_entry **last) {
-  stage s = STAGE_NEW;
+  stage s = STAGE_NEW, before = STAGE_NEW;
   for (const tm_entry *e = b->past ? b->past->first : NULL; e; e = e->next_here) {
-    if (e->kind == TM_RECORD_OPEN)
+    if (e->kind == TM_RECORD_OPEN) {
+      before = s;
       s = stage_of_open(e);
+    } else if (is_too_late(e))
+      s = before;
     else if (e->kind == TM_RECORD_DECIDED && s == STAGE_ASKED)
       s = tm_json_bool(tm_json_get(e->body, "approved"), false) ? STAGE_APPROVED : STAGE_REJECTED;
     else if (e->kind == TM_RECORD_DECIDED && s == STAGE_DOUBTED)
@@ -116,17 +124,23 @@ static void enter(tm_branch *b, const char *which) {
   tm_run_answer(b, TM_ANSWER_ENTER, v, NULL);
 }
 
+static void too_late(tm_branch *b, const tm_effect_row *taken) {
+  tm_json *attempt = tm_json_new_object(&b->scratch);
+  tm_json_set_str(&b->scratch, attempt, "held_by", taken->run);
+  tm_exec_attempt(b, TM_CALL_ACTION, attempt);
+  b->action.claimed = false;
+  tm_action_launch(b);
+}
+
 static void intent_stored(tm_after *after, const tm_err *err) {
   tm_branch *b = after->branch;
   if (err->code != TM_OK || b->dead || b->run->lost || b->run->ended ||
       b->phase != TM_PHASE_LIVE)
     return;
-  if (after->op->status == TM_OP_EXISTS) {
-    b->action.claimed = false; /* the body was not entered, and will not be on this intent */
-    tm_action_launch(b);
-  } else {
+  if (after->op->status == TM_OP_EXISTS)
+    too_late(b, after->op->found.effect);
+  else
     enter(b, "run");
-  }
 }
 
 static void record_intent(tm_branch *b) {
@@ -300,6 +314,21 @@ static void rejected(tm_branch *b, const tm_json *decision) {
   fail(b, e);
 }
 
+/* It certainly did not happen: the key is free for others. */
+static void drop_claim(tm_branch *b, const tm_json *error) {
+  effect_op(b, TM_OP_EFFECT_DROP);
+  fail(b, error);
+  tm_turn_after(b->run->engine, effect_settled, b->run, NULL);
+}
+
+/* It did not happen yet. Is it wanted still? */
+static void do_now(tm_branch *b) {
+  if (b->run->cancelling)
+    drop_claim(b, tm_run_error(&b->scratch, "cancelled", "the run was cancelled"));
+  else
+    claim_and_enter(b);
+}
+
 static void applied(tm_branch *b, const tm_json *value) {
   tm_op *op = effect_op(b, TM_OP_EFFECT_DONE);
   op->u.effect.result =
@@ -363,8 +392,10 @@ static void by_stage(tm_branch *b, stage s, const tm_entry *last) {
     else
       claim_and_enter(b); /* the key was another call's then: the body was not entered */
     break;
-  case STAGE_APPROVED:
   case STAGE_NOT_APPLIED:
+    do_now(b);
+    break;
+  case STAGE_APPROVED:
     claim_and_enter(b);
     break;
   case STAGE_NEW:
@@ -398,7 +429,7 @@ void tm_action_decided(tm_branch *b, tm_gate_kind kind, const tm_json *decision)
   else if (kind == TM_GATE_DOUBT && yes)
     applied(b, tm_json_get(decision, "answer"));
   else if (!known_effect(b))
-    claim_and_enter(b);
+    do_now(b);
 }
 
 /* Is it between its intent and its result? A cancel does not come in between. */
@@ -473,7 +504,7 @@ static void probed(tm_branch *b, const tm_json *ok, const tm_json *error) {
   if (error)
     try_later(b, b->action.probes);
   else if (!ok || tm_json_type_of(ok) == TM_JSON_NULL)
-    claim_and_enter(b);
+    do_now(b);
   else
     applied(b, ok);
 }
@@ -483,9 +514,7 @@ static void raised(tm_branch *b, const tm_json *error) {
   if (repeatable(b)) {
     fail(b, error);
   } else if (!unknown) {
-    effect_op(b, TM_OP_EFFECT_DROP);
-    fail(b, error);
-    tm_turn_after(b->run->engine, effect_settled, b->run, NULL);
+    drop_claim(b, error);
   } else {
     const char *message = tm_json_get_str(error, "message");
     tm_log(TM_LOG_INFO, "action", "%s: the outcome is unknown: %s", b->name,

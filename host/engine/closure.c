@@ -216,6 +216,9 @@ int tm_closure_load(tm_closure **out, tm_store *store, const char *hash, tm_err 
   int found = store->vt->closure(store, hash, &c->arena, &text, &len, err);
   if (found == 0)
     tm_err_set(err, TM_INTERNAL, "the sources %.12s… are not in the database", hash);
+  else if (found > 0 && strcmp(tm_hash_bytes(text, len).hex, hash) != 0)
+    found = tm_err_set(err, TM_INTERNAL,
+                       "the stored list of sources is damaged; restore the database from a backup");
   if (found <= 0 || tm_json_parse(&m, &c->arena, text, len, NULL, err) < 0)
     goto fail;
   if (tm_json_int(tm_json_get(m, "abi"), 0) != TM_CLOSURE_ABI) {

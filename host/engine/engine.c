@@ -281,6 +281,7 @@ fail:
 static void fail_taking_up(tm_run *r, const tm_err *err) {
   tm_log(TM_LOG_ERROR, "engine", "run %s cannot go on: %s", r->id, err->msg);
   tm_event_run(r, "run.stuck", "message", tm_json_new_str(&r->arena, err->msg));
+  tm_turn_op(r->engine, r, TM_OP_RUN_SET)->u.run.owner = ""; /* for one that can read it */
   r->lost = true;
   tm_engine_forget(r);
 }
@@ -311,8 +312,6 @@ static void claimed(tm_after *a, const tm_err *err) {
     fail_taking_up(r, &own);
   else
     tm_run_begin(r);
-  if (r->cancel_note && !r->lost)
-    tm_engine_cancel(r->engine, r->id, r->cancel_note, "", &own);
 }
 
 static int take_up(tm_engine *e, const tm_run_row *row, tm_err *err) {
@@ -403,7 +402,7 @@ void tm_engine_notice(tm_engine *e) {
   for (tm_list *l = e->runs.next, *next; l != &e->runs; l = next) {
     next = l->next;
     tm_run *r = TM_LIST_OF(l, tm_run, link);
-    if (r->state != TM_RUN_WAITING || r->owned || r->lost || r->ended)
+    if (r->lost || r->ended)
       continue;
     for (tm_list *bl = r->branches.next; bl != &r->branches; bl = bl->next)
       tm_gate_notice(TM_LIST_OF(bl, tm_branch, link));
@@ -416,6 +415,9 @@ void tm_engine_notice(tm_engine *e) {
 static void cancel_recorded(tm_after *a, const tm_err *err) {
   tm_run *r = a->run;
   if (err->code != TM_OK || r->lost || r->ended)
+    return;
+  tm_run_drive(r); /* what was recorded before the cancel is told before it */
+  if (r->ended || r->lost)
     return;
   tm_run_cancel(r);
   tm_engine_make_runnable(r);
@@ -433,8 +435,11 @@ int tm_engine_cancel(tm_engine *e, const char *id, const char *note, const char 
                         id);
   }
   tm_run *r = tm_engine_find(e, id);
+  if (r->ended)
+    return tm_err_set(err, TM_CONFLICT, "run %s cannot be cancelled: it has ended", id);
   if (r->claiming || r->replaying) {
     r->cancel_note = tm_arena_strdup(&r->arena, note ? note : "");
+    r->cancel_by = tm_arena_strdup(&r->arena, by ? by : "");
     return 0;
   }
   tm_json *body = tm_json_new_object(&r->arena);

@@ -14,6 +14,8 @@ void tm_exec_start_task(tm_branch *b, tm_call_kind kind, const char *name,
                         const tm_json *request) {
   tm_engine *e = b->run->engine;
   tm_err err = TM_ERR_INIT;
+  if (e->broken.code != TM_OK)
+    return; /* stopped: its claims are given back, another process may be at it already */
   tm_task *t = tm_new(tm_task);
   *t = (tm_task){.engine = e, .branch = b, .kind = kind};
   b->task = t;
@@ -154,7 +156,8 @@ static void launch_recall(tm_branch *b) {
 
 static void decision_stored(tm_after *after, const tm_err *err) {
   tm_branch *b = after->branch;
-  if (err->code != TM_OK || b->dead || b->run->lost || b->run->ended)
+  if (err->code != TM_OK || b->dead || b->run->lost || b->run->ended ||
+      b->phase != TM_PHASE_LIVE)
     return;
   const tm_op *op = after->op;
   decided_as(b, op->status == TM_OP_EXISTS ? op->found.decision : &op->u.decision,
@@ -243,6 +246,6 @@ void tm_exec_abandon(tm_branch *b) {
     tm_free(t);
   }
   tm_list_remove(&b->held);
-  if (b->gate && !b->run->lost && !b->run->ended)
+  if ((b->gate || b->phase == TM_PHASE_HELD) && !b->run->lost && !b->run->ended)
     tm_gate_close(b);
 }

@@ -79,8 +79,10 @@ void tm_gate_open(tm_branch *b, tm_gate_kind kind, tm_json *body, int64_t expire
   char digest[TM_HASH_HEX + 1];
   tm_json_set_str(a, body, "kind", kind_word(kind));
   digest_of(digest, b, body, expires);
-  const char *id = tm_arena_printf(a, "%s/%s@%s%s", b->run->id, b->name, b->place,
-                                   kind == TM_GATE_DOUBT ? "!" : "");
+  const tm_json *again = tm_json_get(body, "again");
+  const char *id = tm_arena_printf(a, "%s/%s@%s%s%s", b->run->id, b->name, b->place,
+                                   kind == TM_GATE_DOUBT ? "!" : "",
+                                   again ? tm_json_text(a, again, NULL) : "");
   tm_json *open = tm_exec_open_body(b);
   tm_json_set_str(a, open, "gate", id);
   tm_json_set_str(a, open, "gk", kind_word(kind));
@@ -101,7 +103,30 @@ void tm_gate_reopen(tm_branch *b, tm_gate_kind kind, const tm_entry *open) {
   tm_gate_notice(b);
 }
 
+static int take_id(void *ctx, const tm_gate_row *row) {
+  tm_branch *b = ctx;
+  b->gate_id = tm_arena_strdup(&b->scratch, row->id);
+  return 1;
+}
+
+/* A process that died between the record that ended the wait and this left its gate open. */
+static bool find_left_open(tm_branch *b) {
+  tm_store *s = b->run->engine->ports.store;
+  tm_err err = TM_ERR_INIT;
+  const char *id = NULL;
+  for (const tm_entry *e = b->past ? b->past->first : NULL; e; e = e->next_here)
+    if (e->kind == TM_RECORD_OPEN && tm_json_get(e->body, "gate"))
+      id = tm_json_get_str(e->body, "gate");
+  b->gate_id = NULL;
+  tm_gate_filter f = {.id = id, .open = true};
+  if (id)
+    s->vt->gates(s, &f, take_id, b, &err);
+  return b->gate_id != NULL;
+}
+
 void tm_gate_close(tm_branch *b) {
+  if (!b->gate && !find_left_open(b))
+    return;
   tm_op *op = tm_turn_op(b->run->engine, b->run, TM_OP_GATE_CLOSE);
   tm_arena *a = &tm_turn_of(b->run->engine)->batch->arena;
   op->u.gate.id = tm_arena_strdup(a, b->gate_id);

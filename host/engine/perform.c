@@ -87,6 +87,7 @@ static void perform_fork(tm_branch *b) {
   int64_t max = tm_json_int(tm_json_get(b->request, "max"), n);
   b->children = (uint32_t)n;
   b->window = (uint32_t)(max < 1 ? 1 : max);
+  b->race = tm_json_bool(tm_json_get(b->request, "race"), false);
   b->started = b->finished = 0;
   b->phase = TM_PHASE_FORKED;
   tm_run_fork(b);

@@ -71,6 +71,11 @@ static void deliver(tm_branch *b, const tm_entry *e) {
     tm_run_answer(b, TM_ANSWER_ERROR, tm_json_get(e->body, "e"), meta);
 }
 
+static void cancel_now(tm_run *r) {
+  tm_err err = TM_ERR_INIT;
+  tm_engine_cancel(r->engine, r->id, r->cancel_note, r->cancel_by, &err);
+}
+
 /* The frontier: everything journaled has been told. What still waits goes live, in the order of its
  * branches, which is the order in which they were forked. */
 static bool reach_frontier(tm_run *r) {
@@ -84,11 +89,14 @@ static bool reach_frontier(tm_run *r) {
     return false;
   }
   r->replaying = false;
+  bool cancels = r->cancel_note != NULL && !r->cancelling;
+  if (cancels)
+    cancel_now(r);
   tm_list *next;
   for (tm_list *l = r->branches.next; l != &r->branches; l = next) {
     next = l->next;
     tm_branch *b = TM_LIST_OF(l, tm_branch, link);
-    if (b->phase == TM_PHASE_HELD)
+    if (b->phase == TM_PHASE_HELD && (!cancels || tm_action_started(b)))
       tm_exec_launch(b);
   }
   return true;

@@ -126,7 +126,9 @@ void tm_run_return(tm_branch *b, const tm_json *value) {
     return;
   }
   b->dead = true;
-  if (++parent->finished == parent->children)
+  if (parent->race)
+    drop_children(parent, b);
+  if (++parent->finished == parent->children || parent->race)
     tm_run_answer(parent, TM_ANSWER_VALUE, NULL, NULL);
   else
     tm_run_fork(parent);
@@ -312,11 +314,19 @@ void tm_run_drive(tm_run *r) {
     settle(r);
 }
 
+/* Not what is between its intent and its result; not what ended before the branch heard of the
+ * cancel, although its record stands behind it. */
+static bool can_cancel(const tm_branch *b) {
+  if (b->dead || (b->phase != TM_PHASE_HELD && b->phase != TM_PHASE_LIVE))
+    return false;
+  return !(b->phase == TM_PHASE_HELD && tm_place_outcome(b->past)) && !tm_action_started(b);
+}
+
 void tm_run_cancel(tm_run *r) {
   r->cancelling = true;
   for (tm_list *l = r->branches.next; l != &r->branches; l = l->next) {
     tm_branch *b = TM_LIST_OF(l, tm_branch, link);
-    if (b->dead || (b->phase != TM_PHASE_HELD && b->phase != TM_PHASE_LIVE))
+    if (!can_cancel(b))
       continue;
     tm_exec_abandon(b);
     tm_run_answer(b, TM_ANSWER_ERROR,
@@ -334,11 +344,10 @@ static void abandon_all(tm_run *r) {
 static void say_end(tm_after *a, const tm_err *err) {
   tm_run *r = a->run;
   if (err->code == TM_OK && !r->lost) {
-    if (r->state == TM_RUN_DONE)
-      tm_event_run(r, "run.done", "result", r->result);
-    else
-      tm_event_run(r, r->state == TM_RUN_FAILED ? "run.failed" : "run.cancelled", "error",
-                   r->error);
+    char event[24];
+    bool done = r->state == TM_RUN_DONE;
+    snprintf(event, sizeof event, "run.%s", tm_run_state_word(r->state));
+    tm_event_run(r, event, done ? "result" : "error", done ? r->result : r->error);
   }
   tm_engine_forget(r);
 }

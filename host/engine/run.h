@@ -94,6 +94,7 @@ struct tm_branch {
   uint32_t ordinal;     /* of its latest call, from 1 */
   uint32_t children, finished; /* of a fork under way */
   uint32_t window, started;    /* at most so many children at once */
+  bool race;                   /* the first child to end decides, the others are cancelled */
   void *slot;           /* the guest's own */
   bool dead;            /* cancelled or finished; freed when refs is 0 */
   int refs;             /* continuations that point here */

@@ -152,6 +152,9 @@ void tm_turn_discard(tm_turn **turn) {
   *turn = NULL;
   if (!t)
     return;
+  for (tm_after *a = t->first; a; a = a->next)
+    if (a->run && --a->run->pending == 0 && tm_list_empty(&a->run->link))
+      tm_run_free(&a->run); /* its start is among what does not happen */
   tm_batch_free(&t->batch);
   tm_free(t);
 }

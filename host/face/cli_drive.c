@@ -32,6 +32,7 @@ typedef struct following {
   const char *run; /* NULL: all */
   tm_progress *progress;
   bool at_gate; /* the run's last word was that it waits at a gate */
+  bool heard;   /* something happened in this slice */
 } following;
 
 static bool has_gate(const tm_json *reason) {
@@ -45,6 +46,7 @@ static bool has_gate(const tm_json *reason) {
 
 static void on_event(void *user, const char *json, size_t len) {
   following *f = user;
+  f->heard = true;
   tm_arena a;
   tm_err err = TM_ERR_INIT;
   tm_json *e;
@@ -58,19 +60,27 @@ static void on_event(void *user, const char *json, size_t len) {
   tm_arena_free(&a);
 }
 
-/* Of all runs: does each one that has not ended wait for a person or a clock? */
+/* Of all runs: does each one that has not ended wait for a person or a clock? Asked only when
+ * nothing was heard for a slice, for there may be many. */
 static bool all_wait(tm_cli *c) {
   char *text = NULL;
   size_t len = 0;
+  tm_arena a;
+  tm_json *list = NULL;
+  tm_err err = TM_ERR_INIT;
+  bool wait = true;
   if (tidemill_list(c->engine, "{\"unfinished\":true}", &text, &len) < 0)
     return true;
-  const tm_json *runs = tm_json_get(tm_cli_take(c, text, len), "runs");
-  for (size_t i = 0; i < tm_json_len(runs); i++) {
+  tm_arena_init(&a, 0);
+  tm_json_parse(&list, &a, text, len, NULL, &err);
+  const tm_json *runs = tm_json_get(list, "runs");
+  for (size_t i = 0; wait && i < tm_json_len(runs); i++) {
     const char *state = tm_json_get_str(tm_json_at(runs, i), "state");
-    if (!state || strcmp(state, "waiting") != 0)
-      return false;
+    wait = state && strcmp(state, "waiting") == 0;
   }
-  return true;
+  tm_arena_free(&a);
+  tidemill_free(text);
+  return wait;
 }
 
 static int slices(following *f) {
@@ -81,12 +91,14 @@ static int slices(following *f) {
     if (limit_ms >= 0 && left <= 0)
       return TIDEMILL_EWAITING;
     int64_t slice = limit_ms >= 0 && left < SLICE_MS ? left : SLICE_MS;
+    f->heard = false;
     int rc = tidemill_run(c->engine, f->run, slice);
     if (rc != TIDEMILL_EWAITING)
       return rc;
     if (signalled)
       return 128 + signalled;
-    if (tm_clock_ns() / 1000000 - at < slice / 2 || f->at_gate || (!f->run && all_wait(c)))
+    if (tm_clock_ns() / 1000000 - at < slice / 2 || f->at_gate ||
+        (!f->run && !f->heard && all_wait(c)))
       return rc;
     tm_progress_tick(f->progress);
   }

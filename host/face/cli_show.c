@@ -1,6 +1,5 @@
 /* cli_show.c - a run and its journal; what exactly went to a model, also as a curl command. */
 #include <ctype.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

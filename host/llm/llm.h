@@ -5,17 +5,29 @@
  * does what every provider needs: bounded retries with backoff and Retry-After,
  * local validation, bounded repair with the errors fed back, reason_then_extract.
  *
- *   request  {unit, model:"provider/model", messages:[Dotprompt messages], config:{temperature,
- *             maxOutputTokens, topP, topK, stopSequences, seed …}, schema?, schema_name?,
- *             mode:"direct"|"reason_then_extract", repair:N, retries:N, timeout_ms, vars?}
+ *   request  {unit, model:"provider/model", messages:[Dotprompt messages],
+ *             config:{temperature, maxOutputTokens, topP, topK, stopSequences, seed,
+ *             reasoningEffort …}, schema?, schema_name?, mode:"direct"|"reason_then_extract",
+ *             repair:N (2), retries:N (2, each time something is asked), timeout_ms (600,000,
+ *             of each attempt), vars?}
  *   value    the answer: a JSON value that holds to `schema`, or a string without one
  *   meta     {model, model_answered, provider, request_id, fingerprint, finish, attempts,
- * rounds, latency_ms, usage:{input, cached_input, output, reasoning, total}, dropped:[…]}
- *   attempt  {n, round, phase:"answer"|"reason"|"extract", provider, model, method, url,
- * headers, request, response, status, request_id, first_byte_ms, latency_ms, at, usage,
- *             error?:{class, message}, retry_in_ms?}; request and response are the exact bytes
- * as a string, or {"base64":…} when they are not UTF-8; header secrets are "***" error
- * {kind:"llm", class: one of TM_LLM_CLASSES, message, retryable, status?, provider, model}
+ *             rounds, latency_ms, usage:{input, cached_input, output, reasoning, total},
+ *             dropped:[…]}; rounds: repairs that were needed; usage: over all attempts, input
+ *             with what came from a cache, output with reasoning, null for what was not told;
+ *             dropped: names in config that the model does not take
+ *   attempt  {n, round (from 0), phase:"answer"|"reason"|"extract", provider, model, method,
+ *             url, headers, request, response, status, request_id, first_byte_ms, latency_ms,
+ *             at (ms since 1970), usage, error?:{class, message}, retry_in_ms?}; request and
+ *             response are the exact bytes as a string, or {"base64":…} when they are not
+ *             UTF-8; header secrets, and the key wherever else it turns up, are "***"
+ *   error    {kind:"llm", class: one of TM_LLM_CLASSES, message, retryable, status?, provider,
+ *             model, code?, errors?}; code: tm_err_word of what is wrong on our side ("config":
+ *             a key is missing); errors: the report of a bad_output
+ *
+ * Settings: OPENAI_API_KEY, OPENAI_BASE_URL, OPENAI_ORG_ID, OPENAI_PROJECT_ID;
+ * ANTHROPIC_API_KEY, ANTHROPIC_AUTH_TOKEN, ANTHROPIC_BASE_URL, ANTHROPIC_VERSION;
+ * TIDEMILL_RETRY_BASE_MS (500: a wait is anywhere in 0 … base · 2^n, at most 16 · base).
  */
 #ifndef TM_LLM_LLM_H
 #define TM_LLM_LLM_H
@@ -23,16 +35,20 @@
 #include "net/http.h"
 #include "text/schema.h"
 
-#define TM_LLM_CLASSES(X)                                                            \
-  X(NETWORK, "network")                                                              \
-  X(TIMEOUT, "timeout")                                                              \
-  X(RATE_LIMITED, "rate_limited")                                                    \
-  X(OVERLOADED, "overloaded")                                                        \
-  X(SERVER, "server_error")                                                          \
-  X(QUOTA, "quota")                                                                  \
-  X(AUTH, "auth")                                                                    \
-  X(INVALID, "invalid_request") X(CONTEXT, "context_overflow") X(REFUSED, "refused") \
-      X(FILTERED, "filtered") X(TRUNCATED, "truncated") X(BAD_OUTPUT, "bad_output")
+#define TM_LLM_CLASSES(X)         \
+  X(NETWORK, "network")           \
+  X(TIMEOUT, "timeout")           \
+  X(RATE_LIMITED, "rate_limited") \
+  X(OVERLOADED, "overloaded")     \
+  X(SERVER, "server_error")       \
+  X(QUOTA, "quota")               \
+  X(AUTH, "auth")                 \
+  X(INVALID, "invalid_request")   \
+  X(CONTEXT, "context_overflow")  \
+  X(REFUSED, "refused")           \
+  X(FILTERED, "filtered")         \
+  X(TRUNCATED, "truncated")       \
+  X(BAD_OUTPUT, "bad_output")
 
 typedef enum tm_llm_class {
   TM_LLM_NONE,
@@ -54,8 +70,10 @@ int tm_llm_open(tm_llm **out, tm_loop *loop, tm_http *http, tm_llm_env env, void
 void tm_llm_close(tm_llm **l);
 
 /* A provider in the same process: scripted rules, a test, the embedder's own. `model` is what
- * stands behind "name/". Puts the answer's text (JSON text when a schema is asked for) into
- * `answer`; -1: the error is the model's. Called from the loop. */
+ * stands behind "name/", `request` {unit, vars, messages, schema?, config?}. Puts the answer's
+ * text (JSON text when a schema is asked for) into `answer`; -1: the error is the model's:
+ * TM_TEMP is tried again (class overloaded), anything else is not (invalid_request). Called
+ * from the loop. */
 typedef int (*tm_llm_fn)(void *ctx, const char *model, const tm_json *request, tm_buf *answer,
                          tm_err *err);
 void tm_llm_register(tm_llm *l, const char *name, tm_llm_fn fn, void *ctx);
@@ -63,19 +81,20 @@ void tm_llm_register(tm_llm *l, const char *name, tm_llm_fn fn, void *ctx);
 typedef struct tm_llm_events {
   /* After each attempt, answered or not. */
   void (*attempt)(void *ctx, const tm_json *attempt);
-  /* Exactly once, unless cancelled: value and meta, or error (value NULL). Valid in the call.
-   */
+  /* Exactly once, unless cancelled: value and meta, or meta and error. Valid in the call. */
   void (*done)(void *ctx, const tm_json *value, const tm_json *meta, const tm_json *error);
   void *ctx;
 } tm_llm_events;
 
-/* Start; nothing is called back before this returns. `request` is copied. */
+/* Start; nothing is called back before this returns. `request` is copied. -1, and then nothing
+ * is called back ever: the request is malformed (TM_USAGE), or its provider is not one of ours
+ * (TM_CONFIG). A missing key is an error that `done` tells, of class auth and code config. */
 int tm_llm_start(tm_llm_ask **out, tm_llm *l, const tm_json *request, const tm_llm_events *ev,
                  tm_err *err);
 void tm_llm_cancel(tm_llm_ask **ask);
 
-/* The exact request that would be sent first, as {method, url, headers (masked), body
- * (string)}. */
+/* The exact request that would be sent first: {method, url, headers (masked), body (string)}.
+ * TM_CONFIG when a key is missing: the message names the variable. */
 int tm_llm_preview(tm_json **out, tm_arena *a, tm_llm *l, const tm_json *request, tm_err *err);
 
 /* Providers, whether a key was found (masked), base URL: an array, for doctor and `models`. */

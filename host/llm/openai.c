@@ -18,8 +18,8 @@
 static const tm_llm_field fields[] = {
     {"temperature", "temperature", NO_SAMPLING},
     {"topP", "top_p", NO_SAMPLING},
-    {"frequencyPenalty", "frequency_penalty", NO_SAMPLING | TM_MODEL_SAMPLING_WITHOUT_EFFORT},
-    {"presencePenalty", "presence_penalty", NO_SAMPLING | TM_MODEL_SAMPLING_WITHOUT_EFFORT},
+    {"frequencyPenalty", "frequency_penalty", NO_SAMPLING | TM_MODEL_SAMPLING_BARE},
+    {"presencePenalty", "presence_penalty", NO_SAMPLING | TM_MODEL_SAMPLING_BARE},
     {"maxOutputTokens", "max_completion_tokens", 0},
     {"stopSequences", "stop", TM_MODEL_NO_STOP},
     {"seed", "seed", 0},
@@ -113,7 +113,7 @@ static void put_schema(tm_llm_wire *wire, tm_json *body, tm_arena *a,
 static unsigned rules_of(const tm_llm_question *q, const tm_json *config) {
   unsigned rules = tm_llm_model_rules("openai", q->model);
   const char *effort = tm_json_get_str(config, "reasoningEffort");
-  if (rules & TM_MODEL_SAMPLING_WITHOUT_EFFORT && !(effort && strcmp(effort, "none") == 0))
+  if (rules & TM_MODEL_SAMPLING_BARE && !(effort && strcmp(effort, "none") == 0))
     rules |= NO_SAMPLING;
   return rules;
 }

@@ -70,9 +70,8 @@ tm_provider *tm_function_new(const char *name, tm_llm_fn fn, void *ctx);
 
 /* What a model does not take; models.inc has the rules. */
 enum {
-  TM_MODEL_NO_SAMPLING = 1, /* temperature, topP, topK, penalties */
-  TM_MODEL_SAMPLING_WITHOUT_EFFORT =
-      2, /* temperature and topP only with reasoningEffort "none" */
+  TM_MODEL_NO_SAMPLING = 1,   /* temperature, topP, topK, penalties */
+  TM_MODEL_SAMPLING_BARE = 2, /* temperature and topP only with reasoningEffort "none" */
   TM_MODEL_NO_STOP = 4,
   TM_MODEL_VERSION_2023 = 8 /* sampling only under Anthropic's version of 2023 */
 };
@@ -96,7 +95,7 @@ void tm_llm_drop(tm_llm_wire *wire, tm_arena *a, const char *name);
 const char *tm_llm_url(tm_arena *a, const tm_provider *p, const tm_llm_settings *s,
                        const char *path);
 bool tm_llm_own_base(const tm_provider *p, const tm_llm_settings *s);
-/* The key, or NULL with err when the provider's own base needs one. *ok says which. */
+/* The key; or NULL where none is needed, at a base of one's own. -1, TM_CONFIG: one is. */
 int tm_llm_key(const char **key, const tm_provider *p, const tm_llm_settings *s,
                const char *model, tm_err *err);
 void tm_llm_put_header(tm_llm_wire *wire, const char *name, const char *value);
@@ -125,7 +124,7 @@ int64_t tm_llm_count(const tm_json *o, const char *pointer);
 /* Any outcome of HTTP to an answer. */
 void tm_llm_receive(tm_llm_answer *out, tm_arena *a, const tm_provider *p,
                     const tm_http_res *res);
-/* Put *text in place of every occurrence of the secret; returns text itself when there is none.
+/* The text with "***" for every occurrence of the secret; the text itself when there is none.
  */
 const char *tm_llm_mask(tm_arena *a, const char *text, size_t *len, const char *secret);
 /* At most `max` bytes for a message: what does not print is \xNN. */

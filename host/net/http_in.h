@@ -1,8 +1,8 @@
 /* http_in.h - what http.c, http_wire.c and http_poll.c share. Not for the floors above.
  *
  *   http.c       a call's life: start, watch its deadlines, finish, cancel
- *   http_wire.c  a request as libcurl's options, an answer as bytes and headers, faults in
- * words http_poll.c  libcurl's sockets and its one timer, on the loop
+ *   http_wire.c  a request as libcurl's options, an answer as bytes and headers
+ *   http_poll.c  libcurl's sockets and its one timer, on the loop
  */
 #ifndef TM_NET_HTTP_IN_H
 #define TM_NET_HTTP_IN_H

@@ -164,7 +164,8 @@ static int l_setting(lua_State *L) {
   return 1;
 }
 
-/* fork(functions, max): runs them as branches, returns when all have, raises the first error */
+/* fork(functions, max, race): runs them as branches; returns when all have, in a race when the first
+ * has; raises the first error */
 static int l_fork(lua_State *L) {
   tm_guest *g = guest_of(L);
   luaL_checktype(L, 1, LUA_TTABLE);
@@ -179,6 +180,8 @@ static int l_fork(lua_State *L) {
   tm_json *request = tm_json_new_object(&g->scratch);
   tm_json_set_int(&g->scratch, request, "n", n);
   tm_json_set_int(&g->scratch, request, "max", max);
+  if (lua_toboolean(L, 3))
+    tm_json_set_bool(&g->scratch, request, "race", true);
   return perform(L, TM_CALL_FORK, "fork", request, NULL);
 }
 

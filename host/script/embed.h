@@ -1,7 +1,7 @@
 /* embed.h - the files of lua/, inside the binary.
  *
- * Names are paths below lua/: "tidemill.lua", "tidemill/test.lua". The table is made at build by
- * cmake/embed.cmake; nothing here is ever freed.
+ * Names are paths below lua/: "tidemill.lua", "tidemill/test.lua". The table is made at build
+ * by cmake/embed.cmake; nothing here is ever freed.
  */
 #ifndef TM_SCRIPT_EMBED_H
 #define TM_SCRIPT_EMBED_H

@@ -13,7 +13,7 @@ static const struct {
   const char *part, *names;
 } homes[] = {
     {"action", " fetch "},
-    {"branches", " all map "},
+    {"branches", " all map race within "},
     {"clock", " env log now random sleep uuid "},
     {"contract", " check validate "},
     {"decide", " decide "},

@@ -30,6 +30,20 @@ typedef struct way {
 
 static tm_json *lower(lowering *x, const tm_json *schema, const way *at, int depth);
 
+/* A schema that nobody has compiled may hold anything anywhere: these count only what is
+ * there to be walked. */
+static bool is_a(const tm_json *v, tm_json_type type) {
+  return v && tm_json_type_of(v) == type;
+}
+
+static size_t item_count(const tm_json *v) {
+  return is_a(v, TM_JSON_ARRAY) ? tm_json_len(v) : 0;
+}
+
+static size_t member_count(const tm_json *v) {
+  return is_a(v, TM_JSON_OBJECT) ? tm_json_len(v) : 0;
+}
+
 /* -- what is lost ------------------------------------------------------------------------ */
 
 static void put_way(tm_buf *out, const way *at) {
@@ -80,7 +94,7 @@ static bool has_type(const tm_json *schema, const char *name) {
   const char *one = tm_json_str(type, NULL);
   if (one)
     return strcmp(one, name) == 0;
-  for (size_t i = 0; i < tm_json_len(type); i++) {
+  for (size_t i = 0; i < item_count(type); i++) {
     const char *s = tm_json_str(tm_json_at(type, i), NULL);
     if (s && strcmp(s, name) == 0)
       return true;
@@ -111,7 +125,7 @@ static void set_types(lowering *x, tm_json *out, const tm_json *types) {
 static void infer_type(lowering *x, tm_json *out, const tm_json *schema) {
   tm_json *types = tm_json_new_array(x->a);
   const tm_json *choices = tm_json_get(schema, "enum"), *one = tm_json_get(schema, "const");
-  for (size_t i = 0; i < tm_json_len(choices); i++)
+  for (size_t i = 0; i < item_count(choices); i++)
     add_type(x, types, tm_json_type_name(tm_json_at(choices, i)));
   if (one)
     add_type(x, types, tm_json_type_name(one));
@@ -141,7 +155,8 @@ static tm_json *nullable(lowering *x, tm_json *schema) {
     return schema;
   const tm_json *type = tm_json_get(schema, "type");
   tm_json *null = tm_json_new_str(x->a, "null"), *choices;
-  if (type && !tm_json_get(schema, "const")) {
+  if ((is_a(type, TM_JSON_STRING) || is_a(type, TM_JSON_ARRAY)) &&
+      !tm_json_get(schema, "const")) {
     tm_json *types = tm_json_new_array(x->a);
     if (tm_json_type_of(type) == TM_JSON_STRING)
       tm_json_push(x->a, types, type);
@@ -149,7 +164,7 @@ static tm_json *nullable(lowering *x, tm_json *schema) {
       types = tm_json_copy(x->a, type);
     tm_json_push(x->a, types, null);
     tm_json_set(x->a, schema, "type", types);
-    if (tm_json_get(schema, "enum")) {
+    if (is_a(tm_json_get(schema, "enum"), TM_JSON_ARRAY)) {
       choices = tm_json_copy(x->a, tm_json_get(schema, "enum"));
       tm_json_push(x->a, choices, tm_json_null(x->a));
       tm_json_set(x->a, schema, "enum", choices);
@@ -222,7 +237,7 @@ static tm_json *lower_ref(lowering *x, const char *ref, const way *at) {
 /* -- merging allOf ----------------------------------------------------------------------- */
 
 static void merge_members(lowering *x, tm_json *into, const tm_json *from, const way *at) {
-  for (size_t i = 0; i < tm_json_len(from); i++) {
+  for (size_t i = 0; i < member_count(from); i++) {
     const tm_json_member *m = tm_json_member_at(from, i);
     const tm_json *there = tm_json_getn(into, m->key, m->key_len);
     if (!there)
@@ -233,7 +248,7 @@ static void merge_members(lowering *x, tm_json *into, const tm_json *from, const
 }
 
 static void merge_names(lowering *x, tm_json *into, const tm_json *from) {
-  for (size_t i = 0; i < tm_json_len(from); i++) {
+  for (size_t i = 0; i < item_count(from); i++) {
     bool there = false;
     for (size_t k = 0; k < tm_json_len(into) && !there; k++)
       there = tm_json_equal(tm_json_at(into, k), tm_json_at(from, i));
@@ -246,19 +261,19 @@ static void merge(lowering *x, tm_json *into, const tm_json *part, const way *at
   const tm_json *to = target(x, tm_json_get_str(part, "$ref"));
   if (to && depth < LOWER_DEPTH)
     merge(x, into, to, at, depth + 8);
-  for (size_t i = 0; i < tm_json_len(part); i++) {
+  for (size_t i = 0; i < member_count(part); i++) {
     const tm_json_member *m = tm_json_member_at(part, i);
     const tm_json *there = tm_json_get(into, m->key);
     if (strcmp(m->key, "$ref") == 0 && to) {
       continue;
     } else if (strcmp(m->key, "allOf") == 0) {
-      for (size_t k = 0; k < tm_json_len(&m->value) && depth < LOWER_DEPTH; k++)
+      for (size_t k = 0; k < item_count(&m->value) && depth < LOWER_DEPTH; k++)
         merge(x, into, tm_json_at(&m->value, k), at, depth + 8);
     } else if (!there) {
       tm_json_set(x->a, into, m->key, tm_json_copy(x->a, &m->value));
-    } else if (strcmp(m->key, "properties") == 0) {
+    } else if (strcmp(m->key, "properties") == 0 && is_a(there, TM_JSON_OBJECT)) {
       merge_members(x, (tm_json *)(uintptr_t)there, &m->value, at);
-    } else if (strcmp(m->key, "required") == 0) {
+    } else if (strcmp(m->key, "required") == 0 && is_a(there, TM_JSON_ARRAY)) {
       merge_names(x, (tm_json *)(uintptr_t)there, &m->value);
     } else if (!tm_json_equal(there, &m->value) && m->key[0] != '$' &&
                strcmp(m->key, "description") != 0 && strcmp(m->key, "title") != 0) {
@@ -272,7 +287,7 @@ static const tm_json *merged(lowering *x, const tm_json *schema, const way *at) 
   bool has_all = tm_json_get(schema, "allOf") && tm_dialect_merges_all(x->d);
   bool has_ref = tm_json_get(schema, "$ref") != NULL;
   bool siblings = false;
-  for (size_t i = 0; has_ref && i < tm_json_len(schema); i++) {
+  for (size_t i = 0; has_ref && i < member_count(schema); i++) {
     const char *k = tm_json_member_at(schema, i)->key;
     siblings = siblings || (k[0] != '$' && strcmp(k, "description") != 0 &&
                             strcmp(k, "title") != 0 && strcmp(k, "default") != 0 &&
@@ -290,7 +305,7 @@ static const tm_json *merged(lowering *x, const tm_json *schema, const way *at) 
 
 static bool is_required(const tm_json *schema, const char *key) {
   const tm_json *names = tm_json_get(schema, "required");
-  for (size_t i = 0; i < tm_json_len(names); i++) {
+  for (size_t i = 0; i < item_count(names); i++) {
     const char *s = tm_json_str(tm_json_at(names, i), NULL);
     if (s && strcmp(s, key) == 0)
       return true;
@@ -303,7 +318,7 @@ static void lower_members(lowering *x, tm_json *out, const tm_json *schema, cons
   const tm_json *members = tm_json_get(schema, "properties");
   tm_json *lowered = tm_json_new_object(x->a), *required = tm_json_new_array(x->a);
   tm_json *order = tm_json_new_array(x->a);
-  for (size_t i = 0; i < tm_json_len(members); i++) {
+  for (size_t i = 0; i < member_count(members); i++) {
     const tm_json_member *m = tm_json_member_at(members, i);
     const way here = {at, tm_arena_printf(x->a, "properties/%s", m->key), SIZE_MAX, &m->value};
     if (tm_json_type_of(&m->value) == TM_JSON_BOOL && !tm_json_bool(&m->value, true))
@@ -331,7 +346,7 @@ static void lower_others(lowering *x, tm_json *out, const tm_json *schema, const
   bool closed =
       others && tm_json_type_of(others) == TM_JSON_BOOL && !tm_json_bool(others, true);
   if (tm_dialect_closes_objects(x->d)) {
-    if (others && tm_json_type_of(others) == TM_JSON_OBJECT && tm_json_len(others))
+    if (member_count(others))
       say(x, at, words, "additionalProperties", others);
     else if (others && !closed)
       lose(x, at, "additionalProperties", "the provider takes closed objects only");
@@ -358,7 +373,7 @@ static void lower_choice(lowering *x, tm_json *out, const char *keyword, const t
                          const way *at, tm_buf *words) {
   bool one = keyword[0] == 'c';
   bool fits = true;
-  for (size_t i = 0; !one && i < tm_json_len(value); i++)
+  for (size_t i = 0; !one && i < item_count(value); i++)
     fits = fits && tm_dialect_takes_choice(x->d, tm_json_at(value, i));
   if (one)
     fits = tm_dialect_takes_choice(x->d, value);
@@ -376,7 +391,7 @@ static void lower_choice(lowering *x, tm_json *out, const char *keyword, const t
 static void lower_list(lowering *x, tm_json *out, const char *keyword, const char *as,
                        const tm_json *list, const way *at, int depth) {
   tm_json *lowered = tm_json_new_array(x->a);
-  for (size_t i = 0; i < tm_json_len(list); i++) {
+  for (size_t i = 0; i < item_count(list); i++) {
     const way here = {at, keyword, i, tm_json_at(list, i)};
     tm_json_push(x->a, lowered, lower(x, tm_json_at(list, i), &here, depth + 1));
   }
@@ -386,7 +401,7 @@ static void lower_list(lowering *x, tm_json *out, const char *keyword, const cha
 static void lower_map(lowering *x, tm_json *out, const char *keyword, const tm_json *map,
                       const way *at, int depth) {
   tm_json *lowered = tm_json_new_object(x->a);
-  for (size_t i = 0; i < tm_json_len(map); i++) {
+  for (size_t i = 0; i < member_count(map); i++) {
     const tm_json_member *m = tm_json_member_at(map, i);
     const way here = {at, tm_arena_printf(x->a, "%s/%s", keyword, m->key), SIZE_MAX, &m->value};
     if (!tm_dialect_recurses(x->d) && reaches(x, &m->value, &m->value, 0))
@@ -497,7 +512,7 @@ static const tm_json *root_of(lowering *x, const tm_json *schema) {
   const tm_json *to = target(x, tm_json_get_str(schema, "$ref"));
   for (int hop = 0; to && target(x, tm_json_get_str(to, "$ref")) && hop < LOWER_DEPTH; hop++)
     to = target(x, tm_json_get_str(to, "$ref"));
-  if (!to || to == schema)
+  if (!is_a(to, TM_JSON_OBJECT) || to == schema)
     return schema;
   tm_json *out = tm_json_copy(x->a, to);
   for (size_t i = 0; i < tm_json_len(schema); i++) {

@@ -67,6 +67,31 @@ static char *keep(tm_arena *a, const tm_buf *b) {
   return tm_arena_strndup(a, tm_buf_str(b), b->len);
 }
 
+/* The control character at s in code points, 0: it is none. *len: its bytes. */
+static unsigned control_at(const char *s, size_t *len) {
+  unsigned char c = (unsigned char)s[0], next = (unsigned char)s[c ? 1 : 0];
+  bool second = c == 0xc2 && next >= 0x80 && next < 0xa0; /* U+0080 to U+009F */
+  *len = second ? 2 : 1;
+  return second ? next : c < 0x20 || c == 0x7f ? c : 0;
+}
+
+/* A sentence, as one line that does nothing to a terminal: names, patterns and descriptions may
+ * hold anything. */
+static char *keep_line(tm_arena *a, const tm_buf *b) {
+  tm_buf line;
+  tm_buf_init(&line, TEXT_MAX);
+  for (size_t at = 0, len; at < b->len; at += len) {
+    unsigned control = control_at(b->data + at, &len);
+    if (control)
+      tm_buf_printf(&line, "\\u%04x", control);
+    else
+      tm_buf_putc(&line, b->data[at]);
+  }
+  char *kept = keep(a, &line);
+  tm_buf_free(&line);
+  return kept;
+}
+
 /* Room for one more; NULL when the report's memory ran out (then it counts as full). */
 static tm_schema_error *next_error(fault_list *l) {
   if (l->count < l->cap)
@@ -103,8 +128,8 @@ static bool add_telling(run *r, telling *t, const fault *f) {
       .instance = keep(a, &t->place),
       .schema = keep(a, &where),
       .keyword = forbidden && f->n->keyword ? f->n->keyword : f->keyword,
-      .message = keep(a, &t->message),
-      .advice = keep(a, &t->advice),
+      .message = keep_line(a, &t->message),
+      .advice = keep_line(a, &t->advice),
   };
   tm_buf_free(&where);
   tm_schema_telling_free(t);

@@ -116,6 +116,7 @@ static bool tell(kit *k) {
   p->batch->done = p->done;
   p->batch->ctx = p->ctx;
   p->done(p->batch, k->dead ? &dead : &p->err);
+  k->woken = true;
   tm_free(p);
   return true;
 }
@@ -273,6 +274,7 @@ void kit_finish(kit *k, kit_task *t, kit_reply how) {
   tm_task *task = t->task;
   tm_arena_init(&a, 0);
   send(k, t, how);
+  k->woken = true;
   if (how == KIT_OK) {
     tm_json *value = reply_value(k, &a, t);
     free_task(t);

@@ -50,7 +50,7 @@ static void a_long_message_is_cut_before_a_character(void) {
   }
 }
 
-static void a_message_is_utf8_whatever_was_put_into_it(void) {
+static void a_message_is_harmless_text_whatever_was_put_into_it(void) {
   static const struct {
     const char *text, *want;
   } cases[] = {{"a\xE2\x82\xAC", "a\xE2\x82\xAC"}, /* the euro sign */
@@ -58,9 +58,11 @@ static void a_message_is_utf8_whatever_was_put_into_it(void) {
                {"a\xE2\x82z", "a?z"},
                {"\xF0\x9F\x98", "?"},
                {"\x80\x80-\xFF-", "?-?-"},
-               {"\xC0\xAF", "?"},            /* two bytes for a slash */
+               {"\xC0\xAF", "?"},           /* two bytes for a slash */
                {"\xED\xA0\x80", "?"},       /* half of a pair */
-               {"\xF4\x90\x80\x80!", "?!"}}; /* beyond Unicode */
+               {"\xF4\x90\x80\x80!", "?!"}, /* beyond Unicode */
+               {"\x1B[2Ja\n\tb\x7F", "?[2Ja\n\tb?"},
+               {"\xC2\x9B", "?"}}; /* the same in one character */
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     tm_err err = TM_ERR_INIT;
     tm_err_set(&err, TM_FAILED, "%s", cases[i].text);
@@ -490,7 +492,7 @@ CHECK_SUITE(base) {
   CHECK_RUN(wrapping_puts_the_context_in_front_and_keeps_the_code);
   CHECK_RUN(a_message_may_be_made_from_itself);
   CHECK_RUN(a_long_message_is_cut_before_a_character);
-  CHECK_RUN(a_message_is_utf8_whatever_was_put_into_it);
+  CHECK_RUN(a_message_is_harmless_text_whatever_was_put_into_it);
   CHECK_RUN(every_code_has_its_word);
   CHECK_RUN(arena_pieces_are_aligned_and_apart);
   CHECK_RUN(a_soft_arena_stops_at_its_limit);

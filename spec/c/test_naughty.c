@@ -58,7 +58,7 @@ static const char prompt_file[] = "---\n"
                                   "  schema: { s: string, list(array): string }\n"
                                   "---\n"
                                   "{{role \"system\"}}Sort it.{{role \"user\"}}"
-                                  "[{{s}}]{{#each list}}[{{this}}]{{/each}}{{json s}}\n";
+                                  "[{{s}}]{{#each list}}[{{this}}]{{/each}}{{json s}}";
 
 /* [s][s][s]"s" and nothing else. */
 static bool is_the_message(tm_arena *a, const tm_json *content, const char *s, size_t len) {
@@ -69,7 +69,6 @@ static bool is_the_message(tm_arena *a, const tm_json *content, const char *s, s
     tm_buf_putc(&want, ']');
   }
   tm_json_print(&want, tm_json_new_strn(a, s, len));
-  tm_buf_putc(&want, '\n');
   bool same = tm_json_len(content) == 1 &&
               is_text(tm_json_get(tm_json_at(content, 0), "text"), want.data, want.len);
   tm_buf_free(&want);
@@ -106,7 +105,7 @@ static bool stays_text_in_a_prompt(tm_arena *a, const char *s, size_t len) {
 static bool is_a_line(const char *message) {
   size_t len = strlen(message);
   for (size_t i = 0; i < len; i++)
-    if ((unsigned char)message[i] < 0x20)
+    if ((unsigned char)message[i] < 0x20 || message[i] == 0x7f)
       return false;
   return len && tm_json_utf8_valid(message, len) == len;
 }

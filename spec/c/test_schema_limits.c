@@ -9,8 +9,8 @@
 static void a_schema_that_only_refers_to_itself_is_undecided(void) {
   static const char *const schemas[] = {
       "{\"$ref\":\"#\"}",
-      "{\"$ref\":\"#/$defs/a\",\"$defs\":{\"a\":{\"anyOf\":[{\"$ref\":\"#/$defs/b\"}]},\"b\":"
-      "{\"$ref\":\"#/$defs/a\"}}}",
+      ("{\"$ref\":\"#/$defs/a\",\"$defs\":{\"a\":{\"anyOf\":[{\"$ref\":\"#/$defs/b\"}]},\"b\":"
+       "{\"$ref\":\"#/$defs/a\"}}}"),
       "{\"not\":{\"$ref\":\"#\"}}",
   };
   for (size_t i = 0; i < 3; i++) {

@@ -3,8 +3,8 @@
 -- Everything here is written over some C functions (`core`, script/bind.c): perform (a call that
 -- waits), note (a call that is answered at once), fork, and pure ones. Each run has its own copy,
 -- so the parts load when they are first used. Wrong types and unknown options raise; errors that
--- cross a primitive are tables {kind, message, …} that print as their message.
--- docs/primitives.md says what each function takes, returns and raises.
+-- cross a primitive are tables {kind, message} that print as their message. What each function
+-- takes, returns and raises: docs/primitives.md.
 
 local core = ...
 local mill = { null = core.null, array = core.array, schema = core.schema,

@@ -5,7 +5,8 @@ local content = dofile "spec/content.lua"
 local build = os.getenv "TIDEMILL_BUILD" or "build/dev"
 
 local answers = {
-  { match = "You sort support tickets", answer = { categories = { "billing" }, confidence = 1 } },
+  { match = "You sort support tickets",
+    answer = { categories = { "billing" }, confidence = 1 } },
   { match = "You list what hurts", answer = { pain_points = { {
     pain = "a crack in the base", quote = "The lamp arrived with a crack in the base.",
     severity = "medium" } } } },

@@ -184,7 +184,7 @@ static void launch_decide(tm_branch *b) {
 /* -- the switch ------------------------------------------------------------------------------ */
 
 static void go(tm_branch *b) {
-  if (b->kind != TM_CALL_LLM || !b->past)
+  if (!b->past)
     tm_event_call(b, "call.started", NULL, NULL);
   switch (b->kind) {
   case TM_CALL_LLM:

@@ -76,18 +76,23 @@ static void cancel_now(tm_run *r) {
   tm_engine_cancel(r->engine, r->id, r->cancel_note, r->cancel_by, &err);
 }
 
+bool tm_replay_ends(tm_run *r) {
+  const tm_entry *e = r->replaying ? tm_journal_unasked(&r->journal) : NULL;
+  if (!e)
+    return true;
+  const char *kind = tm_json_get_str(e->body, "k");
+  tm_run_diverge(r, e->place,
+                 "the journal has %s \"%s\" there (record %lld), which the script no longer asks "
+                 "for",
+                 kind ? kind : tm_record_word((int)e->kind), e->name, (long long)e->seq);
+  return false;
+}
+
 /* The frontier: everything journaled has been told. What still waits goes live, in the order of its
  * branches, which is the order in which they were forked. */
 static bool reach_frontier(tm_run *r) {
-  const tm_entry *e = tm_journal_unasked(&r->journal);
-  if (e) {
-    const char *kind = tm_json_get_str(e->body, "k");
-    tm_run_diverge(r, e->place,
-                   "the journal has %s \"%s\" there (record %lld), which the script no longer asks "
-                   "for",
-                   kind ? kind : tm_record_word((int)e->kind), e->name, (long long)e->seq);
+  if (!tm_replay_ends(r))
     return false;
-  }
   r->replaying = false;
   bool cancels = r->cancel_note != NULL && !r->cancelling;
   if (cancels)

@@ -13,4 +13,7 @@ bool tm_replay_matches(tm_branch *b, tm_place *p);
  * reached, end the replay and launch what was held. False: the run has diverged. */
 bool tm_replay_next(tm_run *r);
 
+/* The script has come to its end. False: the journal holds more, and the run has diverged. */
+bool tm_replay_ends(tm_run *r);
+
 #endif

@@ -78,7 +78,7 @@ static void drop_children(tm_branch *parent, const tm_branch *but) {
   for (tm_list *l = r->branches.next; l != &r->branches; l = next) {
     next = l->next;
     tm_branch *b = TM_LIST_OF(l, tm_branch, link);
-    if (b->parent == parent && b != but && !b->dead)
+    if (b->parent == parent && !b->dead && b != but)
       tm_run_drop(b);
   }
 }
@@ -122,7 +122,8 @@ void tm_run_return(tm_branch *b, const tm_json *value) {
   tm_run *r = b->run;
   tm_branch *parent = b->parent;
   if (!parent) {
-    tm_run_finish(r, r->cancelling ? TM_RUN_CANCELLED : TM_RUN_DONE, value, NULL);
+    if (tm_replay_ends(r))
+      tm_run_finish(r, r->cancelling ? TM_RUN_CANCELLED : TM_RUN_DONE, value, NULL);
     return;
   }
   b->dead = true;
@@ -138,7 +139,8 @@ void tm_run_raise(tm_branch *b, const tm_json *error) {
   tm_run *r = b->run;
   tm_branch *parent = b->parent;
   if (!parent) {
-    tm_run_finish(r, r->cancelling ? TM_RUN_CANCELLED : TM_RUN_FAILED, NULL, error);
+    if (tm_replay_ends(r))
+      tm_run_finish(r, r->cancelling ? TM_RUN_CANCELLED : TM_RUN_FAILED, NULL, error);
     return;
   }
   b->dead = true;

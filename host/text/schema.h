@@ -22,8 +22,9 @@ typedef struct tm_schema_opts {
   bool draft7;          /* default draft when $schema is absent */
 } tm_schema_opts;
 
-/* Compile `doc`; the program keeps pointers into it, so it must live as long. NULL opts: none.
- * Errors (TM_USAGE) name the schema pointer that is wrong. */
+/* Compile `doc`; the program keeps pointers into it and into what resolve() gave, so they must
+ * live as long. NULL opts: none. Errors (TM_USAGE; TM_LIMIT for memory and depth) name the
+ * schema pointer that is wrong. */
 int tm_schema_compile(tm_schema **out, tm_arena *a, const tm_json *doc,
                       const tm_schema_opts *opts, tm_err *err);
 

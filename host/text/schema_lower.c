@@ -10,8 +10,10 @@
 
 #include "text/schema_lower.h"
 
-#define LOWER_DEPTH 64
-#define WRAPPER     "value" /* member that holds the answer when the root is no object */
+#define LOWER_DEPTH     64
+#define REFERENCE_DEPTH 512
+#define MERGES          2000    /* parts of allOf put into each other */
+#define WRAPPER         "value" /* member that holds the answer when the root is no object */
 
 typedef struct lowering {
   tm_arena *a;
@@ -19,6 +21,7 @@ typedef struct lowering {
   const tm_json *root;
   tm_json *lost;
   bool wrapped;
+  int merges;
 } lowering;
 
 typedef struct way {
@@ -194,23 +197,45 @@ static bool leads_back(const way *at, const tm_json *to) {
   return false;
 }
 
-/* Does following references from `schema` come back to `to`? */
-static bool reaches(const lowering *x, const tm_json *schema, const tm_json *to, int depth) {
-  if (!schema || depth > LOWER_DEPTH)
+typedef struct visited {
+  const tm_json *schema;
+  struct visited *next;
+} visited;
+
+static bool was_visited(lowering *x, visited **seen, const tm_json *schema) {
+  for (const visited *v = *seen; v; v = v->next)
+    if (v->schema == schema)
+      return true;
+  visited *entry = tm_arena_new(x->a, visited);
+  if (entry) {
+    *entry = (visited){schema, *seen};
+    *seen = entry;
+  }
+  return entry == NULL;
+}
+
+/* Does following references from `schema` lead to `to`? Each target is looked at once. */
+static bool leads_to(lowering *x, const tm_json *schema, const tm_json *to, visited **seen,
+                     int depth) {
+  if (!schema || depth > REFERENCE_DEPTH)
     return false;
   const tm_json *next = target(x, tm_json_get_str(schema, "$ref"));
-  if (next && (next == to || reaches(x, next, to, depth + 8)))
+  if (next &&
+      (next == to || (!was_visited(x, seen, next) && leads_to(x, next, to, seen, depth + 1))))
     return true;
-  bool object = tm_json_type_of(schema) == TM_JSON_OBJECT;
-  for (size_t i = 0; i < tm_json_len(schema); i++) {
-    const tm_json *part = object ? &tm_json_member_at(schema, i)->value : tm_json_at(schema, i);
-    if (object && tm_json_member_at(schema, i)->key[0] == '$')
-      continue;
-    if ((tm_json_type_of(part) == TM_JSON_OBJECT || tm_json_type_of(part) == TM_JSON_ARRAY) &&
-        reaches(x, part, to, depth + 1))
+  bool object = is_a(schema, TM_JSON_OBJECT);
+  for (size_t i = 0; i < member_count(schema) + item_count(schema); i++) {
+    const tm_json_member *m = object ? tm_json_member_at(schema, i) : NULL;
+    const tm_json *part = m ? &m->value : tm_json_at(schema, i);
+    if (!(m && m->key[0] == '$') && leads_to(x, part, to, seen, depth + 1))
       return true;
   }
   return false;
+}
+
+static bool contains_itself(lowering *x, const tm_json *schema) {
+  visited *seen = NULL;
+  return leads_to(x, schema, schema, &seen, 0);
 }
 
 static tm_json *lower_ref(lowering *x, const char *ref, const way *at) {
@@ -219,7 +244,7 @@ static tm_json *lower_ref(lowering *x, const char *ref, const way *at) {
     lose(x, at, "$ref", "the provider only follows references inside the schema");
     return anything(x, at);
   }
-  if (!tm_dialect_recurses(x->d) && (leads_back(at, to) || reaches(x, to, to, 0))) {
+  if (!tm_dialect_recurses(x->d) && (leads_back(at, to) || contains_itself(x, to))) {
     lose(x, at, "$ref", "the provider takes no schema that contains itself");
     tm_json *out = tm_json_new_object(x->a);
     tm_json_set_str(x->a, out, "description",
@@ -259,6 +284,8 @@ static void merge_names(lowering *x, tm_json *into, const tm_json *from) {
 
 static void merge(lowering *x, tm_json *into, const tm_json *part, const way *at, int depth) {
   const tm_json *to = target(x, tm_json_get_str(part, "$ref"));
+  if (++x->merges > MERGES)
+    return;
   if (to && depth < LOWER_DEPTH)
     merge(x, into, to, at, depth + 8);
   for (size_t i = 0; i < member_count(part); i++) {
@@ -294,7 +321,7 @@ static const tm_json *merged(lowering *x, const tm_json *schema, const way *at) 
                             strcmp(k, "examples") != 0 && strcmp(k, "definitions") != 0);
   }
   const tm_json *to = target(x, tm_json_get_str(schema, "$ref"));
-  if (!has_all && !(siblings && to && !reaches(x, to, to, 0)))
+  if (!has_all && !(siblings && to && !contains_itself(x, to)))
     return schema;
   tm_json *out = tm_json_new_object(x->a);
   merge(x, out, schema, at, 0);
@@ -404,7 +431,7 @@ static void lower_map(lowering *x, tm_json *out, const char *keyword, const tm_j
   for (size_t i = 0; i < member_count(map); i++) {
     const tm_json_member *m = tm_json_member_at(map, i);
     const way here = {at, tm_arena_printf(x->a, "%s/%s", keyword, m->key), SIZE_MAX, &m->value};
-    if (!tm_dialect_recurses(x->d) && reaches(x, &m->value, &m->value, 0))
+    if (!tm_dialect_recurses(x->d) && contains_itself(x, &m->value))
       continue; /* nothing refers to it any more */
     tm_json_setn(x->a, lowered, m->key, m->key_len, lower(x, &m->value, &here, depth + 1));
   }

@@ -22,9 +22,9 @@
 
 #include "text/schema.h"
 
-#define SCHEMA_DEPTH   1024      /* schemas inside each other during a check */
-#define SCHEMA_NESTING 512       /* subschemas inside each other in a document */
-#define SCHEMA_STEPS   100000000 /* in-place schemas tried in one check */
+#define SCHEMA_DEPTH   1024     /* schemas inside each other during a check */
+#define SCHEMA_NESTING 512      /* subschemas inside each other in a document */
+#define SCHEMA_STEPS   30000000 /* in-place schemas tried in one check */
 #define SCHEMA_SCRATCH ((size_t)256 << 20)
 
 /* -- words: strings found by their ends -------------------------------------------------- */

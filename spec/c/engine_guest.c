@@ -286,8 +286,8 @@ static void ask_model(script *s, tm_branch *b) {
   tm_json_set_str(&f->arena, request, "unit", name_of(f->step));
   tm_json_set(&f->arena, request, "vars", request_of(s, f));
   tm_json_set(&f->arena, live, "request", request);
-  tm_json_set_int(&f->arena, live, "llm_calls",
-                  tm_json_int(tm_json_get(f->opts, "budget"), 0));
+  if (tm_json_get(f->opts, "budget"))
+    tm_json_set(&f->arena, live, "budget", tm_json_get(f->opts, "budget"));
   s->run->llm_calls++;
   call(b, TM_CALL_LLM, name_of(f->step), request, live);
 }

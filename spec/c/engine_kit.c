@@ -240,6 +240,17 @@ static void arrive(kit *k, const kit_task *t, kit_reply how) {
     e->mixed = true;
 }
 
+static tm_json *reply_meta(tm_arena *a, const kit_task *t) {
+  if (t->task->kind != TM_CALL_LLM)
+    return NULL;
+  tm_json *meta = tm_json_new_object(a), *usage = tm_json_new_object(a);
+  tm_json_set_int(a, usage, "input", 500);
+  tm_json_set_int(a, usage, "output", 250);
+  tm_json_set_str(a, meta, "model", "kit");
+  tm_json_set(a, meta, "usage", usage);
+  return meta;
+}
+
 static tm_json *reply_value(kit *k, tm_arena *a, const kit_task *t) {
   const char *key = tm_json_get_str(t->request, "key");
   tm_json *v = tm_json_new_object(a);
@@ -276,9 +287,9 @@ void kit_finish(kit *k, kit_task *t, kit_reply how) {
   send(k, t, how);
   k->woken = true;
   if (how == KIT_OK) {
-    tm_json *value = reply_value(k, &a, t);
+    tm_json *value = reply_value(k, &a, t), *meta = reply_meta(&a, t);
     free_task(t);
-    tm_task_finish(task, value, NULL, NULL);
+    tm_task_finish(task, value, meta, NULL);
   } else {
     tm_json *error = tm_run_error(&a, how == KIT_REFUSED ? "refused" : "cut", "%s", t->name);
     tm_json_set_bool(&a, error, "unknown", how != KIT_REFUSED);
@@ -310,14 +321,18 @@ static int64_t world_now(void *ctx) {
   return ((kit_world *)ctx)->now;
 }
 
+static const char usd_a_call[] = "{\"kit\":{\"input\":1000,\"output\":2000}}";
+
 static int scan_sources(void *ctx, tm_closure **out, tm_err *err) {
   kit *k = ctx;
   tm_arena a;
-  tm_json *models;
+  tm_json *models, *prices;
   tm_arena_init(&a, 0);
   int rc = tm_json_parse(&models, &a, k->world->sources, strlen(k->world->sources), NULL, err);
   if (rc == 0)
-    rc = tm_closure_scan(out, "/nonexistent", models, NULL, err);
+    rc = tm_json_parse(&prices, &a, usd_a_call, strlen(usd_a_call), NULL, err);
+  if (rc == 0)
+    rc = tm_closure_scan(out, "/nonexistent", models, prices, err);
   tm_arena_free(&a);
   return rc;
 }

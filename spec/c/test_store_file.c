@@ -317,7 +317,7 @@ static void processes_may_all_create_the_file(void) {
       snprintf(id, sizeof id, "r%d", i);
       box_add_run(&b, id);
       tm_store_close(&b.store);
-      _exit(b.err.code);
+      _exit((int)b.err.code);
     }
   for (int i = 0; i < 4; i++)
     CHECK_INT(exit_status(pids[i]), 0);

@@ -289,6 +289,11 @@ static void fail_taking_up(tm_run *r, const tm_err *err) {
 static int load_run(tm_run *r, tm_err *err) {
   if (tm_journal_load(&r->journal, &r->arena, r->engine->ports.store, r->id, err) < 0)
     return -1;
+  if (r->journal.length < r->next_seq)
+    return tm_err_set(err, TM_INTERNAL,
+                      "the last records of run %s are missing (%lld of %lld are there); the journal "
+                      "is damaged, restore the database from a backup",
+                      r->id, (long long)r->journal.length, (long long)r->next_seq);
   const tm_json *start = r->journal.first->body;
   const char *step = tm_json_get_str(start, "step");
   const tm_json *settings = tm_json_get(start, "env");
@@ -321,6 +326,7 @@ static int take_up(tm_engine *e, const tm_run_row *row, tm_err *err) {
   tm_run *r = tm_run_new(e, row->id, row->workflow, closure);
   tm_closure_release(&closure);
   r->epoch = row->epoch;
+  r->next_seq = row->records; /* at least so many: load_run looks */
   r->claiming = true;
   enter_tables(r);
   tm_op *op = tm_turn_op(e, r, TM_OP_RUN_SET); /* the claim goes in front of it */
@@ -460,6 +466,7 @@ static void give_back(tm_engine *e) {
     if (!r->owned || r->ended || r->lost)
       continue;
     tm_op *op = tm_turn_op(e, r, TM_OP_RUN_SET);
+    op->u.run.state = tm_run_state_word(TM_RUN_QUEUED); /* nobody runs it */
     op->u.run.owner = "";
     op->u.run.updated = tm_engine_now(e);
   }

@@ -37,6 +37,7 @@ typedef struct tm_ports {
   const char *(*setting)(void *ctx, const char *name);
   /* What happens, for people; may be NULL. */
   void (*event)(void *ctx, const tm_json *event);
+  bool still_clock; /* time stands still until it is moved: every timer is a long wait */
   /* The engine wants a turn soon. */
   void (*wake)(void *ctx);
   void *ctx;

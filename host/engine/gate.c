@@ -98,6 +98,7 @@ void tm_gate_open(tm_branch *b, tm_gate_kind kind, tm_json *body, int64_t expire
 }
 
 void tm_gate_reopen(tm_branch *b, tm_gate_kind kind, const tm_entry *open) {
+  b->opened = tm_json_int(tm_json_get(open->body, "at"), b->opened);
   wait_at(b, kind, tm_json_get_str(open->body, "gate"),
           tm_json_int(tm_json_get(open->body, "expires"), 0));
   tm_gate_notice(b);

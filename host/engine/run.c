@@ -244,7 +244,8 @@ static bool waits_long(const tm_branch *b, int64_t now) {
     return b->phase == TM_PHASE_FORKED;
   if (b->gate)
     return true;
-  return b->kind == TM_CALL_SLEEP && b->due - now > LONG_WAIT_MS;
+  return b->kind == TM_CALL_SLEEP &&
+         (b->run->engine->ports.still_clock || b->due - now > LONG_WAIT_MS);
 }
 
 /* Does it wait for nothing but people and long timers? `wake` is the earliest of these. */

@@ -170,6 +170,7 @@ static int open_engine(tidemill *t, const tidemill_options *o, tm_err *err) {
       .cancel = tm_world_cancel,
       .sources = sources,
       .setting = setting,
+      .still_clock = t->options->virtual_clock,
       .wake = wake,
       .ctx = t,
   };

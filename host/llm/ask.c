@@ -436,6 +436,8 @@ static int build(tm_llm_ask *ask, tm_err *err) {
   tm_llm *l = ask->llm;
   tm_llm_wire wire;
   ask->question.shape = ask->reasoning ? NULL : ask->shape;
+  ask->question.phase = phase(ask);
+  ask->question.round = ask->round;
   if (ask->arena.failed)
     return tm_err_set(err, TM_LIMIT, "the conversation with the model has become too large");
   tm_arena_reset(&l->work);

@@ -1,7 +1,7 @@
 /* function.c - a provider that is a function in this process: scripted rules, a test, the
  * embedder's own model.
  *
- * Its request is {unit, vars, messages, schema, config}, without what concerns only the wire.
+ * Its request is {unit, vars, messages, schema, config, phase, round}, without what concerns only the wire.
  * Its URL is "function:NAME".
  */
 #include <string.h>
@@ -26,6 +26,8 @@ static tm_json *request_of(tm_arena *a, const tm_llm_question *q) {
   tm_json_set(a, out, "messages", q->messages);
   if (q->shape)
     tm_json_set(a, out, "schema", q->shape->doc);
+  tm_json_set_str(a, out, "phase", q->phase ? q->phase : "answer");
+  tm_json_set_int(a, out, "round", q->round);
   return out;
 }
 

@@ -25,6 +25,8 @@ typedef struct tm_llm_question {
   const tm_json *request;       /* the common request, see llm.h */
   const tm_json *messages;      /* of this turn: with repairs and reasoning so far */
   tm_shape *shape;              /* NULL: prose is wanted */
+  const char *phase;            /* "answer", "reason" or "extract" */
+  int round;                    /* repairs so far */
 } tm_llm_question;
 
 typedef struct tm_llm_wire {

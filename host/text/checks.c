@@ -6,13 +6,15 @@
 
 #include <math.h>
 
-#include "text/checks_text.h"
 #include "text/schema_program.h"
+#include "text/wording.h"
 
-#define SCRATCH_MAX ((size_t)64 << 20)
-#define TEXT_MAX    4096 /* bytes of a message */
-#define REPORT_MAX  20
-#define AT_LEAST    0.5 /* of similar_to */
+#define SCRATCH_MAX   ((size_t)64 << 20)
+#define TEXT_MAX      4096 /* bytes of a message */
+#define REPORT_MAX    20
+#define PATTERN_SHOWN 300 /* bytes of a pattern in a message */
+#define NAME_SHOWN    80
+#define AT_LEAST      0.5 /* of similar_to */
 
 typedef struct pattern {
   const regex *re;
@@ -210,7 +212,7 @@ int tm_checks_compile(tm_checks **out, tm_arena *a, const tm_json *spec, tm_err 
  */
 
 typedef struct text {
-  tm_span span;
+  tm_wording span;
   const char *pointer;
   struct text *next;
 } text;
@@ -266,9 +268,9 @@ static text **collect(tm_arena *a, text **end, const tm_json *v, const char *poi
 }
 
 /* All the strings of v as one text, each on a line of its own. */
-static tm_span join(tm_arena *a, const tm_json *v) {
+static tm_wording join(tm_arena *a, const tm_json *v) {
   text *first = NULL;
-  tm_span out = {NULL, 0};
+  tm_wording out = {NULL, 0};
   size_t total = 0;
   if (v && !collect(a, &first, v, ""))
     return out;
@@ -295,41 +297,34 @@ static size_t chars_of(const text *t) {
 /* -- telling ---------------------------------------------------------------------------------
  */
 
-/* Add an error with room for it in the report; a full report takes no more. */
-static int add_error(run_of_checks *r, tm_schema_error e) {
-  tm_schema_report *p = r->report;
+/* Add an error to the report; one that is full, or out of memory, takes no more. */
+static void add_error(tm_schema_report *p, tm_schema_error e) {
   size_t max = p->max ? p->max : REPORT_MAX;
-  if (p->count >= max)
-    return 0;
-  if (!e.instance || !e.schema || !e.message || !e.advice)
-    return ran_out(r);
-  tm_schema_error *list = tm_arena_array(p->arena, tm_schema_error, p->count + 1);
-  if (!list)
-    return ran_out(r);
+  tm_schema_error *list =
+      p->count < max ? tm_arena_array(p->arena, tm_schema_error, p->count + 1) : NULL;
+  if (!list || !e.instance || !e.schema || !e.message || !e.advice)
+    return;
   if (p->count)
     memcpy(list, p->errors, p->count * sizeof *list);
   list[p->count++] = e;
   p->errors = list;
-  return 0;
 }
 
-/* What is wrong at `pointer`, both sentences begun with their subject by the caller. */
-static int tell(run_of_checks *r, const char *keyword, const char *pointer, tm_buf *message,
-                tm_buf *advice) {
-  int rc = 0;
+/* What is wrong at `pointer`; takes the sentences. */
+static void tell(run_of_checks *r, const char *keyword, const char *pointer, tm_buf *message,
+                 tm_buf *advice) {
   r->wrong = true;
   if (r->report) {
     tm_arena *a = r->report->arena;
-    rc = add_error(r,
-                   (tm_schema_error){.instance = tm_arena_strdup(a, pointer),
-                                     .schema = tm_arena_printf(a, "%s/%s", r->set->at, keyword),
-                                     .keyword = keyword,
-                                     .message = tm_schema_keep_line(a, message),
-                                     .advice = tm_schema_keep_line(a, advice)});
+    add_error(r->report,
+              (tm_schema_error){.instance = tm_arena_strdup(a, pointer),
+                                .schema = tm_arena_printf(a, "%s/%s", r->set->at, keyword),
+                                .keyword = keyword,
+                                .message = tm_schema_keep_line(a, message),
+                                .advice = tm_schema_keep_line(a, advice)});
   }
   tm_buf_free(message);
   tm_buf_free(advice);
-  return rc;
 }
 
 static const char *subject(const char *pointer) {
@@ -342,30 +337,30 @@ static tm_buf sentence(void) {
   return b;
 }
 
-static int tell_pattern(run_of_checks *r, const char *keyword, const char *pointer,
-                        const pattern *p, bool wanted) {
+static void tell_pattern(run_of_checks *r, const char *keyword, const char *pointer,
+                         const pattern *p, bool wanted) {
   tm_buf message = sentence(), advice = sentence();
-  tm_buf_printf(&message, "%s must %smatch the pattern %.300s", subject(pointer),
-                wanted ? "" : "not ", p->text);
-  tm_buf_printf(&advice,
-                wanted
-                    ? "Rewrite %s so that it matches the regular expression %.300s."
-                    : "Rewrite %s so that nothing in it matches the regular expression %.300s.",
-                subject(pointer), p->text);
-  return tell(r, keyword, pointer, &message, &advice);
+  tm_buf_printf(&message, "%s must %smatch the pattern ", subject(pointer),
+                wanted ? "" : "not ");
+  tm_schema_put_start(&message, p->text, PATTERN_SHOWN);
+  tm_buf_printf(&advice, "Rewrite %s so that %s the regular expression ", subject(pointer),
+                wanted ? "it matches" : "nothing in it matches");
+  tm_schema_put_start(&advice, p->text, PATTERN_SHOWN);
+  tm_buf_putc(&advice, '.');
+  tell(r, keyword, pointer, &message, &advice);
 }
 
-static int tell_chars(run_of_checks *r, const char *keyword, const char *most, int64_t limit,
-                      size_t chars) {
+static void tell_chars(run_of_checks *r, const char *keyword, const char *most, int64_t limit,
+                       size_t chars) {
   tm_buf message = sentence(), advice = sentence();
   tm_buf_printf(&message, "%s must have %s %lld characters; it has %zu", subject(r->pointer),
                 most, (long long)limit, chars);
   tm_buf_printf(&advice, "Rewrite %s with %s %lld characters; it has %zu.", subject(r->pointer),
                 most, (long long)limit, chars);
-  return tell(r, keyword, r->pointer, &message, &advice);
+  tell(r, keyword, r->pointer, &message, &advice);
 }
 
-static int tell_ungrounded(run_of_checks *r, const text *t, tm_span quotation) {
+static void tell_ungrounded(run_of_checks *r, const text *t, tm_wording quotation) {
   tm_buf message = sentence(), advice = sentence();
   tm_buf_printf(&message, "%s quotes ", subject(t->pointer));
   tm_schema_put_string(&message, quotation.s, quotation.len);
@@ -375,17 +370,20 @@ static int tell_ungrounded(run_of_checks *r, const text *t, tm_span quotation) {
   tm_schema_put_string(&advice, quotation.s, quotation.len);
   tm_buf_printf(&advice, " in %s does not. Correct the quotation or leave it out.",
                 subject(t->pointer));
-  return tell(r, "grounded_in", t->pointer, &message, &advice);
+  tell(r, "grounded_in", t->pointer, &message, &advice);
 }
 
-static int tell_unlike(run_of_checks *r, double share) {
+static void tell_unlike(run_of_checks *r, double share) {
   tm_buf message = sentence(), advice = sentence();
   const char *what = r->set->like_name ? r->set->like_name : "the expected text";
-  tm_buf_printf(&message,
-                "%s must share at least %.0f %% of its words with %.80s; it shares %.0f %%",
-                subject(r->pointer), r->set->share * 100, what, floor(share * 100));
-  tm_buf_printf(&advice, "Keep %s closer to the wording of %.80s.", subject(r->pointer), what);
-  return tell(r, "similar_to", r->pointer, &message, &advice);
+  tm_buf_printf(&message, "%s must share %.0f %% of its words or more with ",
+                subject(r->pointer), r->set->share * 100);
+  tm_schema_put_start(&message, what, NAME_SHOWN);
+  tm_buf_printf(&message, "; it shares %.0f %%", floor(share * 100));
+  tm_buf_printf(&advice, "Keep the wording of %s closer to ", subject(r->pointer));
+  tm_schema_put_start(&advice, what, NAME_SHOWN);
+  tm_buf_putc(&advice, '.');
+  tell(r, "similar_to", r->pointer, &message, &advice);
 }
 
 /* -- the checks: 0, or -1 when one could not be decided
@@ -405,8 +403,10 @@ static int check_wanted(run_of_checks *r) {
     int found = 0;
     for (const text *t = r->texts; t && found == 0; t = t->next)
       found = matches(r, p, t);
-    if (found < 0 || (found == 0 && tell_pattern(r, "must_match", r->pointer, p, true) < 0))
+    if (found < 0)
       return -1;
+    if (found == 0)
+      tell_pattern(r, "must_match", r->pointer, p, true);
   }
   return 0;
 }
@@ -415,41 +415,40 @@ static int check_refused(run_of_checks *r) {
   for (const pattern *p = r->set->refused; p; p = p->next)
     for (const text *t = r->texts; t; t = t->next) {
       int found = matches(r, p, t);
-      if (found < 0 ||
-          (found == 1 && tell_pattern(r, "must_not_match", t->pointer, p, false) < 0))
+      if (found < 0)
         return -1;
+      if (found == 1)
+        tell_pattern(r, "must_not_match", t->pointer, p, false);
     }
   return 0;
 }
 
-static int check_chars(run_of_checks *r) {
+static void check_chars(run_of_checks *r) {
   const check_set *s = r->set;
   size_t n = s->most >= 0 || s->least >= 0 ? chars_of(r->texts) : 0;
-  if (s->most >= 0 && n > (uint64_t)s->most &&
-      tell_chars(r, "max_chars", "at most", s->most, n) < 0)
-    return -1;
+  if (s->most >= 0 && n > (uint64_t)s->most)
+    tell_chars(r, "max_chars", "at most", s->most, n);
   if (s->least >= 0 && n < (uint64_t)s->least)
-    return tell_chars(r, "min_chars", "at least", s->least, n);
-  return 0;
+    tell_chars(r, "min_chars", "at least", s->least, n);
 }
 
 /* The text of a variable, folded; one that was not given is empty. */
-static tm_span source_named(run_of_checks *r, const char *name) {
+static tm_wording source_named(run_of_checks *r, const char *name) {
   const tm_json *v = *name == '/' ? tm_json_pointer(r->vars, name) : tm_json_get(r->vars, name);
-  tm_span joined = join(&r->scratch, v);
-  return joined.s ? tm_span_fold(&r->scratch, joined) : joined;
+  tm_wording joined = join(&r->scratch, v);
+  return joined.s ? tm_wording_fold(&r->scratch, joined) : joined;
 }
 
-static bool is_grounded(run_of_checks *r, const tm_span *sources, size_t count,
-                        tm_span quotation) {
+static bool is_grounded(run_of_checks *r, const tm_wording *sources, size_t count,
+                        tm_wording quotation) {
   for (size_t i = 0; i < count; i++)
-    if (tm_span_holds(&r->scratch, sources[i], quotation))
+    if (tm_wording_holds(&r->scratch, sources[i], quotation))
       return true;
   return false;
 }
 
 static int check_grounded(run_of_checks *r) {
-  tm_span sources[TM_CHECKS_MAX], quotation;
+  tm_wording sources[TM_CHECKS_MAX], quotation;
   size_t count = r->set->sources ? entries(r->set->sources) : 0;
   for (size_t i = 0; i < count; i++) {
     sources[i] = source_named(r, entry(r->set->sources, i, NULL));
@@ -457,10 +456,12 @@ static int check_grounded(run_of_checks *r) {
       return ran_out(r);
   }
   for (const text *t = r->texts; t && count; t = t->next)
-    for (size_t at = 0; tm_span_quoted(t->span, &at, &quotation);)
-      if (!is_grounded(r, sources, count, quotation) &&
-          (r->scratch.failed || tell_ungrounded(r, t, quotation) < 0))
-        return r->scratch.failed ? ran_out(r) : -1;
+    for (size_t at = 0; tm_wording_quoted(t->span, &at, &quotation);)
+      if (!is_grounded(r, sources, count, quotation)) {
+        if (r->scratch.failed)
+          return ran_out(r);
+        tell_ungrounded(r, t, quotation);
+      }
   return 0;
 }
 
@@ -469,18 +470,20 @@ static int check_similar(run_of_checks *r, const tm_json *value) {
   tm_words here, there;
   if (!s->like_name && !s->like_text)
     return 0;
-  tm_span own = join(&r->scratch, value);
-  tm_span other =
+  tm_wording own = join(&r->scratch, value);
+  tm_wording other =
       s->like_name ? source_named(r, s->like_name) : join(&r->scratch, s->like_text);
   if (own.s && other.s) {
-    own = tm_span_fold(&r->scratch, own);
-    other = tm_span_fold(&r->scratch, other);
+    own = tm_wording_fold(&r->scratch, own);
+    other = tm_wording_fold(&r->scratch, other);
   }
-  if (!own.s || !other.s || tm_words_of(&here, &r->scratch, own) < 0 ||
-      tm_words_of(&there, &r->scratch, other) < 0)
+  if (!own.s || !other.s || tm_wording_words(&here, &r->scratch, own) < 0 ||
+      tm_wording_words(&there, &r->scratch, other) < 0)
     return ran_out(r);
-  double share = tm_words_similar(&here, &there);
-  return share < s->share ? tell_unlike(r, share) : 0;
+  double share = tm_wording_similar(&here, &there);
+  if (share < s->share)
+    tell_unlike(r, share);
+  return 0;
 }
 
 /* What the set looks at; NULL: there is nothing. Sets the pointer. */
@@ -505,10 +508,10 @@ static int run_set(run_of_checks *r, const tm_json *answer) {
     return 0;
   if (!r->pointer || !collect(&r->scratch, &r->texts, value, r->pointer))
     return ran_out(r);
-  return check_wanted(r) < 0 || check_refused(r) < 0 || check_chars(r) < 0 ||
-                 check_grounded(r) < 0 || check_similar(r, value) < 0
-             ? -1
-             : 0;
+  check_chars(r);
+  bool decided = check_wanted(r) == 0 && check_refused(r) == 0 && check_grounded(r) == 0 &&
+                 check_similar(r, value) == 0;
+  return decided ? 0 : -1;
 }
 
 int tm_checks_run(const tm_checks *c, const tm_json *answer, const tm_json *vars,

@@ -1,4 +1,5 @@
-/* schema_program.h - what a compiled schema is made of; private to text/schema*.c.
+/* schema_program.h - what a compiled schema is made of; private to text/schema*.c and
+ * checks.c.
  *
  *   schema document --survey--> nodes (one for each subschema, unfilled)
  *                   --fill----> nodes with rules grouped by the type they look at
@@ -466,6 +467,9 @@ void tm_schema_say_choice(telling *t, const fault *f, const tm_json *list);
 const char *tm_schema_subject(const telling *t);
 /* A string as JSON, cut when it is long. */
 void tm_schema_put_string(tm_buf *out, const char *s, size_t len);
+/* A sentence into the arena, as one line that does nothing to a terminal: names, patterns and
+ * descriptions may hold anything. NULL: out of memory. */
+char *tm_schema_keep_line(tm_arena *a, const tm_buf *b);
 /* The start of a text, cut at a character when it is longer than `room` bytes. */
 void tm_schema_put_start(tm_buf *out, const char *text, size_t room);
 

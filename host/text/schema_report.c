@@ -75,9 +75,7 @@ static unsigned control_at(const char *s, size_t *len) {
   return second ? next : c < 0x20 || c == 0x7f ? c : 0;
 }
 
-/* A sentence, as one line that does nothing to a terminal: names, patterns and descriptions may
- * hold anything. */
-static char *keep_line(tm_arena *a, const tm_buf *b) {
+char *tm_schema_keep_line(tm_arena *a, const tm_buf *b) {
   tm_buf line;
   tm_buf_init(&line, TEXT_MAX);
   for (size_t at = 0, len; at < b->len; at += len) {
@@ -128,8 +126,8 @@ static bool add_telling(run *r, telling *t, const fault *f) {
       .instance = keep(a, &t->place),
       .schema = keep(a, &where),
       .keyword = forbidden && f->n->keyword ? f->n->keyword : f->keyword,
-      .message = keep_line(a, &t->message),
-      .advice = keep_line(a, &t->advice),
+      .message = tm_schema_keep_line(a, &t->message),
+      .advice = tm_schema_keep_line(a, &t->advice),
   };
   tm_buf_free(&where);
   tm_schema_telling_free(t);

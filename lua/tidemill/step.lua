@@ -12,8 +12,13 @@ local function as_error(e)
   return setmetatable({ kind = "script", message = tostring(e) }, core.error_mt)
 end
 
-local function hold_output(name, spec, input, output)
+local function hold_output(name, spec, output)
   if spec.output then mill.validate(output, spec.output, "the output of step " .. name) end
+  return output
+end
+
+--- The content check: what a schema cannot say about an output, given what it was made from.
+local function hold_check(name, spec, input, output)
   if not spec.check then return output end
   local ok, why = spec.check(output, input)
   if ok then return output end
@@ -21,6 +26,11 @@ local function hold_output(name, spec, input, output)
     message = ("the output of step %s fails its check: %s")
       :format(name, why or "no reason given"),
   }, core.error_mt), 0)
+end
+
+-- A cancelled run, and a person's no, are no defect of the station.
+local function is_final(e)
+  return e.kind == "cancelled" or e.kind == "rejected"
 end
 
 --- What flow:step "name" { … } makes: a function of the input.
@@ -31,19 +41,17 @@ function M.make(name, spec)
   if spec.output then spec.output = core.schema(spec.output) end
   local function station(input, ...)
     if spec.input then mill.validate(input, spec.input, "the input of step " .. name) end
-    return hold_output(name, spec, input, spec.run(input, ...))
+    return hold_check(name, spec, input, hold_output(name, spec, spec.run(input, ...)))
+  end
+  local function fallback(input, e, ...)
+    return hold_output(name, spec, spec.fallback(input, e, ...))
   end
   return function(input, ...)
     local before = core.step(name)
     local result = table.pack(pcall(station, input, ...))
-    -- A cancelled run, and a decision a person has made, are no defect of the station.
     if not result[1] and spec.fallback then
       local e = as_error(result[2])
-      if e.kind ~= "cancelled" then
-        result = table.pack(pcall(function(...)
-          return hold_output(name, spec, input, spec.fallback(input, e, ...))
-        end, ...))
-      end
+      if not is_final(e) then result = table.pack(pcall(fallback, input, e, ...)) end
     end
     core.step(before)
     if not result[1] then error(result[2], 0) end

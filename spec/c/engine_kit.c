@@ -132,9 +132,24 @@ static int disk_runs(tm_store *s, const tm_run_filter *f, tm_run_fn fn, void *ct
   return disk(s)->vt->runs(disk(s), f, fn, ctx, err);
 }
 
+typedef struct reading {
+  kit *kit;
+  tm_record_fn fn;
+  void *ctx;
+} reading;
+
+static int on_record(void *ctx, const tm_record *r) {
+  reading *d = ctx;
+  tm_record copy = *r;
+  if (d->kit->damage && d->kit->damage(&copy))
+    return 1;
+  return d->fn(d->ctx, &copy);
+}
+
 static int disk_journal(tm_store *s, const char *run, int64_t from, tm_record_fn fn, void *ctx,
                         tm_err *err) {
-  return disk(s)->vt->journal(disk(s), run, from, fn, ctx, err);
+  reading d = {.kit = kit_of(s), .fn = fn, .ctx = ctx};
+  return disk(s)->vt->journal(disk(s), run, from, on_record, &d, err);
 }
 
 static int disk_gates(tm_store *s, const tm_gate_filter *f, tm_gate_fn fn, void *ctx,
@@ -369,6 +384,12 @@ void kit_start(kit *k, const char *id) {
 void kit_play(kit *k, const char *id) {
   kit_start(k, id);
   kit_run(k);
+}
+
+void kit_cancel(kit *k, const char *id) {
+  tm_err err = TM_ERR_INIT;
+  CHECK_INT(tm_engine_cancel(k->engine, id, "enough", "kit", &err), 0);
+  CHECK_STR(err.msg, "");
 }
 
 void kit_decide(kit *k, const char *gate, bool approve, const char *decision) {

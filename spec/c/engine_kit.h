@@ -95,6 +95,7 @@ struct kit {
   int started;      /* tasks, since boot */
   tm_buf events;    /* "event place name\n", over all lives */
   const char *other; /* scripts that run instead of the closure's */
+  int (*damage)(tm_record *r); /* done to records on their way from the disk; 1: ends the reading */
   tm_err last;      /* what the last start or decision was told */
   bool last_told;
 };
@@ -127,6 +128,7 @@ bool kit_turn(kit *k);             /* if the engine wants one */
 void kit_start(kit *k, const char *id); /* workflow "flow"; told by kit_step */
 /* Start it and let it go as far as it goes. */
 void kit_play(kit *k, const char *id);
+void kit_cancel(kit *k, const char *id); /* has to be accepted */
 void kit_decide(kit *k, const char *gate, bool approve, const char *decision);
 kit_task *kit_task_at(kit *k, const char *name); /* NULL: none */
 void kit_finish(kit *k, kit_task *t, kit_reply how); /* by hand */

@@ -1,5 +1,5 @@
-/* checks_text.c - what is the same to a reader: quotations found in a source, words shared. */
-#include "text/checks_text.h"
+/* wording.c - what is the same to a reader: quotations found in a source, words shared. */
+#include "text/wording.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -10,19 +10,19 @@ static bool is_space(char c) {
   return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-static bool begins(tm_span t, size_t at, const char *mark) {
+static bool begins(tm_wording t, size_t at, const char *mark) {
   size_t n = strlen(mark);
   return t.len - at >= n && memcmp(t.s + at, mark, n) == 0;
 }
 
 /* Bytes of white space at `at`, 0: none. U+00A0 counts: it is what editors put in for a space.
  */
-static size_t space_at(tm_span t, size_t at) {
+static size_t space_at(tm_wording t, size_t at) {
   return is_space(t.s[at]) ? 1 : begins(t, at, "\u00A0") ? strlen("\u00A0") : 0;
 }
 
 /* A mark that has a straight form: its bytes, 0 when it has none. */
-static size_t curly_at(tm_span t, size_t at, char *straight) {
+static size_t curly_at(tm_wording t, size_t at, char *straight) {
   static const char *const single[] = {"‘", "’", "‚"}, *const pair[] = {"“", "”", "„"};
   for (size_t i = 0; i < 3; i++) {
     if (begins(t, at, single[i]) || begins(t, at, pair[i])) {
@@ -38,7 +38,7 @@ static bool is_word_byte(char c) {
          (unsigned char)c >= 0x80;
 }
 
-tm_span tm_span_fold(tm_arena *a, tm_span text) {
+tm_wording tm_wording_fold(tm_arena *a, tm_wording text) {
   char *out = tm_arena_alloc(a, text.len + 1);
   size_t n = 0;
   for (size_t at = 0, used; out && at < text.len; at += used) {
@@ -55,7 +55,7 @@ tm_span tm_span_fold(tm_arena *a, tm_span text) {
   }
   while (out && n && out[n - 1] == ' ')
     n--;
-  return (tm_span){out, n};
+  return (tm_wording){out, n};
 }
 
 /* -- quotations ------------------------------------------------------------------------------
@@ -68,46 +68,57 @@ static const struct {
 #define MARKS (sizeof marks / sizeof marks[0])
 
 /* May the straight mark at `at` open? Not behind a letter or digit, not before a space. */
-static bool may_open(tm_span t, size_t at) {
+static bool may_open(tm_wording t, size_t at) {
   return (at == 0 || !is_word_byte(t.s[at - 1])) && at + 1 < t.len && !is_space(t.s[at + 1]);
 }
 
-static bool may_close(tm_span t, size_t at) {
+static bool may_close(tm_wording t, size_t at) {
   return !is_space(t.s[at - 1]) && (at + 1 == t.len || !is_word_byte(t.s[at + 1]));
 }
 
-static size_t opening_at(tm_span t, size_t at, size_t *kind) {
+/* Bytes of the opening mark at `at`, 0: none of a kind that is in `live`. */
+static size_t opening_at(tm_wording t, size_t at, const bool live[MARKS], size_t *kind) {
   for (size_t k = 0; k < MARKS; k++)
-    if (begins(t, at, marks[k].open) && (k > 0 || may_open(t, at))) {
+    if (live[k] && begins(t, at, marks[k].open) && (k > 0 || may_open(t, at))) {
       *kind = k;
       return strlen(marks[k].open);
     }
   return 0;
 }
 
-static size_t closing_at(tm_span t, size_t at, size_t kind) {
+static size_t closing_at(tm_wording t, size_t at, size_t kind) {
   const char *close = marks[kind].close, *other = marks[kind].other;
   if (begins(t, at, close) && (kind > 0 || may_close(t, at)))
     return strlen(close);
   return other && begins(t, at, other) ? strlen(other) : 0;
 }
 
-bool tm_span_quoted(tm_span text, size_t *at, tm_span *out) {
-  size_t i = *at, kind = 0, n = 0;
-  while (i < text.len && !(n = opening_at(text, i, &kind)))
+/* Where the quotation that starts at `start` ends; t.len: nowhere. *n: bytes of the mark. */
+static size_t closing_of(tm_wording t, size_t start, size_t kind, size_t *n) {
+  size_t i = start + 1;
+  while (i < t.len && !(*n = closing_at(t, i, kind)))
     i++;
-  size_t start = i + n;
-  for (i = start + 1; i < text.len; i++)
-    if ((n = closing_at(text, i, kind))) {
-      *out = (tm_span){text.s + start, i - start};
-      *at = i + n;
+  return i < t.len ? i : t.len;
+}
+
+bool tm_wording_quoted(tm_wording text, size_t *at, tm_wording *out) {
+  bool live[MARKS] = {true, true, true, true}; /* a kind that does not close here never will */
+  for (size_t i = *at, kind = 0, n; i < text.len; i++) {
+    if (!(n = opening_at(text, i, live, &kind)))
+      continue;
+    size_t start = i + n, end = closing_of(text, start, kind, &n);
+    if (end < text.len) {
+      *out = (tm_wording){text.s + start, end - start};
+      *at = end + n;
       return true;
     }
+    live[kind] = false;
+  }
   return false;
 }
 
-bool tm_span_holds(tm_arena *a, tm_span folded, tm_span quotation) {
-  tm_span q = tm_span_fold(a, quotation);
+bool tm_wording_holds(tm_arena *a, tm_wording folded, tm_wording quotation) {
+  tm_wording q = tm_wording_fold(a, quotation);
   while (q.s && q.len && strchr(".,;:!?", q.s[q.len - 1]))
     q.len--;
   if (q.s && q.len == 0)
@@ -120,14 +131,14 @@ bool tm_span_holds(tm_arena *a, tm_span folded, tm_span quotation) {
 
 /* Bytes at `at` that belong to a word, 0: none. The dashes, quotation marks and the ellipsis
  * beyond ASCII (U+2000 to U+206F) do not. */
-static size_t word_at(tm_span t, size_t at) {
+static size_t word_at(tm_wording t, size_t at) {
   if (begins(t, at, "\xE2\x80") || begins(t, at, "\xE2\x81"))
     return 0;
   return is_word_byte(t.s[at]) ? 1 : 0;
 }
 
 /* The next word at or behind *at; false at the end. */
-static bool next_word(tm_span t, size_t *at, tm_span *out) {
+static bool next_word(tm_wording t, size_t *at, tm_wording *out) {
   size_t i = *at;
   while (i < t.len && !word_at(t, i))
     i += (unsigned char)t.s[i] == 0xE2 && t.len - i >= 3 ? 3 : 1;
@@ -135,11 +146,11 @@ static bool next_word(tm_span t, size_t *at, tm_span *out) {
   while (i < t.len && word_at(t, i))
     i++;
   *at = i;
-  *out = (tm_span){t.s + start, i - start};
+  *out = (tm_wording){t.s + start, i - start};
   return i > start;
 }
 
-static int compare(const tm_span *a, const tm_span *b) {
+static int compare(const tm_wording *a, const tm_wording *b) {
   int order = memcmp(a->s, b->s, a->len < b->len ? a->len : b->len);
   return order ? order : (a->len > b->len) - (a->len < b->len);
 }
@@ -148,12 +159,12 @@ static int by_letters(const void *a, const void *b) {
   return compare(a, b);
 }
 
-int tm_words_of(tm_words *out, tm_arena *a, tm_span folded) {
-  tm_span word;
+int tm_wording_words(tm_words *out, tm_arena *a, tm_wording folded) {
+  tm_wording word;
   size_t total = 0, at = 0;
   while (next_word(folded, &at, &word))
     total++;
-  *out = (tm_words){tm_arena_array(a, tm_span, total + 1), 0};
+  *out = (tm_words){tm_arena_array(a, tm_wording, total + 1), 0};
   if (!out->list)
     return -1;
   at = 0;
@@ -166,7 +177,7 @@ int tm_words_of(tm_words *out, tm_arena *a, tm_span folded) {
   return 0;
 }
 
-double tm_words_similar(const tm_words *a, const tm_words *b) {
+double tm_wording_similar(const tm_words *a, const tm_words *b) {
   size_t shared = 0;
   for (size_t i = 0, k = 0; i < a->count && k < b->count;) {
     int order = compare(&a->list[i], &b->list[k]);

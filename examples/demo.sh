@@ -13,7 +13,7 @@ tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 export REFUNDS_FILE=$tmp/refunds.jsonl
 touch "$REFUNDS_FILE"
-unset TIDEMILL_DB TIDEMILL_MODEL TIDEMILL_CRASH_AT REFUNDS_URL
+unset TIDEMILL_CRASH_AT REFUNDS_URL
 
 if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then
   title() { printf '\n\033[1m%s\033[0m\n' "$*"; }
@@ -24,7 +24,8 @@ say() { printf '   %s\n' "$*"; }
 
 # -- the program ------------------------------------------------------------------
 
-tidemill() { "$bin" -C "$root" --db "sqlite:$tmp/demo.db" --model scripted/demo "$@"; }
+program=("$bin" -C "$root" --db "sqlite:$tmp/demo.db" --model scripted/demo)
+tidemill() { "${program[@]}" "$@"; }
 
 # typed ARGUMENT…: as a person would type it. Shows what happens; the result goes to $tmp/out.
 typed() {
@@ -35,7 +36,7 @@ typed() {
   printf '   $ tidemill%s\n' "${words//$root\//}"
   local code=0
   # The braces keep the shell's own word about a kill away from the page.
-  { tidemill "$@" >"$tmp/out" 2>"$tmp/err"; } 2>/dev/null || code=$?
+  { "${program[@]}" "$@" >"$tmp/out" 2>"$tmp/err"; } 2>/dev/null || code=$?
   sed 's/^/   /' "$tmp/err"
   return "$code"
 }

@@ -1,10 +1,10 @@
 --- The author's half of Tidemill: `local mill = require "tidemill"`.
 --
--- Everything here is written over some C functions (`core`, script/bind.c): perform (a call that
--- waits), note (a call that is answered at once), fork, and pure ones. Each run has its own copy,
--- so the parts load when they are first used. Wrong types and unknown options raise; errors that
--- cross a primitive are tables {kind, message} that print as their message. What each function
--- takes, returns and raises: docs/primitives.md.
+-- Written over some C functions (`core`, script/bind.c): perform (a call that waits), note (a
+-- call that is answered at once), fork, and pure ones. Each run has its own copy, so the parts
+-- load when they are first used. Wrong types and unknown options raise; errors that cross a
+-- primitive are tables {kind, message} that print as their message. docs/primitives.md says
+-- what each function takes, returns and raises.
 
 local core = ...
 local mill = { null = core.null, array = core.array, schema = core.schema,
@@ -62,7 +62,7 @@ end
 function mill.workflow(name)
   core.want("a workflow's name", name, "string")
   return function(spec)
-    core.known("workflow " .. name, spec, "about input output budget state")
+    core.known("workflow " .. name, spec, "about input output budget state deadline")
     core.known("budget", spec.budget, "llm_calls usd")
     return setmetatable({ _name = name, _spec = {
       about = spec.about,
@@ -70,6 +70,7 @@ function mill.workflow(name)
       output = spec.output and core.schema(spec.output),
       budget = spec.budget or {},
       state = spec.state,
+      deadline = core.milliseconds("deadline", spec.deadline) and spec.deadline,
     } }, flow_mt)
   end
 end
@@ -94,13 +95,27 @@ function mill._prepare(flow, file, input, step)
   end
 end
 
---- The main branch.
-function mill._main(flow, input, step)
+local function main(flow, input, step)
   local result = flow[step or "main"](input)
   if flow._spec.output and not step then
     mill.validate(result, flow._spec.output, "the result of " .. flow._name)
   end
   return result
+end
+
+--- The main branch: what it did is undone when it raises.
+function mill._main(flow, input, step)
+  local ok, result
+  if flow._spec.deadline then
+    ok, result = pcall(mill.within, flow._spec.deadline, function()
+      return main(flow, input, step)
+    end)
+  else
+    ok, result = pcall(main, flow, input, step)
+  end
+  if ok then return result end
+  if loaded.action then result = loaded.action.unwind(result) end
+  error(result, 0)
 end
 
 return mill

@@ -78,7 +78,7 @@ end
 function M.shell(dir, script)
   local errors, file = os.tmpname(), os.tmpname()
   local folder = program():match "^(.*)/"
-  local set = "set -e; unset TIDEMILL_MODEL; cd %s; PATH=%s:$PATH\n%s"
+  local set = "set -e; cd %s; PATH=%s:$PATH\n%s"
   M.write(file, set:format(quote(dir), quote(folder), script))
   local pipe = io.popen(("sh %s 2>%s"):format(file, errors))
   local out = pipe:read "a"

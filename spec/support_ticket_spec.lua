@@ -145,9 +145,17 @@ describe("support_ticket", function()
 
   it("double run refunds once", function()
     local ticket = sample "ticket-03-refund-20"
-    local world = kit.crash_everywhere("support_ticket", ticket, { env = env })
-    assert.equal(world.points, world.same)
-    assert.truthy(world.points > 10)
+    for _, point in ipairs { "record.post", "store.commit.pre" } do
+      local report = kit.crash_everywhere("support_ticket", ticket, {
+        env = env,
+        point = point,
+        reset = function() os.remove(env.REFUNDS_FILE) end,
+        observe = function() return #paid() end,
+      })
+      assert.equal(1, report.baseline.observed)
+      assert.equal(report.points, report.same)
+      assert.truthy(report.points > 10)
+    end
   end)
 
   it("reuses decision and refund when the same ticket comes again", function()

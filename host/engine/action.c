@@ -29,6 +29,7 @@
 #define MAX_TRIES   3    /* bodies entered in one process before a person is asked */
 #define MAX_PROBES  5
 #define BACKOFF_MS  1000 /* doubled each time */
+#define WINDOW_MS   INT64_C(86400000) /* how long a receiver keeps a key, if it does not say */
 
 static bool flag(const tm_branch *b, const char *name) {
   return tm_json_bool(tm_json_get(b->request, name), false);
@@ -149,6 +150,8 @@ static void record_intent(tm_branch *b) {
   tm_json_set_int(&b->scratch, open, "epoch", b->run->epoch);
   tm_turn_record(b->run, TM_RECORD_OPEN, b->place, b->name, open);
   b->recorded = true;
+  if (!b->action.since)
+    b->action.since = tm_engine_now(b->run->engine);
 }
 
 static tm_op *effect_op(tm_branch *b, tm_op_kind kind) {
@@ -195,7 +198,7 @@ static void cancelled(tm_branch *b) {
 
 static void hold(tm_branch *b) {
   tm_list_remove(&b->held);
-  if (b->run->cancelling) {
+  if (tm_run_gives_up(b->run)) {
     cancelled(b);
     return;
   }
@@ -323,7 +326,7 @@ static void drop_claim(tm_branch *b, const tm_json *error) {
 
 /* It did not happen yet. Is it wanted still? */
 static void do_now(tm_branch *b) {
-  if (b->run->cancelling)
+  if (tm_run_gives_up(b->run))
     drop_claim(b, tm_run_error(&b->scratch, "cancelled", "the run was cancelled"));
   else
     claim_and_enter(b);
@@ -345,13 +348,22 @@ static void try_later(tm_branch *b, int times) {
   tm_engine_set_timer(b, tm_engine_now(b->run->engine) + wait);
 }
 
+/* Does the receiver still know the key? Past its window a second try would be a second effect. */
+static bool in_window(const tm_branch *b) {
+  int64_t window = tm_json_int(tm_json_get(b->request, "window_ms"), WINDOW_MS);
+  return tm_engine_now(b->run->engine) - b->action.since <= window;
+}
+
 static void settle_unknown(tm_branch *b, const char *why) {
   const char *policy = tm_json_get_str(b->request, "on_unknown");
+  bool retry = !policy || strcmp(policy, "retry") == 0;
   b->phase = TM_PHASE_LIVE;
   if (policy && strcmp(policy, "probe") == 0 && b->action.probes < MAX_PROBES)
     enter(b, "probe");
-  else if ((!policy || strcmp(policy, "retry") == 0) && b->action.tries < MAX_TRIES)
+  else if (retry && b->action.tries < MAX_TRIES && in_window(b))
     enter(b, "run");
+  else if (retry && !in_window(b))
+    ask_doubt(b, "The other side may have forgotten the key by now");
   else
     ask_doubt(b, why);
 }
@@ -362,12 +374,21 @@ void tm_action_due(tm_branch *b) {
 
 /* -- launching ---------------------------------------------------------------------------------------- */
 
+/* When its first intent was recorded, wall ms; 0: there is none. */
+static int64_t first_intent(const tm_branch *b) {
+  for (const tm_entry *e = b->past ? b->past->first : NULL; e; e = e->next_here)
+    if (e->kind == TM_RECORD_OPEN && !tm_json_get(e->body, "gk"))
+      return tm_json_int(tm_json_get(e->body, "at"), 0);
+  return 0;
+}
+
 static void read_request(tm_branch *b) {
   const char *key = tm_json_get_str(b->request, "key");
   const tm_json *args = tm_json_get(b->request, "args");
   b->action.key = key ? key : "";
   tm_hash h = args ? tm_json_hash(args) : tm_hash_bytes("", 0);
   memcpy(b->action.hash, h.hex, sizeof b->action.hash);
+  b->action.since = first_intent(b);
 }
 
 static void by_stage(tm_branch *b, stage s, const tm_entry *last) {
@@ -387,7 +408,7 @@ static void by_stage(tm_branch *b, stage s, const tm_entry *last) {
   case STAGE_INTENT:
     if (b->action.claimed)
       settle_unknown(b, "The process died between its start and its result");
-    else if (b->run->cancelling)
+    else if (tm_run_gives_up(b->run))
       cancelled(b);
     else
       claim_and_enter(b); /* the key was another call's then: the body was not entered */

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "engine/owner.h"
+#include "engine/replay.h"
 
 #define MAX_IN_FLIGHT 2 /* batches at the store; more would only make groups smaller */
 
@@ -286,34 +287,13 @@ static void fail_taking_up(tm_run *r, const tm_err *err) {
   tm_engine_forget(r);
 }
 
-static int load_run(tm_run *r, tm_err *err) {
-  if (tm_journal_load(&r->journal, &r->arena, r->engine->ports.store, r->id, err) < 0)
-    return -1;
-  if (r->journal.length < r->next_seq)
-    return tm_err_set(err, TM_INTERNAL,
-                      "the last records of run %s are missing (%lld of %lld are there); the journal "
-                      "is damaged, restore the database from a backup",
-                      r->id, (long long)r->journal.length, (long long)r->next_seq);
-  const tm_json *start = r->journal.first->body;
-  const char *step = tm_json_get_str(start, "step");
-  const tm_json *settings = tm_json_get(start, "env");
-  r->settings = settings ? tm_json_copy(&r->arena, settings) : NULL;
-  r->input = tm_json_get(start, "input");
-  r->created = tm_json_int(tm_json_get(start, "at"), 0);
-  r->only_step = step;
-  r->next_seq = r->journal.length;
-  memcpy(r->chain, r->journal.chain, sizeof r->chain);
-  r->replaying = true;
-  return open_guest(r, err);
-}
-
 static void claimed(tm_after *a, const tm_err *err) {
   tm_run *r = a->run;
   tm_err own = TM_ERR_INIT;
   r->claiming = false;
   if (err->code != TM_OK || r->lost)
     return;
-  if (load_run(r, &own) < 0)
+  if (tm_replay_load(r, &own) < 0 || open_guest(r, &own) < 0)
     fail_taking_up(r, &own);
   else
     tm_run_begin(r);

@@ -57,6 +57,44 @@ static void index_entry(tm_journal *j, tm_entry *e) {
   p->last = e;
 }
 
+static void append(tm_journal *j, tm_entry *e) {
+  if (j->last)
+    j->last->next = e;
+  else
+    j->first = e;
+  j->last = e;
+  index_entry(j, e);
+}
+
+/* Forget the story from seq `from` on. */
+static void void_from(tm_journal *j, int64_t from) {
+  tm_entry *e = j->first;
+  tm_map_free(&j->places);
+  j->first = j->last = NULL;
+  for (tm_entry *next; e && e->seq < from; e = next) {
+    next = e->next;
+    e->next = e->next_here = NULL;
+    append(j, e);
+  }
+}
+
+static int check_move(loading *l, const tm_entry *e) {
+  tm_journal *j = l->journal;
+  int64_t from = tm_json_int(tm_json_get(e->body, "from"), -1);
+  j->moves++;
+  if (e->kind == TM_RECORD_REPIN) {
+    j->pinned = e->seq;
+    return 0;
+  }
+  if (from < 1 || from > e->seq)
+    return tm_err_set(l->err, TM_INTERNAL,
+                      "record %lld of run %s goes back to record %lld, which cannot be; the "
+                      "journal is damaged, restore the database from a backup",
+                      (long long)e->seq, l->run, (long long)from);
+  void_from(j, from);
+  return 0;
+}
+
 static int check_record(loading *l, const tm_record *r) {
   tm_journal *j = l->journal;
   if (r->seq != j->length)
@@ -95,13 +133,10 @@ static int load_record(void *ctx, const tm_record *r) {
   e->place = tm_arena_strdup(j->arena, r->place);
   e->name = tm_arena_strdup(j->arena, r->name);
   e->body = body;
-  if (j->last)
-    j->last->next = e;
-  else
-    j->first = e;
-  j->last = e;
   j->length++;
-  index_entry(j, e);
+  if ((e->kind == TM_RECORD_RETRY || e->kind == TM_RECORD_REPIN) && check_move(l, e) < 0)
+    return -1;
+  append(j, e);
   return 0;
 }
 
@@ -144,6 +179,13 @@ const tm_entry *tm_place_find(const tm_place *p, tm_record_kind kind) {
 const tm_entry *tm_place_outcome(const tm_place *p) {
   for (const tm_entry *e = p ? p->first : NULL; e; e = e->next_here)
     if (e->kind == TM_RECORD_DONE || e->kind == TM_RECORD_FAIL || e->kind == TM_RECORD_NOTE)
+      return e;
+  return NULL;
+}
+
+const tm_entry *tm_journal_end(const tm_journal *j) {
+  for (const tm_entry *e = j->first; e; e = e->next)
+    if (e->kind == TM_RECORD_END)
       return e;
   return NULL;
 }

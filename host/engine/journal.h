@@ -28,9 +28,19 @@
  *   FAIL     a call's error  {k, i, e error, m?, q, w, s?, ms}
  *   CANCEL   asked to stop   {note?, by, at}
  *   END      run is over     {state, v result | e error, at}
+ *   RETRY    a failed run goes on  {from, by, at}
+ *   REPIN    other sources   {was, now, by, at}: hashes of closures
+ *
+ *   A RETRY voids the records from `from` up to itself: they stay, are hashed and shown, and tell a
+ *   replay nothing. From then on the journal's *story* is what stands before `from` and behind the
+ *   RETRY. `from` is the END, or the failed call's FAIL, when that was what ended the run.
+ *   After a REPIN the run is `now`'s; tm_run.closure is changed in the same transaction. Gates that
+ *   were opened before it are asked anew (law 9).
+ *   A fork is a run whose START has {fork: {run, seq}, seed}: its records are copies of the other
+ *   run's story before `seq`, without what was pending there; its dice stay the other run's.
  *
  *   place "4" is the fourth call of the main branch; "4/0.2" the second call of the first branch
- *   that was forked at place 4. START, CANCEL and END have the place "".
+ *   that was forked at place 4. Records of the run itself have the place "".
  *   chain = BLAKE2b-256(previous chain, "seq kind", place, name, body), each field behind its length,
  *   in hex; the first previous is "".
  *
@@ -46,7 +56,8 @@
 
 #define TM_RECORD_KINDS(X)                                                                \
   X(START, "start") X(NOTE, "note") X(OPEN, "open") X(ATTEMPT, "attempt")                 \
-  X(DECIDED, "decided") X(DONE, "done") X(FAIL, "fail") X(CANCEL, "cancel") X(END, "end")
+  X(DECIDED, "decided") X(DONE, "done") X(FAIL, "fail") X(CANCEL, "cancel") X(END, "end")  \
+  X(RETRY, "retry") X(REPIN, "repin")
 
 typedef enum tm_record_kind {
 #define X(name, word) TM_RECORD_##name,
@@ -79,11 +90,13 @@ typedef struct tm_journal {
   tm_entry *first, *last;
   tm_entry *cursor; /* the next record that a replay looks at; NULL: the frontier */
   tm_map places;    /* place -> tm_place */
-  int64_t length;
+  int64_t length;   /* of all records, void ones too: the next one's seq */
+  int64_t pinned;   /* seq of the last REPIN; 0: none */
+  int moves;        /* RETRYs and REPINs: gates opened after them get ids of their own */
   char chain[TM_HASH_HEX + 1];
 } tm_journal;
 
-/* Read and verify a run's journal: gaps, unknown kinds, bodies that do not parse and a broken chain
+/* Read and verify a run's journal and keep its story: gaps, unknown kinds, bodies that do not parse and a broken chain
  * are TM_INTERNAL errors that name the record. `j` is zeroed by the caller; free with _free. */
 int tm_journal_load(tm_journal *j, tm_arena *a, tm_store *store, const char *run, tm_err *err);
 void tm_journal_free(tm_journal *j);
@@ -96,6 +109,9 @@ const tm_entry *tm_place_find(const tm_place *p, tm_record_kind kind);
 const tm_entry *tm_place_outcome(const tm_place *p);
 /* A record that no script asked for so far, or NULL. */
 const tm_entry *tm_journal_unasked(const tm_journal *j);
+
+/* The END of the story, or NULL. */
+const tm_entry *tm_journal_end(const tm_journal *j);
 
 /* The chain's next link. */
 void tm_journal_link(char chain[TM_HASH_HEX + 1], const tm_record *r);

@@ -62,7 +62,7 @@ static void perform_awaited(tm_branch *b, const tm_json *live) {
   b->phase = TM_PHASE_HELD;
   if (b->past && !tm_replay_matches(b, b->past))
     return;
-  if (r->cancelling) {
+  if (tm_run_gives_up(r)) {
     tm_run_answer(b, TM_ANSWER_ERROR,
                   tm_run_error(&b->scratch, "cancelled", "the run was cancelled"), NULL);
     return;

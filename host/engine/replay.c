@@ -11,6 +11,22 @@
 
 #include "engine/engine.h"
 
+int tm_replay_load(tm_run *r, tm_err *err) {
+  if (tm_journal_load(&r->journal, &r->arena, r->engine->ports.store, r->id, err) < 0)
+    return -1;
+  const tm_json *start = r->journal.first->body, *settings = tm_json_get(start, "env");
+  const char *seed = tm_json_get_str(start, "seed");
+  r->settings = settings ? tm_json_copy(&r->arena, settings) : NULL;
+  r->input = tm_json_get(start, "input");
+  r->created = tm_json_int(tm_json_get(start, "at"), 0);
+  r->only_step = tm_json_get_str(start, "step");
+  r->seed = seed ? seed : r->id;
+  r->next_seq = r->journal.length;
+  memcpy(r->chain, r->journal.chain, sizeof r->chain);
+  r->replaying = true;
+  return 0;
+}
+
 static bool same_call(const tm_branch *b, const tm_entry *e) {
   const char *kind = tm_json_get_str(e->body, "k"), *id = tm_json_get_str(e->body, "i");
   if (!kind || e->kind == TM_RECORD_ATTEMPT)
@@ -29,22 +45,58 @@ static void text_of(tm_buf *out, const tm_json *request) {
   }
 }
 
+/* What a record's call was asked with: it stands in the first record that holds it. */
+static const tm_json *request_then(const tm_run *r, const tm_entry *e) {
+  const tm_entry *open = tm_place_find(tm_journal_at(&r->journal, e->place), TM_RECORD_OPEN);
+  const tm_json *own = tm_json_get(e->body, "q");
+  return own ? own : open ? tm_json_get(open->body, "q") : NULL;
+}
+
+static const char *kind_of(const tm_entry *e) {
+  const char *kind = tm_json_get_str(e->body, "k");
+  return kind ? kind : tm_record_word((int)e->kind);
+}
+
+static tm_json *side(tm_arena *a, const char *kind, const char *name, const char *where,
+                     const tm_json *request) {
+  tm_json *o = tm_json_new_object(a);
+  tm_json_set_str(a, o, "kind", kind);
+  tm_json_set_str(a, o, "name", name);
+  if (where && *where)
+    tm_json_set_str(a, o, "where", where);
+  if (request)
+    tm_json_set(a, o, "request", tm_json_copy(a, request));
+  return o;
+}
+
+/* For a rehearsal: what the journal holds at the place, and what the script asks for there (b NULL:
+ * nothing). */
+static void keep_difference(tm_run *r, const tm_entry *e, const tm_branch *b) {
+  tm_arena *a = &r->arena;
+  if (!r->rehearsed)
+    return;
+  tm_json *d = r->difference = tm_json_new_object(a);
+  tm_json_set_str(a, d, "place", e->place);
+  tm_json_set_int(a, d, "record", e->seq);
+  tm_json_set(a, d, "stands",
+              side(a, kind_of(e), e->name, tm_json_get_str(e->body, "w"), request_then(r, e)));
+  if (b)
+    tm_json_set(a, d, "asked", side(a, tm_call_word(b->kind), b->name, b->where, b->request));
+}
+
 static void diverged_at(tm_branch *b, const tm_entry *e) {
   tm_buf asked = TM_BUF_INIT, stands = TM_BUF_INIT;
-  const tm_entry *open = tm_place_find(b->past ? b->past : tm_journal_at(&b->run->journal, b->place),
-                                       TM_RECORD_OPEN);
-  const tm_json *then = tm_json_get(e->body, "q");
-  if (!then && open)
-    then = tm_json_get(open->body, "q");
+  const tm_json *then = request_then(b->run, e);
+  keep_difference(b->run, e, b);
   if (b->request)
     text_of(&asked, b->request);
   if (then)
     text_of(&stands, then);
-  const char *kind = tm_json_get_str(e->body, "k"), *where = tm_json_get_str(e->body, "w");
+  const char *where = tm_json_get_str(e->body, "w");
   tm_run_diverge(b->run, b->place,
                  "%s asks for %s \"%s\"%s; the journal has %s \"%s\"%s%s%s there (record %lld)",
                  *b->where ? b->where : "the script", tm_call_word(b->kind), b->name,
-                 tm_buf_str(&asked), kind ? kind : tm_record_word((int)e->kind), e->name,
+                 tm_buf_str(&asked), kind_of(e), e->name,
                  tm_buf_str(&stands), where ? ", asked for at " : "", where ? where : "",
                  (long long)e->seq);
   tm_buf_free(&asked);
@@ -80,11 +132,11 @@ bool tm_replay_ends(tm_run *r) {
   const tm_entry *e = r->replaying ? tm_journal_unasked(&r->journal) : NULL;
   if (!e)
     return true;
-  const char *kind = tm_json_get_str(e->body, "k");
+  keep_difference(r, e, NULL);
   tm_run_diverge(r, e->place,
                  "the journal has %s \"%s\" there (record %lld), which the script no longer asks "
                  "for",
-                 kind ? kind : tm_record_word((int)e->kind), e->name, (long long)e->seq);
+                 kind_of(e), e->name, (long long)e->seq);
   return false;
 }
 
@@ -94,6 +146,10 @@ static bool reach_frontier(tm_run *r) {
   if (!tm_replay_ends(r))
     return false;
   r->replaying = false;
+  if (r->rehearsed) {
+    r->lost = true; /* nothing of it is to happen */
+    return false;
+  }
   bool cancels = r->cancel_note != NULL && !r->cancelling;
   if (cancels)
     cancel_now(r);
@@ -120,6 +176,7 @@ bool tm_replay_next(tm_run *r) {
       continue;
     tm_place *p = tm_journal_at(j, e->place);
     if (!p->asked) {
+      keep_difference(r, e, NULL);
       tm_run_diverge(r, e->place,
                      "the journal has the result of %s \"%s\" there (record %lld), but the script "
                      "waits for something else",

@@ -5,6 +5,9 @@
 
 #include "engine/run.h"
 
+/* Read the run's journal, and what its START says: it replays from here on. */
+int tm_replay_load(tm_run *r, tm_err *err);
+
 /* The branch has just come to a place that the journal knows. Marks it asked; false: another call
  * stands there, and the run has diverged. */
 bool tm_replay_matches(tm_branch *b, tm_place *p);

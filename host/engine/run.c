@@ -325,6 +325,10 @@ static bool can_cancel(const tm_branch *b) {
   return !(b->phase == TM_PHASE_HELD && tm_place_outcome(b->past)) && !tm_action_started(b);
 }
 
+bool tm_run_gives_up(const tm_run *r) {
+  return r->cancelling && !r->unwinding;
+}
+
 void tm_run_cancel(tm_run *r) {
   r->cancelling = true;
   for (tm_list *l = r->branches.next; l != &r->branches; l = l->next) {
@@ -449,6 +453,7 @@ tm_run *tm_run_new(tm_engine *e, const char *id, const char *workflow, tm_closur
   r->engine = e;
   snprintf(r->id, sizeof r->id, "%s", id);
   tm_arena_init(&r->arena, 0);
+  r->seed = r->id;
   r->workflow = tm_arena_strdup(&r->arena, workflow);
   r->closure = tm_closure_retain(closure);
   r->journal.arena = &r->arena;

@@ -69,6 +69,7 @@ typedef struct tm_action {
   const char *key;      /* the idempotency key */
   char hash[TM_HASH_HEX + 1]; /* of the canonical arguments */
   bool probing;         /* the body entered is the probe */
+  int64_t since;        /* wall ms of its first intent; 0: none yet */
   bool unknown;         /* a verb ended without knowing whether it happened */
   bool approved;        /* a person approved it in this process */
   bool claimed;         /* the key is ours, with an intent: it may have happened */
@@ -140,6 +141,7 @@ struct tm_run {
   tm_list runnable; /* in engine->runnable */
   tm_engine *engine;
   char id[64];
+  const char *seed; /* of its dice: its id, or the id of the run that it was forked from */
   char *workflow;
   const char *only_step; /* run this step instead of main; NULL: main */
   tm_closure *closure;
@@ -151,10 +153,13 @@ struct tm_run {
   bool owned;       /* this process holds the claim */
   bool claiming;    /* a claim is on its way */
   bool replaying;
+  bool rehearsed;   /* by verify.c: it stops at the frontier */
+  tm_json *difference; /* of a run that diverged: what stands where, see verify.h */
   bool ended;       /* END is in the batch or committed */
   bool lost;        /* fenced: nothing more may be written */
   bool forgotten;   /* out of the engine's tables: freed when nothing points at it */
   bool cancelling;
+  bool unwinding;   /* main has raised, and undoes what it did: its calls are wanted still */
   const char *cancel_note; /* asked for while the run was being taken up; NULL: not asked */
   const char *cancel_by;
   tm_turn *turn;    /* the turn that last held an op of this run */
@@ -205,6 +210,8 @@ const tm_json *tm_run_setting(tm_run *r, const char *name);
 void tm_run_fork(tm_branch *b);
 /* The branch is gone: its call is given up, its children too. */
 void tm_run_drop(tm_branch *b);
+/* Cancelled, and not in the midst of cleaning up. */
+bool tm_run_gives_up(const tm_run *r);
 /* From here on every call that waits or comes is answered {kind="cancelled"}. */
 void tm_run_cancel(tm_run *r);
 /* Release everything; only when nothing points here (pending is 0). */

@@ -7,8 +7,8 @@
  *          │        │ what came back, as an answer or a class of error; told as an attempt
  *          │        ├── retryable, retries left ─────────────> WAITING ─┐ backoff, or what the
  *          ├────────│──────────────────────────────────────────────────┘ server asked for
- *          │        ├── no JSON, or against the schema, repairs left: the model's own answer
- * and ├────────┤   the errors are put behind the messages │        ├── prose of
+ *          │        ├── no JSON, or against the schema or a check, repairs left: the model's
+ * own ├────────┤   answer and the errors are put behind the messages │        ├── prose of
  * reason_then_extract: put behind the messages, with the wish └────────┤   for the JSON
  *                   v
  *                 DONE ── value and meta, or an error
@@ -28,6 +28,7 @@
 #include "llm/answer.h"
 #include "llm/attempt.h"
 #include "llm/retry.h"
+#include "text/checks.h"
 
 #define ARENA_MAX    TM_LLM_WORK_MAX
 #define REPAIRS      2
@@ -45,7 +46,8 @@ struct tm_llm_ask {
   tm_llm_question question;
   tm_json *messages; /* our own list, once there is more in it than the request's */
   tm_shape *shape;
-  bool reasoning; /* the phase "reason" of reason_then_extract */
+  tm_checks *checks; /* or NULL */
+  bool reasoning;    /* the phase "reason" of reason_then_extract */
   bool two_phases;
   int retries, repairs; /* allowed */
   int64_t timeout_ms;
@@ -198,8 +200,8 @@ static void ask_for_repair(tm_llm_ask *ask, const outcome *o) {
     tm_buf_printf(&text, "- %s\n", o->report.errors[i].advice);
   if (!o->report.count)
     tm_buf_printf(&text, "- %s\n", o->message);
-  tm_buf_puts(&text,
-              "Write the whole answer again, corrected, as one JSON value and nothing else.");
+  tm_buf_printf(&text, "Write the whole answer again, corrected,%s and nothing else.",
+                ask->shape ? " as one JSON value" : "");
   add_own_answer(ask);
   add_message(ask, "user", tm_buf_str(&text), text.len);
   tm_buf_free(&text);
@@ -231,25 +233,40 @@ static tm_json *unwrap(const tm_llm_ask *ask, tm_json *value) {
   return is ? (tm_json *)tm_json_get(value, "value") : value;
 }
 
-static void judge_value(tm_llm_ask *ask, outcome *o) {
+/* What holding the value to something came to: 0, 1 or -1, as tm_schema_check answers. */
+static void judged(tm_llm_ask *ask, outcome *o, int rc, const char *what, const tm_err *err) {
   tm_arena *work = &ask->llm->work;
-  tm_err err = TM_ERR_INIT;
-  o->report = (tm_schema_report){.arena = work, .max = ADVICE_MAX};
-  int rc = tm_answer_check(o->value, ask->shape->schema, &o->report, &err);
   if (rc == 0)
     return;
   o->class = TM_LLM_BAD_OUTPUT;
-  o->message = rc < 0 || !o->report.count
-                   ? tm_arena_strdup(work, err.msg)
-                   : tm_arena_printf(work, "the answer does not fit the schema: %s%s",
-                                     o->report.errors[0].message,
-                                     o->report.count > 1 ? " (and more)" : "");
+  o->message =
+      rc < 0 || !o->report.count
+          ? tm_arena_strdup(work, err->msg)
+          : tm_arena_printf(work, "the answer %s: %s%s", what, o->report.errors[0].message,
+                            o->report.count > 1 ? " (and more)" : "");
+}
+
+static void judge_shape(tm_llm_ask *ask, outcome *o) {
+  tm_err err = TM_ERR_INIT;
+  int rc = tm_answer_check(o->value, ask->shape->schema, &o->report, &err);
+  judged(ask, o, rc, "does not fit the schema", &err);
+}
+
+/* What stands in an answer of the right shape; the prose that it is extracted from is free. */
+static void judge_content(tm_llm_ask *ask, outcome *o) {
+  tm_err err = TM_ERR_INIT;
+  if (o->class != TM_LLM_NONE || !ask->checks || ask->reasoning)
+    return;
+  const tm_json *vars = tm_json_get(ask->question.request, "vars");
+  int rc = tm_checks_run(ask->checks, o->value, vars, &o->report, &err);
+  judged(ask, o, rc, "fails a check", &err);
 }
 
 static void judge(tm_llm_ask *ask, outcome *o) {
   tm_arena *work = &ask->llm->work;
   const tm_llm_answer *answer = &ask->answer;
   tm_err err = TM_ERR_INIT;
+  o->report = (tm_schema_report){.arena = work, .max = ADVICE_MAX};
   if (!answer->text) {
     too_large(o);
   } else if (!ask->question.shape) {
@@ -261,8 +278,9 @@ static void judge(tm_llm_ask *ask, outcome *o) {
     o->message = tm_arena_strdup(work, err.msg);
   } else {
     o->value = unwrap(ask, o->value);
-    judge_value(ask, o);
+    judge_shape(ask, o);
   }
+  judge_content(ask, o);
 }
 
 static int64_t base_ms(const tm_llm *l) {
@@ -484,22 +502,32 @@ static tm_json *copy_request(tm_arena *a, const tm_json *request) {
   return a->failed ? NULL : out;
 }
 
-static int read_request(tm_llm_ask *ask, const tm_json *request, tm_err *err) {
-  const tm_json *messages = tm_json_get(request, "messages");
-  if (!messages || tm_json_type_of(messages) != TM_JSON_ARRAY || !tm_json_len(messages))
-    return tm_err_set(err, TM_USAGE, "a question to a model needs at least one message");
+/* The schema and the checks that the answer is held to. */
+static int read_contract(tm_llm_ask *ask, const tm_json *request, tm_err *err) {
   const tm_json *schema = tm_json_get(request, "schema");
+  const tm_json *checks = tm_json_get(ask->question.request, "checks"); /* lives as long */
   const char *mode = tm_json_get_str(request, "mode"), *unit = tm_json_get_str(request, "unit");
-  ask->retries = bounded(request, "retries", RETRIES);
-  ask->repairs = bounded(request, "repair", REPAIRS);
-  ask->timeout_ms = tm_json_int(tm_json_get(request, "timeout_ms"), 0);
+  if (!unit)
+    unit = "this question";
+  if (checks && tm_checks_compile(&ask->checks, &ask->arena, checks, err) < 0)
+    return tm_err_wrap(err, "the checks of %s", unit);
   if (!schema || tm_json_type_of(schema) == TM_JSON_NULL)
     return 0;
   ask->two_phases = mode && strcmp(mode, "reason_then_extract") == 0;
   ask->reasoning = ask->two_phases;
   if (tm_shape_get(&ask->shape, &ask->llm->shapes, schema, err) < 0)
-    return tm_err_wrap(err, "the output schema of %s", unit ? unit : "this question");
+    return tm_err_wrap(err, "the output schema of %s", unit);
   return 0;
+}
+
+static int read_request(tm_llm_ask *ask, const tm_json *request, tm_err *err) {
+  const tm_json *messages = tm_json_get(request, "messages");
+  if (!messages || tm_json_type_of(messages) != TM_JSON_ARRAY || !tm_json_len(messages))
+    return tm_err_set(err, TM_USAGE, "a question to a model needs at least one message");
+  ask->retries = bounded(request, "retries", RETRIES);
+  ask->repairs = bounded(request, "repair", REPAIRS);
+  ask->timeout_ms = tm_json_int(tm_json_get(request, "timeout_ms"), 0);
+  return read_contract(ask, request, err);
 }
 
 int tm_llm_start(tm_llm_ask **out, tm_llm *l, const tm_json *request, const tm_llm_events *ev,

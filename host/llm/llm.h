@@ -9,8 +9,9 @@
  *             config:{temperature, maxOutputTokens, topP, topK, stopSequences, seed,
  *             reasoningEffort …}, schema?, schema_name?, mode:"direct"|"reason_then_extract",
  *             repair:N (2), retries:N (2, each time something is asked), timeout_ms (600,000,
- *             of each attempt), vars?}
- *   value    the answer: a JSON value that holds to `schema`, or a string without one
+ *             of each attempt), vars?, checks? (text/checks.h, over vars)}
+ *   value    the answer: a JSON value that holds to `schema`, or a string without one; it
+ *            passes the checks
  *   meta     {model, model_answered, provider, request_id, fingerprint, finish, attempts,
  *             rounds, latency_ms, usage:{input, cached_input, output, reasoning, total},
  *             dropped:[…]}; rounds: repairs that were needed; usage: over all attempts, input

@@ -95,9 +95,12 @@ static int finish(lua_State *L, int status, lua_KContext ctx) {
       luaL_setmetatable(L, TM_ARGS_ERROR);
     return lua_error(L);
   }
-  if (!a->meta)
+  if (a->kind == TM_ANSWER_ENTER)
+    lua_pushboolean(L, true); /* an order to enter the body, and no result that looks like one */
+  else if (a->meta)
+    tm_value_push(L, a->meta);
+  else
     return 1;
-  tm_value_push(L, a->meta);
   return 2;
 }
 
@@ -117,7 +120,7 @@ static tm_call_kind kind_argument(lua_State *L, int index) {
   return (tm_call_kind)kind;
 }
 
-/* perform(kind, name, request) -> value, meta */
+/* perform(kind, name, request) -> value, meta | order, true: enter the action's body */
 static int l_perform(lua_State *L) {
   tm_call_kind kind = kind_argument(L, 1);
   const char *name = luaL_checkstring(L, 2);
@@ -194,6 +197,12 @@ static int l_step(lua_State *L) {
   lua_pushstring(L, g->current->step);
   tm_perform_step(g->current, name);
   return 1;
+}
+
+/* unwinding(): what comes from now on cleans up, and is done in a cancelled run too */
+static int l_unwinding(lua_State *L) {
+  guest_of(L)->run->unwinding = true;
+  return 0;
 }
 
 /* -- contracts: pure ------------------------------------------------------------------------- */
@@ -336,7 +345,8 @@ static const luaL_Reg functions[] = {
     {"document", l_document}, {"encode", l_encode},
     {"fork", l_fork},         {"hash", l_hash},         {"llm", l_llm},
     {"note", l_note},         {"perform", l_perform},   {"schema", l_schema},
-    {"setting", l_setting},   {"step", l_step},         {NULL, NULL},
+    {"setting", l_setting},   {"step", l_step},         {"unwinding", l_unwinding},
+    {NULL, NULL},
 };
 
 int tm_bind_open(lua_State *L) {

@@ -127,7 +127,7 @@ static int open_guest(void **out, void *ctx, tm_run *run, tm_err *err) {
   g->run = run;
   g->flow = g->library = LUA_NOREF;
   g->program = tm_program_of(run->closure);
-  tm_vm_opts opts = {.memory = o->memory, .steps = o->steps, .seed = run->id, .owner = g};
+  tm_vm_opts opts = {.memory = o->memory, .steps = o->steps, .seed = run->seed, .owner = g};
   if (tm_vm_open(&g->vm, &opts, err) < 0 || load(g, err) < 0) {
     close_guest((void **)&g);
     return -1;

@@ -28,7 +28,7 @@ typedef struct tm_vm_opts {
   size_t memory;    /* bytes; 0: 64 MiB */
   uint64_t steps;   /* VM instructions for one resume; 0: 200 million */
   uint32_t cpu_ms;  /* the backstop behind them, for work that costs more; 0: 20 s */
-  const char *seed; /* of math.random: the run's id */
+  const char *seed; /* of math.random: the run's */
   bool trusted;     /* no sandbox, no limits: the test runner */
   void *owner;      /* tm_vm_owner(L) gives it back, in any coroutine */
 } tm_vm_opts;

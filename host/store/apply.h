@@ -8,7 +8,7 @@
 
 #include "store/store.h"
 
-#define TM_OP_KINDS (TM_OP_DECISION + 1)
+#define TM_OP_KINDS (TM_OP_LOCK_DROP + 1)
 
 /* Does one op and sets its status; -1 ends the batch. */
 typedef int (*tm_apply_fn)(void *ctx, tm_batch *b, tm_op *op, tm_err *err);
@@ -27,6 +27,9 @@ int tm_apply_copy_effect(tm_arena *a, tm_effect_row *out, const tm_effect_row *r
                          tm_err *err);
 int tm_apply_copy_decision(tm_arena *a, tm_decision_row *out, const tm_decision_row *row,
                            tm_err *err);
+int tm_apply_copy_signal(tm_arena *a, tm_signal_row *out, const tm_signal_row *row,
+                         tm_err *err);
+int tm_apply_copy_lock(tm_arena *a, tm_lock_row *out, const tm_lock_row *row, tm_err *err);
 int tm_apply_copy_bytes(tm_arena *a, const char **out, const void *bytes, size_t len,
                         tm_err *err);
 

@@ -9,7 +9,7 @@
  *
  *   no file ─ create, 0600 ─► empty ─ first page ─► ours, version 0
  *           ─ journal mode WAL; sync file, directory; the schema, one transaction, not yet
- *             synced ─► version 1 ─► the first commit syncs the log, and the schema with it
+ *             synced ─► the version ─► the first commit syncs the log, and the schema with it
  *
  * Dying at any arrow leaves a state that stands on this line and is taken up there.
  *
@@ -117,6 +117,28 @@ static const char *const steps[] = {
     "  PRIMARY KEY (ns, name, key)"
     ") STRICT, WITHOUT ROWID;"
     "PRAGMA user_version = 1;",
+
+    "CREATE INDEX tm_run_parent ON tm_run (parent) WHERE parent IS NOT NULL;"
+    "CREATE TABLE tm_signal ("
+    "  n INTEGER PRIMARY KEY," /* in order of arrival */
+    "  run INTEGER NOT NULL REFERENCES tm_run,"
+    "  sid TEXT NOT NULL,"
+    "  name TEXT NOT NULL,"
+    "  body TEXT,"
+    "  place TEXT," /* who used it up; NULL: pending */
+    "  at INTEGER NOT NULL,"
+    "  UNIQUE (run, sid)"
+    ") STRICT;"
+    "CREATE INDEX tm_signal_pending ON tm_signal (run, n) WHERE place IS NULL;"
+    "CREATE TABLE tm_lock ("
+    "  n INTEGER PRIMARY KEY," /* the order of the line */
+    "  run INTEGER NOT NULL REFERENCES tm_run,"
+    "  ns TEXT NOT NULL,"
+    "  key TEXT NOT NULL,"
+    "  UNIQUE (ns, key, run)"
+    ") STRICT;"
+    "CREATE INDEX tm_lock_run ON tm_lock (run);"
+    "PRAGMA user_version = 2;",
 };
 
 #define VERSION (sizeof steps / sizeof steps[0])

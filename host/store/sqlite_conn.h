@@ -21,6 +21,11 @@
   " FROM tm_gate g JOIN tm_run r ON r.n = g.run " /* ?1: id, ?2: open, ?3: run */
 #define TM_EFFECT_COLUMNS   "ns, action, key, args_hash, r.id, place, e.result"
 #define TM_DECISION_COLUMNS "ns, name, key, input_hash, value, run, at"
+#define TM_SIGNAL_COLUMNS   "r.id, s.sid, s.name, s.body, s.place, s.at"
+#define TM_SIGNAL_FROM                                                               \
+  " FROM tm_signal s JOIN tm_run r ON r.n = s.run WHERE s.run = (SELECT n FROM tm_run " \
+  "WHERE id = ?1) AND (?2 IS NULL OR s.name = ?2) AND (?3 IS NULL OR s.sid = ?3) "
+#define TM_LOCK_FROM " FROM tm_lock l JOIN tm_run r ON r.n = l.run WHERE "
 
 /* ?1: id, ?2: prefix, ?3: the first id behind it, ?4: workflow, ?5: state, ?6: limit,
  * ?7: unfinished only */
@@ -74,6 +79,8 @@
     "SELECT " TM_RUN_COLUMNS " FROM tm_run INDEXED BY tm_run_unfinished "                      \
     "WHERE state IN ('queued', 'running', 'waiting') AND " TM_RUN_PREFIX TM_RUN_WHERE)         \
   X(READ_RUNS, "SELECT " TM_RUN_COLUMNS " FROM tm_run WHERE true" TM_RUN_WHERE)                \
+  X(READ_CHILDREN, "SELECT " TM_RUN_COLUMNS " FROM tm_run INDEXED BY tm_run_parent "           \
+                   "WHERE parent = ?8 AND " TM_RUN_PREFIX TM_RUN_WHERE)                        \
   X(READ_LINK, "SELECT run, prev, seq FROM tm_journal WHERE pos = ?1")                         \
   X(READ_RECORD, "SELECT seq, kind, place, name, body, chain FROM tm_journal WHERE pos = ?1")  \
   X(READ_GATE, "SELECT " TM_GATE_COLUMNS TM_GATE_FROM "WHERE g.id = ?1 "                       \
@@ -88,7 +95,28 @@
   X(FIND_EFFECT, "SELECT " TM_EFFECT_COLUMNS " FROM tm_effect e JOIN tm_run r ON r.n = e.run " \
                  "WHERE ns = ?1 AND action = ?2 AND key = ?3")                                 \
   X(FIND_DECISION, "SELECT " TM_DECISION_COLUMNS " FROM tm_decision "                          \
-                   "WHERE ns = ?1 AND name = ?2 AND key = ?3")
+                   "WHERE ns = ?1 AND name = ?2 AND key = ?3")                                 \
+  X(SIGNAL_NEW, "INSERT INTO tm_signal (run, sid, name, body, at) "                            \
+                "SELECT n, ?2, ?3, ?4, ?5 FROM tm_run WHERE id = ?1 "                          \
+                "AND state IN ('queued', 'running', 'waiting') "                               \
+                "ON CONFLICT (run, sid) DO NOTHING")                                           \
+  X(SIGNAL_CONSUME, "UPDATE tm_signal SET place = ?3 WHERE run = ?1 AND sid = ?2 "             \
+                    "AND ifnull(place, ?3) = ?3")                                              \
+  X(SIGNAL_FREE, "UPDATE tm_signal SET place = NULL WHERE run = ?1 AND sid = ?2 "              \
+                 "AND place = ?3")                                                             \
+  X(SIGNAL_MOVE, "UPDATE tm_signal SET run = ?1 WHERE run = (SELECT n FROM tm_run "            \
+                 "WHERE id = ?2) AND place IS NULL")                                           \
+  X(READ_SIGNALS, "SELECT " TM_SIGNAL_COLUMNS TM_SIGNAL_FROM "ORDER BY s.n")                   \
+  X(READ_PENDING,                                                                              \
+    "SELECT " TM_SIGNAL_COLUMNS TM_SIGNAL_FROM "AND s.place IS NULL ORDER BY s.n")             \
+  X(LOCK_WANT, "INSERT INTO tm_lock (run, ns, key) VALUES (?1, ?2, ?3) "                       \
+               "ON CONFLICT (ns, key, run) DO NOTHING")                                        \
+  X(LOCK_DROP, "DELETE FROM tm_lock WHERE run = ?1 AND ns = ?2 AND key = ?3")                  \
+  X(LOCK_DROP_ALL, "DELETE FROM tm_lock WHERE run = ?1")                                       \
+  X(READ_LINE,                                                                                 \
+    "SELECT l.ns, l.key, r.id, l.run" TM_LOCK_FROM "l.ns = ?1 AND l.key = ?2 ORDER BY l.n")    \
+  X(READ_LOCKS, "SELECT l.ns, l.key, r.id, l.run" TM_LOCK_FROM                                 \
+                "l.run = (SELECT n FROM tm_run WHERE id = ?1) ORDER BY l.n")
 
 typedef enum tm_sql {
 #define X(name, text) TM_SQL_##name,

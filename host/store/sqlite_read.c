@@ -157,6 +157,8 @@ static bool unfinished(const tm_run_filter *f) {
 static tm_sql best_way(const tm_run_filter *f) {
   if (f->id)
     return TM_SQL_READ_RUN;
+  if (f->parent)
+    return TM_SQL_READ_CHILDREN;
   if (unfinished(f))
     return TM_SQL_READ_UNFINISHED;
   return f->prefix && *f->prefix ? TM_SQL_READ_PREFIX : TM_SQL_READ_RUNS;
@@ -186,8 +188,12 @@ int tm_read_runs(tm_conn *c, const tm_run_filter *f, tm_run_fn fn, void *ctx, tm
   tm_conn_text(&u, f->state);
   tm_conn_int(&u, f->limit > 0 ? f->limit : -1);
   tm_conn_int(&u, f->unfinished);
+  if (f->parent && !f->id)
+    tm_conn_text(&u, f->parent);
   while ((rc = tm_conn_step(&u, err)) == 1) {
     read_run(&u, &row);
+    if (f->id && f->parent && (!row.parent || strcmp(row.parent, f->parent) != 0))
+      continue;
     if (fn(ctx, &row) != 0)
       break;
   }

@@ -14,6 +14,7 @@
 
 #include "base/fault.h"
 #include "store/apply.h"
+#include "store/sqlite_queue.h"
 #include "store/sqlite_read.h"
 
 #define HEADS_MAX       8192 /* runs; then the map starts afresh */
@@ -164,6 +165,11 @@ static int fence(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
 static tm_head *guarded(tm_writer *w) {
   assert(w->guarded && "an op that needs a run stands outside of any group");
   return w->guarded;
+}
+
+int64_t tm_writer_guarded(const tm_writer *w) {
+  assert(w->guarded && "an op that needs a run stands outside of any group");
+  return w->guarded->n;
 }
 
 static int run_set(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
@@ -368,6 +374,12 @@ static int decide(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   return tm_read_find_decision(&w->conn, d, &b->arena, found, err) < 0 ? -1 : 0;
 }
 
+/* From outside of any group. */
+static int signal_new(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
+  ((tm_writer *)ctx)->guarded = NULL;
+  return tm_queue_signal(ctx, b, op, err);
+}
+
 static const tm_apply_fn apply_fns[TM_OP_KINDS] = {
     [TM_OP_RUN_NEW] = run_new,
     [TM_OP_RUN_CLAIM] = run_claim,
@@ -383,6 +395,13 @@ static const tm_apply_fn apply_fns[TM_OP_KINDS] = {
     [TM_OP_EFFECT_DONE] = effect_done,
     [TM_OP_EFFECT_DROP] = effect_drop,
     [TM_OP_DECISION] = decide,
+    [TM_OP_SIGNAL_NEW] = signal_new,
+    [TM_OP_SIGNAL_EMIT] = tm_queue_signal,
+    [TM_OP_SIGNAL_CONSUME] = tm_queue_consume,
+    [TM_OP_SIGNAL_FREE] = tm_queue_free,
+    [TM_OP_SIGNAL_MOVE] = tm_queue_move,
+    [TM_OP_LOCK_WANT] = tm_queue_want,
+    [TM_OP_LOCK_DROP] = tm_queue_drop,
 };
 
 /* -- transactions -------------------------------------------------------------- */

@@ -34,6 +34,9 @@ void tm_writer_stop(tm_writer *w, bool checkpoint);
  */
 int tm_writer_commit(tm_writer *w, tm_batch *first, const tm_batch *end, tm_err *err);
 
+/* For the ops of sqlite_queue.c: the number of the open group's run. */
+int64_t tm_writer_guarded(const tm_writer *w);
+
 /* Did others commit since the last call? */
 bool tm_writer_foreign(tm_writer *w);
 

@@ -38,21 +38,26 @@ static bool opens_group(tm_op_kind kind) {
   return kind == TM_OP_RUN_NEW || kind == TM_OP_RUN_CLAIM || kind == TM_OP_FENCE;
 }
 
+static bool ends_group(tm_op_kind kind) {
+  return kind == TM_OP_GATE_DECIDE || kind == TM_OP_SIGNAL_NEW;
+}
+
 /* Contents by hash may be stored whoever asks; a run further on may rest on them. */
-static bool in_group(tm_op_kind kind) {
-  return !opens_group(kind) && kind != TM_OP_GATE_DECIDE && kind != TM_OP_BLOB &&
-         kind != TM_OP_CLOSURE;
+static bool in_group(const tm_op *op) {
+  if (opens_group(op->kind))
+    return op->chained;
+  return !ends_group(op->kind) && op->kind != TM_OP_BLOB && op->kind != TM_OP_CLOSURE;
 }
 
 int tm_apply_batch(const tm_apply_fn fns[TM_OP_KINDS], void *ctx, tm_batch *b, tm_err *err) {
   bool skip = false;
   for (tm_op *op = b->first; op; op = op->next) {
-    op->status = skip && in_group(op->kind) ? TM_OP_FENCED : TM_OP_OK;
+    op->status = skip && in_group(op) ? TM_OP_FENCED : TM_OP_OK;
     if (op->status == TM_OP_OK && fns[op->kind](ctx, b, op, err) < 0)
       return -1;
     if (opens_group(op->kind))
       skip = op->status != TM_OP_OK;
-    else if (op->kind == TM_OP_GATE_DECIDE)
+    else if (ends_group(op->kind))
       skip = false;
   }
   return 0;
@@ -144,6 +149,28 @@ int tm_apply_copy_decision(tm_arena *a, tm_decision_row *out, const tm_decision_
       .value = tm_arena_strdup(a, row->value),
       .run = tm_arena_strdup(a, row->run),
       .at = row->at,
+  };
+  return copied(a, err);
+}
+
+int tm_apply_copy_signal(tm_arena *a, tm_signal_row *out, const tm_signal_row *row,
+                         tm_err *err) {
+  *out = (tm_signal_row){
+      .run = tm_arena_strdup(a, row->run),
+      .sid = tm_arena_strdup(a, row->sid),
+      .name = tm_arena_strdup(a, row->name),
+      .body = tm_arena_strdup(a, row->body),
+      .place = tm_arena_strdup(a, row->place),
+      .at = row->at,
+  };
+  return copied(a, err);
+}
+
+int tm_apply_copy_lock(tm_arena *a, tm_lock_row *out, const tm_lock_row *row, tm_err *err) {
+  *out = (tm_lock_row){
+      .ns = tm_arena_strdup(a, row->ns),
+      .key = tm_arena_strdup(a, row->key),
+      .run = tm_arena_strdup(a, row->run),
   };
   return copied(a, err);
 }

@@ -12,7 +12,8 @@
  *   FENCE a ─ ops on a ─ FENCE b ─ ops on b ─ GATE_DECIDE ─ RUN_NEW c ─ ops on c
  *   └ group of a ────┘   └ group of b ────┘   └ in none     └ group of c ──────┘
  *
- *   RUN_NEW, RUN_CLAIM and FENCE open a group. When that fails (EXISTS, LOST,
+ *   RUN_NEW, RUN_CLAIM and FENCE open a group; a chained RUN_NEW is also the last op of the one
+ *   before it. When that fails (EXISTS, LOST,
  *   FENCED), the ops of the group are skipped and marked FENCED, and the batch
  *   goes on behind it.
  */
@@ -49,7 +50,17 @@ typedef enum tm_op_kind {
                          not, or when there is a result already: the first one stays */
   TM_OP_EFFECT_DROP, /* give a claim without result up (it certainly did not happen): by the run
                         that claimed it, else LOST; guarded */
-  TM_OP_DECISION     /* EXISTS (and `found`) when ns+name+key is taken: the first one stays */
+  TM_OP_DECISION,    /* EXISTS (and `found`) when ns+name+key is taken: the first one stays */
+  TM_OP_SIGNAL_NEW,  /* to any run; EXISTS (and `found`) when it has one of that sid, LOST when
+                        it has ended or there is none. Needs no fence and ends a guarded group */
+  TM_OP_SIGNAL_EMIT, /* the same, sent by the guarded run */
+  TM_OP_SIGNAL_CONSUME, /* the guarded run's signal `sid` is used up by `place`; LOST when
+                           another place has it */
+  TM_OP_SIGNAL_FREE, /* it is not, after all: pending again; LOST when another place has it */
+  TM_OP_SIGNAL_MOVE, /* all pending ones of `run` are the guarded run's from now on */
+  TM_OP_LOCK_WANT,   /* the guarded run joins the line for ns+key, once; EXISTS (and `found`, the
+                        holder) when it is not the first in it */
+  TM_OP_LOCK_DROP    /* the guarded run leaves the line; without a key, every line it stands in */
 } tm_op_kind;
 
 typedef enum tm_op_status { TM_OP_OK, TM_OP_EXISTS, TM_OP_LOST, TM_OP_FENCED } tm_op_status;
@@ -108,10 +119,25 @@ typedef struct tm_decision_row {
   int64_t at;
 } tm_decision_row;
 
+/* Something that a run is told from outside, kept until the run asks for it. */
+typedef struct tm_signal_row {
+  const char *run, *sid; /* sid: unique in the run, whoever sends it twice */
+  const char *name;
+  const char *body;  /* JSON */
+  const char *place; /* who used it up; NULL: pending */
+  int64_t at;
+} tm_signal_row;
+
+/* A run's stand in the line for a key; the first in line has the lock. */
+typedef struct tm_lock_row {
+  const char *ns, *key, *run;
+} tm_lock_row;
+
 typedef struct tm_op tm_op;
 struct tm_op {
   tm_op *next;
   tm_op_kind kind;
+  bool chained;        /* RUN_NEW: skipped when the group in front of it did not open */
   tm_op_status status; /* set by the store */
   union {
     tm_run_row run; /* RUN_NEW (all), RUN_CLAIM (id, epoch, owner), FENCE (id, epoch),
@@ -125,12 +151,16 @@ struct tm_op {
     tm_gate_row gate;
     tm_effect_row effect;
     tm_decision_row decision;
+    tm_signal_row signal;
+    tm_lock_row lock;
   } u;
   /* EXISTS: the row that was there, copied into the batch's arena; NULL otherwise. */
   union {
     const tm_run_row *run;
     const tm_effect_row *effect;
     const tm_decision_row *decision;
+    const tm_signal_row *signal;
+    const tm_lock_row *lock;
   } found;
 };
 
@@ -158,11 +188,14 @@ typedef struct tm_store tm_store;
 typedef int (*tm_run_fn)(void *ctx, const tm_run_row *row);
 typedef int (*tm_record_fn)(void *ctx, const tm_record *r);
 typedef int (*tm_gate_fn)(void *ctx, const tm_gate_row *row);
+typedef int (*tm_signal_fn)(void *ctx, const tm_signal_row *row);
+typedef int (*tm_lock_fn)(void *ctx, const tm_lock_row *row);
 
 typedef struct tm_run_filter {
   const char *id;               /* exact */
   const char *prefix;           /* of the id */
   const char *workflow, *state; /* NULL: any */
+  const char *parent;           /* its children only */
   bool unfinished;              /* queued, running or waiting */
   int64_t limit;                /* 0: all */
 } tm_run_filter;
@@ -171,6 +204,17 @@ typedef struct tm_gate_filter {
   const char *id, *run; /* NULL: any */
   bool open;
 } tm_gate_filter;
+
+typedef struct tm_signal_filter {
+  const char *run;
+  const char *name, *sid; /* NULL: any */
+  bool pending;
+} tm_signal_filter;
+
+typedef struct tm_lock_filter {
+  const char *run;      /* every line it stands in, or */
+  const char *ns, *key; /* one line */
+} tm_lock_filter;
 
 /* A driver: the base struct first in its own, one const literal at the file's end. */
 typedef struct tm_store_vt {
@@ -192,6 +236,10 @@ typedef struct tm_store_vt {
                 tm_err *err);
   int (*decision)(tm_store *s, const tm_decision_row *key, tm_arena *a, tm_decision_row *out,
                   tm_err *err);
+  /* Signals in the order in which they came, a line in its order. */
+  int (*signals)(tm_store *s, const tm_signal_filter *f, tm_signal_fn fn, void *ctx,
+                 tm_err *err);
+  int (*locks)(tm_store *s, const tm_lock_filter *f, tm_lock_fn fn, void *ctx, tm_err *err);
   /* Did another process commit since the last time this was asked? */
   bool (*changed)(tm_store *s);
   /* Findings for `doctor`: integrity of the file, settings. 0 fine; 1 findings, each told to

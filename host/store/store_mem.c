@@ -11,6 +11,7 @@
 #include "base/buf.h"
 #include "base/map.h"
 #include "store/apply.h"
+#include "store/mem_queue.h"
 
 typedef struct mem_run {
   tm_run_row row;
@@ -30,6 +31,7 @@ typedef struct mem_store {
   tm_map runs, gates;        /* by id */
   tm_map blobs, closures;    /* by hash */
   tm_map effects, decisions; /* by their three names, see key3 */
+  tm_mem_queue queue;        /* signals and locks */
   tm_buf key;                /* scratch of key3 */
   mem_run *guarded;          /* the open group's run */
   tm_err broken;             /* why no commit is taken any more */
@@ -296,6 +298,28 @@ static int decide(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   return 0;
 }
 
+/* -- ops: signals and locks ------------------------------------------------------ */
+
+static bool unfinished(const char *state) {
+  return same(state, "queued") || same(state, "running") || same(state, "waiting");
+}
+
+static int signal_emit(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
+  mem_store *m = ctx;
+  const mem_run *to = tm_map_get(&m->runs, op->u.signal.run);
+  return tm_mem_queue_signal(&m->queue, b, op, to && unfinished(to->row.state), err);
+}
+
+static int signal_new(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
+  ((mem_store *)ctx)->guarded = NULL;
+  return signal_emit(ctx, b, op, err);
+}
+
+static int queue(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
+  mem_store *m = ctx;
+  return tm_mem_queue_apply(&m->queue, guarded(m)->row.id, b, op, err);
+}
+
 static const tm_apply_fn apply_fns[TM_OP_KINDS] = {
     [TM_OP_RUN_NEW] = run_new,
     [TM_OP_RUN_CLAIM] = run_claim,
@@ -311,6 +335,13 @@ static const tm_apply_fn apply_fns[TM_OP_KINDS] = {
     [TM_OP_EFFECT_DONE] = effect_done,
     [TM_OP_EFFECT_DROP] = effect_drop,
     [TM_OP_DECISION] = decide,
+    [TM_OP_SIGNAL_NEW] = signal_new,
+    [TM_OP_SIGNAL_EMIT] = signal_emit,
+    [TM_OP_SIGNAL_CONSUME] = queue,
+    [TM_OP_SIGNAL_FREE] = queue,
+    [TM_OP_SIGNAL_MOVE] = queue,
+    [TM_OP_LOCK_WANT] = queue,
+    [TM_OP_LOCK_DROP] = queue,
 };
 
 /* -- the contract: writing ----------------------------------------------------- */
@@ -340,6 +371,7 @@ static void mem_close(tm_store *s) {
   tm_map_free(&m->closures);
   tm_map_free(&m->effects);
   tm_map_free(&m->decisions);
+  tm_mem_queue_free(&m->queue);
   tm_buf_free(&m->key);
   tm_arena_free(&m->arena);
   tm_free(m);
@@ -347,15 +379,12 @@ static void mem_close(tm_store *s) {
 
 /* -- the contract: reading ----------------------------------------------------- */
 
-static bool unfinished(const char *state) {
-  return same(state, "queued") || same(state, "running") || same(state, "waiting");
-}
-
 static bool run_wanted(const tm_run_filter *f, const tm_run_row *r) {
   return (!f->id || strcmp(f->id, r->id) == 0) &&
          (!f->prefix || strncmp(f->prefix, r->id, strlen(f->prefix)) == 0) &&
          (!f->workflow || same(f->workflow, r->workflow)) &&
-         (!f->state || same(f->state, r->state)) && (!f->unfinished || unfinished(r->state));
+         (!f->state || same(f->state, r->state)) &&
+         (!f->parent || same(f->parent, r->parent)) && (!f->unfinished || unfinished(r->state));
 }
 
 static int mem_runs(tm_store *s, const tm_run_filter *f, tm_run_fn fn, void *ctx, tm_err *err) {
@@ -441,6 +470,18 @@ static int mem_decision(tm_store *s, const tm_decision_row *key, tm_arena *a,
   return tm_apply_copy_decision(a, out, d, err) < 0 ? -1 : 1;
 }
 
+static int mem_signals(tm_store *s, const tm_signal_filter *f, tm_signal_fn fn, void *ctx,
+                       tm_err *err) {
+  (void)err;
+  return tm_mem_queue_signals(&((mem_store *)s)->queue, f, fn, ctx);
+}
+
+static int mem_locks(tm_store *s, const tm_lock_filter *f, tm_lock_fn fn, void *ctx,
+                     tm_err *err) {
+  (void)err;
+  return tm_mem_queue_locks(&((mem_store *)s)->queue, f, fn, ctx);
+}
+
 /* Nobody else can reach this memory. */
 static bool mem_changed(tm_store *s) {
   (void)s;
@@ -474,6 +515,8 @@ static const tm_store_vt mem_vt = {
     .closure = mem_closure,
     .effect = mem_effect,
     .decision = mem_decision,
+    .signals = mem_signals,
+    .locks = mem_locks,
     .changed = mem_changed,
     .verify = mem_verify,
 };
@@ -482,6 +525,7 @@ int tm_store_mem_open(tm_store **out, const tm_store_host *host, tm_err *err) {
   (void)err;
   mem_store *m = tm_new(mem_store);
   m->base.vt = &mem_vt;
+  m->queue.arena = &m->arena;
   m->host = *host;
   *out = &m->base;
   return 0;

@@ -229,6 +229,18 @@ static int sqlite_decision(tm_store *s, const tm_decision_row *key, tm_arena *a,
   return c ? tm_read_find_decision(c, key, a, out, err) : -1;
 }
 
+static int sqlite_signals(tm_store *s, const tm_signal_filter *f, tm_signal_fn fn, void *ctx,
+                          tm_err *err) {
+  tm_conn *c = reader(s, err);
+  return c ? tm_queue_read_signals(c, f, fn, ctx, err) : -1;
+}
+
+static int sqlite_locks(tm_store *s, const tm_lock_filter *f, tm_lock_fn fn, void *ctx,
+                        tm_err *err) {
+  tm_conn *c = reader(s, err);
+  return c ? tm_queue_read_locks(c, f, fn, ctx, err) : -1;
+}
+
 static int sqlite_verify(tm_store *s, void (*fn)(void *ctx, const char *finding), void *ctx,
                          tm_err *err) {
   tm_conn *c = reader(s, err);
@@ -295,6 +307,8 @@ static const tm_store_vt sqlite_vt = {
     .closure = sqlite_closure,
     .effect = sqlite_effect,
     .decision = sqlite_decision,
+    .signals = sqlite_signals,
+    .locks = sqlite_locks,
     .changed = sqlite_changed,
     .verify = sqlite_verify,
 };

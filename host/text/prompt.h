@@ -27,7 +27,7 @@
   X(timeout, "a duration such as 60s, or milliseconds")                \
   X(tries, "a list of what to try in order")                           \
   X(fallback, "a list of model names")                                 \
-  X(checks, "an object of content checks")                             \
+  X(checks, "an object of content checks, or a list of them")          \
   X(cache, "true, false or a text")                                    \
   X(seed, "a whole number")
 

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "text/checks.h"
 #include "text/prompt_file.h"
 
 #define PREFIX "tidemill."
@@ -45,14 +46,17 @@ static bool fits_tries(const tm_json *v) {
 }
 
 static bool fits_fallback(const tm_json *v) {
+  if (!fits_tries(v))
+    return false;
   for (size_t i = 0; i < tm_json_len(v); i++)
     if (!is_type(tm_json_at(v, i), TM_JSON_STRING))
       return false;
-  return fits_tries(v);
+  return true;
 }
 
+/* What they hold is for tm_checks_compile. */
 static bool fits_checks(const tm_json *v) {
-  return is_type(v, TM_JSON_OBJECT);
+  return is_type(v, TM_JSON_OBJECT) || is_type(v, TM_JSON_ARRAY);
 }
 
 static bool fits_cache(const tm_json *v) {
@@ -92,6 +96,15 @@ static int refuse_unknown(const tm_prompt_file *f, const char *key, tm_err *err)
                         "there is no setting \"%s\"; the settings are %s", key, known);
 }
 
+static int check_checks(tm_arena *a, const tm_json_member *m, const tm_prompt_file *f,
+                        tm_err *err) {
+  tm_err why = TM_ERR_INIT;
+  tm_checks *checks;
+  if (tm_checks_compile(&checks, a, &m->value, &why) == 0)
+    return 0;
+  return tm_prompt_fail(err, f, m->key, NULL, why.code, "%s: %s", m->key, why.msg);
+}
+
 static int add_setting(tm_json *out, tm_arena *a, const tm_json_member *m,
                        const tm_prompt_file *f, tm_err *err) {
   const char *name = m->key + strlen(PREFIX);
@@ -101,6 +114,8 @@ static int add_setting(tm_json *out, tm_arena *a, const tm_json_member *m,
     return refuse_unknown(f, m->key, err);
   if (!s->fits(value))
     return tm_prompt_fail(err, f, m->key, NULL, TM_USAGE, "%s must be %s", m->key, s->what);
+  if (s->fits == fits_checks && check_checks(a, m, f, err) < 0)
+    return -1;
   if (s->fits == fits_timeout)
     value = tm_json_new_int(a, duration_of(value));
   if (!value || !tm_json_set(a, out, name, value))

@@ -405,7 +405,7 @@ static pcre2_code *compile(pcre2_compile_context *context, const translation *t,
   if (!out) {
     char message[128];
     pcre2_get_error_message(code, (PCRE2_UCHAR *)message, sizeof message);
-    char *kept = tm_arena_strdup(t->a, message);
+    char *kept = code == PCRE2_ERROR_HEAP_FAILED ? NULL : tm_arena_strdup(t->a, message);
     *why = kept ? kept : no_memory;
   }
   return out;

@@ -1,4 +1,4 @@
-/* wording.h - texts compared as a reader would: private to checks*.c. */
+/* wording.h - texts compared as a reader would: private to checks.c. */
 #ifndef TM_TEXT_WORDING_H
 #define TM_TEXT_WORDING_H
 

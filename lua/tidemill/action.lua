@@ -1,4 +1,4 @@
---- Actions and mill.fetch: the only doors to the outside.
+--- Actions and mill.fetch: the only doors to the outside; undo, when a run fails after all.
 
 local core = ...
 local want, known, fail, perform = core.want, core.known, core.fail, core.perform
@@ -26,15 +26,14 @@ end
 
 --- Perform, and go through the body as often as the host asks for it.
 local function act(kind, name, request_, body)
-  local answer = perform(kind, name, request_)
-  while type(answer) == "table" and answer.enter do
-    answer = perform("outcome", name, body(answer))
-  end
+  local answer, entered = perform(kind, name, request_)
+  while entered == true do answer, entered = perform("outcome", name, body(answer)) end
   if answer == core.null then return nil end
   return answer
 end
 
-local action_options = "key irreversible blast gate_above on_unknown probe run repeatable host"
+local action_options = "key irreversible blast gate_above on_unknown probe run repeatable host "
+  .. "window undo"
 local policies = { probe = true, retry = true, ask = true }
 
 local function check_action(name, spec)
@@ -45,6 +44,7 @@ local function check_action(name, spec)
   end
   if spec.repeatable then
     if spec.irreversible then bad("cannot be repeatable and irreversible") end
+    if spec.undo then bad("cannot be repeatable and have an undo") end
     return
   end
   if type(spec.key) ~= "function" then
@@ -58,6 +58,9 @@ local function check_action(name, spec)
   end
   if spec.on_unknown == "probe" and type(spec.probe) ~= "function" then
     bad('has on_unknown = "probe" and needs probe = function(args, key)')
+  end
+  if spec.undo and type(spec.undo) ~= "function" then
+    bad("needs undo = function(args, result, key)")
   end
   if spec.gate_above and type(spec.blast) ~= "function" then
     bad("has gate_above and needs blast = function(args)")
@@ -77,17 +80,53 @@ local function action_request(name, spec, args)
   return {
     args = args, key = key, irreversible = spec.irreversible, blast = blast,
     gate_above = spec.gate_above, on_unknown = spec.on_unknown, host = spec.host,
+    window_ms = core.milliseconds("window", spec.window),
   }
 end
+
+-- What was done and can be undone, in the order in which it was done.
+local done = {}
 
 --- What flow:action "name" { … } makes: a function of the arguments.
 function M.make(name, spec)
   check_action(name, spec)
   return function(args)
     if args == nil then args = core.null end
-    return act("action", name, action_request(name, spec, args),
-      body_of(spec.run, spec.probe, args))
+    local request_ = action_request(name, spec, args)
+    local result = act("action", name, request_, body_of(spec.run, spec.probe, args))
+    if spec.undo then
+      done[#done + 1] = { name = name, undo = spec.undo, args = args, result = result,
+        key = request_.key }
+    end
+    return result
   end
+end
+
+local function undo(entry)
+  local request_ = { args = { args = entry.args, result = entry.result },
+    key = "undo " .. entry.key, on_unknown = "retry" }
+  act("action", "undo " .. entry.name, request_, body_of(function(_, key)
+    return entry.undo(entry.args, entry.result, key)
+  end))
+end
+
+--- The run has failed or was cancelled: undo in reverse. An undo that fails is noted in the
+-- error's list `not_undone`, and the others go on.
+function M.unwind(e)
+  if #done == 0 then return e end
+  core.unwinding()
+  local failed = {}
+  for i = #done, 1, -1 do
+    local ok, why = pcall(undo, done[i])
+    if not ok then
+      failed[#failed + 1] = { action = done[i].name, key = done[i].key,
+        message = type(why) == "table" and why.message or tostring(why) }
+    end
+  end
+  if #failed == 0 then return e end
+  if type(e) ~= "table" then e = { kind = "script", message = tostring(e) } end
+  e.not_undone = core.array(failed)
+  return e
 end
 
 --- A journaled read: fn() may use the verbs; its result is one record.

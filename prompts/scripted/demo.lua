@@ -124,7 +124,7 @@ end
 
 local function classify(text)
   local name, top, second = best(text, lines)
-  if not name then return { categories = mill.array {}, confidence = 0.2 } end
+  if not name then return { categories = mill.array {}, confidence = 0.9 } end
   local found = owners(has(text, markers) and sentences(text) or clauses(text))
   if #found < 2 then found = { name } end
   local confidence = top >= 2 and (top > second and 0.9 or 0.7) or 0.6

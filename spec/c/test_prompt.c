@@ -112,7 +112,7 @@ static const char whole[] = "# Copyright nobody\n"
                             "tidemill.timeout: 1m\n"
                             "tidemill.tries: [a/b, { model: c/d }]\n"
                             "tidemill.fallback: [e/f]\n"
-                            "tidemill.checks: { max_words: 50 }\n"
+                            "tidemill.checks: { max_chars: 50 }\n"
                             "tidemill.cache: 1h\n"
                             "tidemill.seed: 7\n"
                             "team.owner.name: ops\n"
@@ -140,7 +140,7 @@ static void a_whole_unit_is_read(void) {
   CHECK_STR(json(&m, m.unit->settings), "{\"mode\":\"reason_then_extract\",\"repair\":2,"
                                         "\"retries\":3,\"timeout\":60000,\"tries\":["
                                         "\"a/b\",{\"model\":\"c/d\"}],\"fallback\":[\"e/"
-                                        "f\"],\"checks\":{\"max_words\":50},\"cache\":"
+                                        "f\"],\"checks\":{\"max_chars\":50},\"cache\":"
                                         "\"1h\",\"seed\":7}");
   CHECK_STR(json(&m, tm_json_get(m.unit->ext, "team.owner")), "{\"name\":\"ops\"}");
   CHECK_STR(json(&m, tm_json_get(m.unit->meta, "tidemill.timeout")), "\"1m\"");
@@ -232,6 +232,13 @@ static void mistakes_name_the_file_and_the_line(void) {
        "p/unit.prompt:2: tidemill.fallback must be a list of model names"},
       {"---\ntidemill.fallback: a/b\n---\n",
        "p/unit.prompt:2: tidemill.fallback must be a list of model names"},
+      {"---\ntidemill.fallback: { a: b }\n---\n",
+       "p/unit.prompt:2: tidemill.fallback must be a list of model names"},
+      {"---\nmodel: a/b\ntidemill.checks: { max_chars: many }\n---\n",
+       "p/unit.prompt:3: tidemill.checks: the check max_chars takes a whole number of "
+       "characters"},
+      {"---\ntidemill.checks: 7\n---\n", "p/unit.prompt:2: tidemill.checks must be an object "
+                                         "of content checks, or a list of them"},
       {"---\ntidemill.seed: 1.5\n---\n",
        "p/unit.prompt:2: tidemill.seed must be a whole number"},
       {"---\nmodel:\n---\n",

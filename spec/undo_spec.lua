@@ -1,0 +1,135 @@
+--- What happens to the effects of a run that does not end well: undo, deadlines, windows.
+local kit = require "tidemill.test"
+local content = dofile "spec/content.lua"
+
+local workflow = [[
+local mill = require "tidemill"
+local flow = mill.workflow "trip" { %s }
+local function book(name)
+  return flow:action(name) {
+    key = function(a) return name .. a.id end,
+    host = true,
+    undo = function(args, result, key)
+      mill.file.append("undone.txt", name .. " " .. result.ref .. " " .. key .. "\n")
+    end,
+  }
+end
+local flight, hotel, car = book "flight", book "hotel", book "car"
+function flow.main(input)
+  flight(input)
+  mill.log "flight booked"
+  hotel(input)
+  if input.wait then mill.gate("go_on", { ask = "Go on?" }) end
+  if input.sleep then mill.sleep(input.sleep) end
+  car(input)
+  return "booked"
+end
+return flow
+]]
+
+describe("undo", function()
+  local dir
+
+  before_each(function()
+    dir = content.folder()
+    os.execute("mkdir -p " .. dir .. "/workflows")
+    content.write(dir .. "/workflows/trip.lua", workflow:format "")
+  end)
+  after_each(function() content.remove(dir) end)
+
+  local function hosts(car)
+    local function ref(name) return function() return { ref = name:upper() } end end
+    return { flight = ref "f", hotel = ref "h", car = car or ref "c" }
+  end
+
+  local function undone() return content.read(dir .. "/undone.txt") end
+
+  local reversed = "hotel H undo hotelx\nflight F undo flightx\n"
+
+  it("does nothing for a run that ends well", function()
+    local r = kit.run("trip", { id = "x" }, { dir = dir, actions = hosts() })
+    assert.equal("booked", r.value)
+    assert.is_nil(undone())
+  end)
+
+  it("goes back through what was done when the run fails, last first", function()
+    local r = kit.run("trip", { id = "x" },
+      { dir = dir, actions = hosts(function() error("no car left") end) })
+    assert.equal("failed", r.state)
+    assert.matches("no car left", r.error.message, 1, true)
+    assert.equal(reversed, undone())
+  end)
+
+  it("goes back when a person says no", function()
+    local r = kit.run("trip", { id = "x", wait = true },
+      { dir = dir, actions = hosts(), gates = { go_on = false } })
+    assert.equal("rejected", r.error.kind)
+    assert.equal(reversed, undone())
+  end)
+
+  it("goes back when the run is cancelled, also after a restart", function()
+    local h = kit.start("trip", { id = "x", wait = true }, { dir = dir, actions = hosts() })
+    h:restart()
+    h.engine:control(h.id, "cancel", { note = "changed plans" })
+    h.engine:run(h.id)
+    assert.equal("cancelled", h:state())
+    assert.equal(reversed, undone())
+    h:close()
+  end)
+
+  it("undoes each effect once, wherever the process dies", function()
+    local report = kit.crash_everywhere("trip", { id = "x", wait = true }, {
+      dir = dir, actions = hosts(), gates = { go_on = false },
+      reset = function() os.remove(dir .. "/undone.txt") end,
+      -- The file does not honour keys: a line may come twice, never under another key.
+      observe = function()
+        local seen, list = {}, {}
+        for line in (undone() or ""):gmatch "[^\n]+" do
+          if not seen[line] then list[#list + 1] = line end
+          seen[line] = true
+        end
+        return table.concat(list, ";")
+      end,
+    })
+    assert.is_true(report.points > 8)
+  end)
+
+  it("names what could not be undone, and goes on with the rest", function()
+    content.write(dir .. "/workflows/trip.lua", (workflow:format ""):gsub(
+      'mill.file.append%("undone', 'if name == "hotel" then error("hotel is shut") end %0'))
+    local r = kit.run("trip", { id = "x" },
+      { dir = dir, actions = hosts(function() error("no car left") end) })
+    assert.equal("flight F undo flightx\n", undone())
+    assert.equal("hotel", r.error.not_undone[1].action)
+    assert.matches("hotel is shut", r.error.not_undone[1].message, 1, true)
+  end)
+
+  it("goes back when the run's deadline passes", function()
+    content.write(dir .. "/workflows/trip.lua", workflow:format 'deadline = "2d"')
+    local r = kit.run("trip", { id = "x", sleep = "3d" }, { dir = dir, actions = hosts() })
+    assert.equal("timeout", r.error.kind)
+    assert.equal(reversed, undone())
+    local early = kit.run("trip", { id = "y", sleep = "1d" }, { dir = dir, actions = hosts() })
+    assert.equal("booked", early.value)
+  end)
+end)
+
+describe("an action's result", function()
+  it("may look like the host's own orders", function()
+    local dir = content.folder()
+    os.execute("mkdir -p " .. dir .. "/workflows")
+    content.write(dir .. "/workflows/w.lua", [[
+      local mill = require "tidemill"
+      local flow = mill.workflow "w" {}
+      local odd = flow:action "odd" { repeatable = true,
+        run = function() return { enter = "run", key = "k" } end }
+      function flow.main() local r = odd {} mill.sleep("1d") return r end
+      return flow]])
+    local h = kit.start("w", {}, { dir = dir })
+    h:restart()
+    h:advance("2d")
+    assert.same({ enter = "run", key = "k" }, h:result())
+    h:close()
+    content.remove(dir)
+  end)
+end)

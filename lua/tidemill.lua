@@ -15,7 +15,8 @@ local budget = {}
 --- Ask a model through a prompt unit: value, meta. Raises {kind = "llm", class, message}.
 function mill.llm(unit, vars, opts)
   core.want("the unit's name", unit, "string")
-  core.known("mill.llm", opts, "model temperature seed topP topK maxOutputTokens stopSequences")
+  core.known("mill.llm", opts,
+    "checks model temperature seed topP topK maxOutputTokens stopSequences")
   return core.llm(unit, vars, opts, budget)
 end
 

@@ -91,6 +91,38 @@ function M.shell(dir, script)
   return { code = code, out = out, err = err, json = ok and json or nil }
 end
 
+--- The mock of spec/mock with these rules, or nil when it is not built:
+-- {port, get(path), stop()}.
+function M.serve(rules)
+  local mock = (os.getenv "TIDEMILL_BUILD" or "build/dev") .. "/mock-server"
+  if not M.read(mock) then return nil end
+  local file = os.tmpname()
+  M.write(file, #rules > 0 and cjson.encode(rules) or "[]")
+  local pipe = io.popen(("echo $$; exec %s --rules %s </dev/zero"):format(quote(mock), file))
+  local pid, port = pipe:read("n", "l"), nil
+  while not port do port = pipe:read("l"):match "listening (%d+)" end
+  local server = { port = port }
+  function server.get(path)
+    local ask = [==[exec 3<>/dev/tcp/127.0.0.1/%s
+      printf 'GET %s HTTP/1.1\r\nHost: mock\r\n\r\n' >&3
+      shopt -s nocasematch
+      while read -r line <&3 && [ "$line" != $'\r' ]; do
+        [[ $line =~ ^content-length:\ ([0-9]+) ]] && length=${BASH_REMATCH[1]}
+      done
+      head -c "$length" <&3]==]
+    local answer = io.popen("bash -c " .. quote(ask:format(port, path)))
+    local text = answer:read "a"
+    answer:close()
+    return cjson.decode(text)
+  end
+  function server.stop()
+    os.execute("kill " .. pid)
+    pipe:close()
+    os.remove(file)
+  end
+  return server
+end
+
 --- Run the program in `dir` with these words. `env`: "NAME=value" before it.
 function M.tidemill(dir, args, env)
   local words = { env or "", "tidemill" }

@@ -114,6 +114,50 @@ describe("undo", function()
   end)
 end)
 
+describe("an action that lost a race", function()
+  local dir
+
+  before_each(function()
+    dir = content.folder()
+    os.execute("mkdir -p " .. dir .. "/workflows")
+    content.write(dir .. "/workflows/race.lua", [[
+      local mill = require "tidemill"
+      local flow = mill.workflow "race" {}
+      local quick = flow:action "quick" { repeatable = true,
+        run = function() return "quick" end }
+      local slow = flow:action "slow" { key = function(a) return a.id end,
+        run = function(_, key)
+          mill.exec { "sleep", "0.1" }
+          mill.file.append("slow.txt", key .. "\n")
+          return "slow"
+        end }
+      function flow.main()
+        local order = {}
+        local winner = mill.race {
+          function() order[#order + 1] = slow { id = "s" } return "slow" end,
+          function() order[#order + 1] = quick {} quick {} return "quick" end,
+        }
+        order[#order + 1] = "after " .. winner
+        return order
+      end
+      return flow]])
+  end)
+  after_each(function() content.remove(dir) end)
+
+  it("is not cut off between intent and result, and its branch goes no further", function()
+    local r = kit.run("race", {}, { dir = dir })
+    assert.same({ "quick", "after quick" }, r.value)
+    assert.equal("s\n", content.read(dir .. "/slow.txt"))
+    assert.equal("slow", r:called("slow")[1].value)
+  end)
+
+  it("ends the same wherever the process dies", function()
+    local report = kit.crash_everywhere("race", {}, { dir = dir,
+      reset = function() os.remove(dir .. "/slow.txt") end })
+    assert.is_true(report.points >= 5)
+  end)
+end)
+
 describe("an action's result", function()
   it("may look like the host's own orders", function()
     local dir = content.folder()

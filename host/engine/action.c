@@ -430,6 +430,8 @@ static void by_stage(tm_branch *b, stage s, const tm_entry *last) {
 void tm_action_launch(tm_branch *b) {
   const tm_entry *last = NULL;
   stage s = stage_of(b, &last);
+  if (s == STAGE_APPROVED && last->seq < b->run->journal.pinned)
+    s = STAGE_NEW; /* approved on other sources */
   if (b->action.approved && (s == STAGE_NEW || s == STAGE_ASKED))
     s = STAGE_APPROVED;
   b->recorded = s != STAGE_NEW;

@@ -36,6 +36,18 @@ static void digest_of(char out[TM_HASH_HEX + 1], const tm_branch *b, const tm_js
   memcpy(out, tm_hash_end(&h).hex, TM_HASH_HEX + 1);
 }
 
+/* What a person sees of a mill.gate: the request without what only the engine needs. */
+static tm_json *shown(tm_branch *b) {
+  static const char *const keys[] = {"ask", "show", "answer"};
+  tm_json *body = tm_json_new_object(&b->scratch);
+  for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+    const tm_json *v = tm_json_get(b->request, keys[i]);
+    if (v)
+      tm_json_set(&b->scratch, body, keys[i], v);
+  }
+  return body;
+}
+
 /* -- opening ------------------------------------------------------------------------ */
 
 static void say_open(tm_after *a, const tm_err *err) {
@@ -74,15 +86,22 @@ static void store_gate(tm_branch *b, const char *digest, const tm_json *body,
   };
 }
 
+/* RUN/NAME@PLACE, "!" for a doubt and its number, "~" and the number of moves (RETRY, REPIN) behind
+ * which it is asked: what was decided before a move is spent. */
+static const char *fresh_id(tm_branch *b, tm_gate_kind kind, const tm_json *again) {
+  int moves = b->run->journal.moves;
+  return tm_arena_printf(&b->scratch, "%s/%s@%s%s%s%s", b->run->id, b->name, b->place,
+                         kind == TM_GATE_DOUBT ? "!" : "",
+                         again ? tm_json_text(&b->scratch, again, NULL) : "",
+                         moves ? tm_arena_printf(&b->scratch, "~%d", moves) : "");
+}
+
 void tm_gate_open(tm_branch *b, tm_gate_kind kind, tm_json *body, int64_t expires) {
   tm_arena *a = &b->scratch;
   char digest[TM_HASH_HEX + 1];
   tm_json_set_str(a, body, "kind", kind_word(kind));
   digest_of(digest, b, body, expires);
-  const tm_json *again = tm_json_get(body, "again");
-  const char *id = tm_arena_printf(a, "%s/%s@%s%s%s", b->run->id, b->name, b->place,
-                                   kind == TM_GATE_DOUBT ? "!" : "",
-                                   again ? tm_json_text(a, again, NULL) : "");
+  const char *id = fresh_id(b, kind, tm_json_get(body, "again"));
   tm_json *open = tm_exec_open_body(b);
   tm_json_set_str(a, open, "gate", id);
   tm_json_set_str(a, open, "gk", kind_word(kind));
@@ -97,7 +116,34 @@ void tm_gate_open(tm_branch *b, tm_gate_kind kind, tm_json *body, int64_t expire
   after->ctx = tm_arena_strdup(a, ask ? ask : "");
 }
 
+typedef struct shown_then {
+  tm_arena *arena;
+  tm_json *body; /* NULL: there is no such gate */
+} shown_then;
+
+static int take_body(void *ctx, const tm_gate_row *row) {
+  shown_then *s = ctx;
+  tm_err err = TM_ERR_INIT;
+  tm_json_parse(&s->body, s->arena, row->body, strlen(row->body), NULL, &err);
+  return 1;
+}
+
+/* The run was moved to other sources since: what was shown is asked anew, under another digest. */
+static void ask_anew(tm_branch *b, tm_gate_kind kind, const tm_entry *open) {
+  tm_store *s = b->run->engine->ports.store;
+  tm_gate_filter f = {.id = tm_json_get_str(open->body, "gate")};
+  shown_then then = {.arena = &b->scratch};
+  tm_err err = TM_ERR_INIT;
+  s->vt->gates(s, &f, take_body, &then, &err);
+  tm_gate_open(b, kind, then.body ? then.body : shown(b),
+               tm_json_int(tm_json_get(open->body, "expires"), 0));
+}
+
 void tm_gate_reopen(tm_branch *b, tm_gate_kind kind, const tm_entry *open) {
+  if (open->seq < b->run->journal.pinned) {
+    ask_anew(b, kind, open);
+    return;
+  }
   b->opened = tm_json_int(tm_json_get(open->body, "at"), b->opened);
   wait_at(b, kind, tm_json_get_str(open->body, "gate"),
           tm_json_int(tm_json_get(open->body, "expires"), 0));
@@ -161,20 +207,8 @@ static void ask_outcome(tm_branch *b, const tm_json *decision) {
   tm_run_outcome(b, value, NULL, NULL);
 }
 
-/* What a person sees of a mill.gate: the request without what only the engine needs. */
-static tm_json *shown(tm_branch *b) {
-  static const char *const keys[] = {"ask", "show", "answer"};
-  tm_json *body = tm_json_new_object(&b->scratch);
-  for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-    const tm_json *v = tm_json_get(b->request, keys[i]);
-    if (v)
-      tm_json_set(&b->scratch, body, keys[i], v);
-  }
-  return body;
-}
-
 void tm_gate_launch(tm_branch *b) {
-  const tm_entry *open = tm_place_find(b->past, TM_RECORD_OPEN);
+  const tm_entry *open = tm_place_last(b->past, TM_RECORD_OPEN);
   const tm_entry *decided = tm_place_find(b->past, TM_RECORD_DECIDED);
   if (decided) {
     b->recorded = true;

@@ -176,6 +176,14 @@ const tm_entry *tm_place_find(const tm_place *p, tm_record_kind kind) {
   return NULL;
 }
 
+const tm_entry *tm_place_last(const tm_place *p, tm_record_kind kind) {
+  const tm_entry *last = NULL;
+  for (const tm_entry *e = p ? p->first : NULL; e; e = e->next_here)
+    if (e->kind == kind)
+      last = e;
+  return last;
+}
+
 const tm_entry *tm_place_outcome(const tm_place *p) {
   for (const tm_entry *e = p ? p->first : NULL; e; e = e->next_here)
     if (e->kind == TM_RECORD_DONE || e->kind == TM_RECORD_FAIL || e->kind == TM_RECORD_NOTE)

@@ -105,6 +105,7 @@ void tm_journal_free(tm_journal *j);
 tm_place *tm_journal_at(const tm_journal *j, const char *place);
 /* The first record of a kind at a place, or NULL. */
 const tm_entry *tm_place_find(const tm_place *p, tm_record_kind kind);
+const tm_entry *tm_place_last(const tm_place *p, tm_record_kind kind); /* the last one */
 /* DONE or FAIL or, for a noted call, NOTE; NULL while there is none. */
 const tm_entry *tm_place_outcome(const tm_place *p);
 /* A record that no script asked for so far, or NULL. */

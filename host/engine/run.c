@@ -78,14 +78,22 @@ static void drop_children(tm_branch *parent, const tm_branch *but) {
   for (tm_list *l = r->branches.next; l != &r->branches; l = next) {
     next = l->next;
     tm_branch *b = TM_LIST_OF(l, tm_branch, link);
-    if (b->parent == parent && !b->dead && b != but)
+    if (b->parent == parent && !b->dead && !b->draining && b != but)
       tm_run_drop(b);
   }
 }
 
+/* An action whose intent is on disk is never interrupted: the branch hears of its outcome (and no
+ * script code runs any more), and only then does whoever dropped it go on. Live and in a replay
+ * alike, so the order of resumptions stays the journal's. */
 void tm_run_drop(tm_branch *b) {
   if (b->phase == TM_PHASE_FORKED)
     drop_children(b, NULL);
+  if (b->drains || tm_action_started(b)) {
+    b->draining = true;
+    b->parent->drains++;
+    return;
+  }
   tm_exec_abandon(b);
   if (b->past)
     b->past->waiting = NULL;
@@ -109,6 +117,26 @@ static void sweep(tm_run *r) {
   }
 }
 
+/* The fork's answer: at once, or when the last of its dropped branches has heard of its outcome. */
+static void conclude(tm_branch *b, tm_answer_kind kind, const tm_json *value) {
+  b->settled = b->drains > 0;
+  if (b->settled)
+    b->answer = (tm_answer){.kind = kind, .value = value};
+  else
+    tm_run_answer(b, kind, value, NULL);
+}
+
+static void drained(tm_branch *b) {
+  tm_branch *parent = b->parent;
+  b->dead = true;
+  if (--parent->drains > 0)
+    return;
+  if (parent->draining)
+    drained(parent);
+  else if (parent->settled)
+    conclude(parent, parent->answer.kind, parent->answer.value);
+}
+
 void tm_run_fork(tm_branch *b) {
   if (b->children == 0)
     tm_run_answer(b, TM_ANSWER_VALUE, NULL, NULL);
@@ -130,7 +158,7 @@ void tm_run_return(tm_branch *b, const tm_json *value) {
   if (parent->race)
     drop_children(parent, b);
   if (++parent->finished == parent->children || parent->race)
-    tm_run_answer(parent, TM_ANSWER_VALUE, NULL, NULL);
+    conclude(parent, TM_ANSWER_VALUE, NULL);
   else
     tm_run_fork(parent);
 }
@@ -145,7 +173,7 @@ void tm_run_raise(tm_branch *b, const tm_json *error) {
   }
   b->dead = true;
   drop_children(parent, b);
-  tm_run_answer(parent, TM_ANSWER_ERROR, tm_json_copy(&parent->scratch, error), NULL);
+  conclude(parent, TM_ANSWER_ERROR, tm_json_copy(&parent->scratch, error));
 }
 
 /* -- answers -------------------------------------------------------------------------- */
@@ -225,6 +253,10 @@ void tm_run_outcome(tm_branch *b, const tm_json *value, const tm_json *error,
 
 static void resume(tm_run *r, tm_branch *b) {
   tm_answer answer = b->answer;
+  if (b->draining && b->phase == TM_PHASE_ANSWERED && answer.kind != TM_ANSWER_ENTER) {
+    drained(b);
+    return;
+  }
   if (b->phase == TM_PHASE_ANSWERED && b->kind == TM_CALL_LLM)
     tm_budget_add(r, answer.meta);
   if (answer.kind == TM_ANSWER_ENTER)

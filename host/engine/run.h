@@ -96,6 +96,9 @@ struct tm_branch {
   uint32_t children, finished; /* of a fork under way */
   uint32_t window, started;    /* at most so many children at once */
   bool race;                   /* the first child to end decides, the others are cancelled */
+  bool draining;               /* dropped, but between an intent and its result: that comes first */
+  uint32_t drains;             /* children that are draining */
+  bool settled;                /* the fork's answer is known, and waits for them */
   void *slot;           /* the guest's own */
   bool dead;            /* cancelled or finished; freed when refs is 0 */
   int refs;             /* continuations that point here */

@@ -1,6 +1,7 @@
 /* request.c - a unit and its variables become the common model request (llm/llm.h).
  */
 #include "script/guest.h"
+#include "text/checks.h"
 
 /* The script's own option, then `--model UNIT=`, `--model`, the unit's own, the project's default. */
 static const char *model_of(const tm_closure *c, const tm_prompt *unit, const tm_json *opts) {
@@ -25,7 +26,34 @@ static tm_json *config_of(tm_arena *a, const tm_prompt *unit, const tm_json *opt
   copy_members(a, config, unit->config);
   copy_members(a, config, opts);
   tm_json_remove(config, "model");
+  tm_json_remove(config, "checks");
   return config;
+}
+
+/* A set of checks is an object or a list of objects. */
+static void add_checks(tm_arena *a, tm_json *to, const tm_json *checks) {
+  bool list = checks && tm_json_type_of(checks) == TM_JSON_ARRAY;
+  for (size_t i = 0; list && i < tm_json_len(checks); i++)
+    tm_json_push(a, to, tm_json_at(checks, i));
+  if (checks && !list)
+    tm_json_push(a, to, checks);
+}
+
+/* The checks of this call, behind those of the unit. */
+static int put_checks(tm_json *request, tm_arena *a, const tm_prompt *unit, const tm_json *opts,
+                      tm_err *err) {
+  const tm_json *own = tm_json_get(unit->settings, "checks");
+  const tm_json *more = tm_json_get(opts, "checks");
+  tm_json *all = tm_json_new_array(a);
+  tm_checks *checks;
+  if (!more)
+    return 0;
+  if (tm_checks_compile(&checks, a, more, err) < 0)
+    return tm_err_wrap(err, "mill.llm(\"%s\")", unit->name);
+  add_checks(a, all, own);
+  add_checks(a, all, more);
+  tm_json_set(a, request, "checks", all);
+  return 0;
 }
 
 int tm_request_build(tm_json **out, tm_arena *a, const tm_closure *c, const tm_prompt *unit,
@@ -53,5 +81,5 @@ int tm_request_build(tm_json **out, tm_arena *a, const tm_closure *c, const tm_p
     tm_json_set(a, r, "schema", unit->output_schema);
   tm_json_set_str(a, r, "schema_name", unit->name);
   *out = r;
-  return 0;
+  return put_checks(r, a, unit, opts, err);
 }

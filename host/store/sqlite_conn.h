@@ -50,6 +50,7 @@
   X(RUN_SET, "UPDATE tm_run SET owner = ?2, updated = ?3, state = ?4, reason = ?5, "           \
              "wake_at = ?6, result = ?7 WHERE n = ?1")                                         \
   X(RUN_OWNER, "UPDATE tm_run SET owner = ?2, updated = ?3 WHERE n = ?1")                      \
+  X(RUN_PIN, "UPDATE tm_run SET closure = ?2, updated = ?3 WHERE n = ?1")                      \
   X(RECORD, "INSERT INTO tm_journal (run, prev, seq, kind, place, name, chain, body) "         \
             "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")                                         \
   X(BLOB, "INSERT INTO tm_blob (hash, bytes) VALUES (?1, ?2) ON CONFLICT (hash) DO NOTHING")   \

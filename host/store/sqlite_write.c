@@ -190,6 +190,17 @@ static int run_set(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   return tm_conn_run(&u, err);
 }
 
+static int run_pin(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
+  tm_writer *w = ctx;
+  tm_use u;
+  if (tm_conn_use(&u, &w->conn, TM_SQL_RUN_PIN, err) < 0)
+    return -1;
+  tm_conn_int(&u, guarded(w)->n);
+  tm_conn_text(&u, op->u.run.closure);
+  tm_conn_int(&u, b->at);
+  return tm_conn_run(&u, err);
+}
+
 static int record(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   tm_writer *w = ctx;
   tm_head *h = guarded(w);
@@ -385,6 +396,7 @@ static const tm_apply_fn apply_fns[TM_OP_KINDS] = {
     [TM_OP_RUN_CLAIM] = run_claim,
     [TM_OP_FENCE] = fence,
     [TM_OP_RUN_SET] = run_set,
+    [TM_OP_RUN_PIN] = run_pin,
     [TM_OP_RECORD] = record,
     [TM_OP_BLOB] = blob,
     [TM_OP_CLOSURE] = closure,

@@ -36,6 +36,7 @@ typedef enum tm_op_kind {
   TM_OP_FENCE,
   TM_OP_RUN_SET,  /* state, reason, wake_at, owner, result of the guarded run, all five; with a
                      NULL state the owner alone */
+  TM_OP_RUN_PIN,  /* the guarded run's closure from now on */
   TM_OP_RECORD,   /* append to the guarded run's journal; another seq than its length is a bug
                      and fails the batch */
   TM_OP_BLOB,     /* content by hash, stored once; in no group, it harms nobody */
@@ -141,7 +142,7 @@ struct tm_op {
   tm_op_status status; /* set by the store */
   union {
     tm_run_row run; /* RUN_NEW (all), RUN_CLAIM (id, epoch, owner), FENCE (id, epoch),
-                       RUN_SET (state, reason, wake_at, owner, result) */
+                       RUN_SET (state, reason, wake_at, owner, result), RUN_PIN (closure) */
     tm_record record;
     struct {
       const char *hash;

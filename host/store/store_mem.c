@@ -122,6 +122,15 @@ static int run_set(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   return 0;
 }
 
+static int run_pin(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
+  (void)err;
+  mem_store *m = ctx;
+  tm_run_row *row = &guarded(m)->row;
+  row->closure = keep(m, op->u.run.closure);
+  row->updated = b->at;
+  return 0;
+}
+
 static int record(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   mem_store *m = ctx;
   mem_run *r = guarded(m);
@@ -325,6 +334,7 @@ static const tm_apply_fn apply_fns[TM_OP_KINDS] = {
     [TM_OP_RUN_CLAIM] = run_claim,
     [TM_OP_FENCE] = fence,
     [TM_OP_RUN_SET] = run_set,
+    [TM_OP_RUN_PIN] = run_pin,
     [TM_OP_RECORD] = record,
     [TM_OP_BLOB] = blob,
     [TM_OP_CLOSURE] = closure,

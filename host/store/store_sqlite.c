@@ -19,6 +19,7 @@
 
 #include "store/apply.h"
 #include "store/migrate.h"
+#include "store/sqlite_queue.h"
 #include "store/sqlite_read.h"
 #include "store/sqlite_write.h"
 

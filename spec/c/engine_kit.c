@@ -475,7 +475,7 @@ static bool work(kit *k) {
 }
 
 static bool time_passes(kit *k) {
-  if (k->due <= k->world->now)
+  if (k->still || k->due <= k->world->now)
     return false;
   k->world->now = k->due;
   return kit_turn(k);

@@ -91,6 +91,7 @@ struct kit {
   kit_reply (*reply)(kit *k, const kit_task *t); /* how it will end; NULL: KIT_OK */
   bool person;      /* approves gates, and tells doubts as they are */
   bool random;      /* the next thing is drawn */
+  bool still;       /* time does not pass */
   tm_dice dice;
   int started;      /* tasks, since boot */
   tm_buf events;    /* "event place name\n", over all lives */

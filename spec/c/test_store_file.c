@@ -117,7 +117,7 @@ static void a_newer_schema_is_refused(void) {
   char path[160];
   snprintf(path, sizeof path, "%s", box_path(&b, ""));
   refuses(path, "version 99");
-  run_sql(path, "PRAGMA user_version = 1");
+  run_sql(path, "PRAGMA user_version = 2");
   box_reopen(&b);
   CHECK(box_run(&b, "r1"));
   box_close(&b);

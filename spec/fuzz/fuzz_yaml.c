@@ -13,6 +13,12 @@ static int read_yaml(tm_json **out, tm_arena *a, const char *text, size_t len) {
   return rc;
 }
 
+/* U+0085, U+2028, U+2029: line ends to libyaml, as in YAML 1.1, and so folded to spaces. */
+static bool has_other_line_ends(const tm_buf *b) {
+  return strstr(tm_buf_str(b), "\xC2\x85") || strstr(tm_buf_str(b), "\xE2\x80\xA8") ||
+         strstr(tm_buf_str(b), "\xE2\x80\xA9");
+}
+
 static void is_json_too(const tm_json *v) {
   tm_arena a;
   tm_err err = TM_ERR_INIT;
@@ -22,7 +28,8 @@ static void is_json_too(const tm_json *v) {
   tm_json_print(&text, v);
   MUST(tm_json_parse(&again, &a, tm_buf_str(&text), text.len, NULL, &err) == 0);
   MUST(fuzz_identical(v, again));
-  if (tm_yaml_parse(&again, &a, tm_buf_str(&text), text.len, 1, &err) == 0)
+  if (!has_other_line_ends(&text) &&
+      tm_yaml_parse(&again, &a, tm_buf_str(&text), text.len, 1, &err) == 0)
     MUST(fuzz_identical(v, again));
   tm_buf_free(&text);
   tm_arena_free(&a);

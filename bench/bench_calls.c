@@ -1,9 +1,11 @@
-/* bench_calls.c - 10,000 model calls, 1,000 in flight, parsed and validated; no journal.
+/* bench_calls.c - 10,000 model calls, 1,000 in flight, parsed and validated; no journal. And
+ * streamed answers of 200 chunks, every chunk parsed.
  *
  *   bench_calls [CALLS [IN_FLIGHT]]     needs mock-server beside it (or TM_MOCK_SERVER)
  *
  * A bare call (`bare_per_s`) is the same request without the ask machine: what the transport
- * alone takes.
+ * alone takes. `chunks_per_s` feeds the bytes of streams from memory, in reads of 16 KiB, to
+ * what hears them; `chunks_per_s_net` is the whole way, from the mock's socket to the answer.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -14,7 +16,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "llm/llm.h"
+#include "llm/stream.h"
 
 #define RUNS 3
 
@@ -23,7 +25,7 @@ static void die(const char *what, const char *why) {
   exit(1);
 }
 
-/* -- the mock -------------------------------------------------------------------- */
+/* -- the mock -------------------------------------------------------------------------- */
 
 static void mock_path(char *out, size_t size) {
   const char *given = getenv("TM_MOCK_SERVER");
@@ -72,7 +74,7 @@ static pid_t start_mock(int *port) {
   return pid;
 }
 
-/* -- the calls ------------------------------------------------------------------- */
+/* -- the calls ------------------------------------------------------------------------- */
 
 typedef struct crowd {
   tm_loop *loop;
@@ -137,8 +139,7 @@ static void next_bare(crowd *c) {
     die("a request", err.msg);
 }
 
-/* -- figures ---------------------------------------------------------------------------------
- */
+/* -- figures --------------------------------------------------------------------------- */
 
 typedef struct figures {
   double per_s[RUNS], cpu[RUNS];
@@ -177,8 +178,12 @@ static double median(double *values) {
   return values[RUNS / 2];
 }
 
+static void tell(const char *bench, const char *metric, double value, const char *unit) {
+  printf("bench=%s metric=%s value=%.4g unit=%s\n", bench, metric, value, unit);
+}
+
 static void report(const char *metric, double value, const char *unit) {
-  printf("bench=B3net metric=%s value=%.4g unit=%s\n", metric, value, unit);
+  tell("B3net", metric, value, unit);
 }
 
 static long peak_kb(void) {
@@ -187,7 +192,7 @@ static long peak_kb(void) {
   return u.ru_maxrss;
 }
 
-/* -- the question ---------------------------------------------------------------- */
+/* -- the question ---------------------------------------------------------------------- */
 
 static const char schema[] = "{\"type\":\"object\",\"properties\":{\"category\":{\"enum\":["
                              "\"billing\",\"bug\",\"other\"]},"
@@ -212,6 +217,118 @@ static const tm_json *question(tm_arena *a) {
     die("the question", err.msg);
   tm_buf_free(&text);
   return q;
+}
+
+/* -- streams --------------------------------------------------------------------------- */
+
+#define CHUNKS  200
+#define STREAMS 5000
+#define READ    16384
+
+typedef struct sample {
+  const char *metric;
+  const tm_provider *provider;
+  const char *chunk; /* # stands for its number, @ for its text */
+  const char *end;
+} sample;
+
+/* As it comes over the wire. In the last, no two events are alike around their text. */
+static const sample samples[] = {
+    {"chunks_per_s", &tm_openai_chat,
+     "data: "
+     "{\"id\":\"chatcmpl-9xYz\",\"object\":\"chat.completion.chunk\",\"created\":1790000000,"
+     "\"model\":\"gpt-4.1-mini-2025-04-14\",\"system_fingerprint\":\"fp_1\",\"choices\":[{"
+     "\"index\":0,\"delta\":{\"content\":\"@\"},\"logprobs\":null,\"finish_reason\":null}]}"
+     "\n\n",
+     "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n"
+     "data: [DONE]\n\n"},
+    {"chunks_per_s_anthropic", &tm_anthropic,
+     "event: content_block_delta\ndata: "
+     "{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{"
+     "\"type\":\"text_delta\",\"text\":\"@\"}}\n\n",
+     "data: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"}}\n\n"
+     "data: {\"type\":\"message_stop\"}\n\n"},
+    {"chunks_per_s_responses", &tm_openai,
+     "event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\","
+     "\"sequence_number\":#,\"item_id\":\"msg_1\",\"output_index\":0,\"content_index\":0,"
+     "\"delta\":\"@\"}\n\n",
+     NULL},
+};
+
+static void put_chunk(tm_buf *out, const sample *of, int number, const char *text) {
+  for (const char *c = of->chunk; *c; c++) {
+    if (*c == '#')
+      tm_buf_printf(out, "%d", number);
+    else if (*c == '@')
+      tm_buf_puts(out, text);
+    else
+      tm_buf_putc(out, *c);
+  }
+}
+
+static void write_stream(tm_buf *out, const sample *of) {
+  static const char *const words[] = {" Thank", " you", " for", " telling", " us", ";", " we"};
+  tm_buf text = TM_BUF_INIT;
+  for (int i = 0; i < CHUNKS; i++) {
+    const char *word = words[(size_t)i % (sizeof words / sizeof *words)];
+    tm_buf_puts(&text, word);
+    put_chunk(out, of, i, word);
+  }
+  if (of->end)
+    tm_buf_puts(out, of->end);
+  else
+    tm_buf_printf(
+        out,
+        "data: {\"type\":\"response.completed\",\"response\":{\"status\":\"completed\","
+        "\"output\":[{\"type\":\"message\",\"content\":[{\"type\":\"output_text\","
+        "\"text\":\"%s\"}]}]}}\n\n",
+        tm_buf_str(&text));
+  tm_buf_free(&text);
+}
+
+static void hear_stream(const tm_provider *p, const tm_buf *bytes, tm_arena *work) {
+  tm_llm_stream *s = tm_llm_stream_new(p, work);
+  size_t news = 0, len;
+  for (size_t at = 0; at < bytes->len; at += READ) {
+    tm_llm_stream_feed(s, bytes->data + at, bytes->len - at < READ ? bytes->len - at : READ);
+    tm_llm_stream_news(s, &len);
+    news += len;
+  }
+  if (!s->heard.whole || news < CHUNKS || news != s->heard.text.len)
+    die("a stream", "was not heard whole");
+  tm_llm_stream_free(&s);
+}
+
+static void measure_parser(const sample *of) {
+  tm_buf bytes = TM_BUF_INIT;
+  tm_arena work;
+  double per_s[RUNS];
+  tm_arena_init(&work, (size_t)1 << 20);
+  write_stream(&bytes, of);
+  for (int run = 0; run < RUNS; run++) {
+    int64_t start = tm_clock_ns();
+    for (int i = 0; i < STREAMS; i++)
+      hear_stream(of->provider, &bytes, &work);
+    per_s[run] = (double)STREAMS * CHUNKS / ((double)(tm_clock_ns() - start) / 1e9);
+  }
+  tell("B3s", of->metric, median(per_s), "1/s");
+  tm_buf_free(&bytes);
+  tm_arena_free(&work);
+}
+
+/* The mock cuts its answer, of about 960 bytes, into pieces of six. */
+#define CHUNKS_NET 160
+
+static void measure_streams(crowd *c, tm_arena *a) {
+  figures asks;
+  tm_json *streamed = tm_json_copy(a, c->request);
+  tm_json_set_bool(a, streamed, "stream", true);
+  c->request = streamed;
+  c->calls /= 4;
+  c->in_flight = c->in_flight < 100 ? c->in_flight : 100;
+  measure(&asks, c, next_ask);
+  tell("B3s", "chunks_per_s_net", median(asks.per_s) * CHUNKS_NET, "1/s");
+  tell("B3s", "streams_per_s_net", median(asks.per_s), "1/s");
 }
 
 int main(int argc, char **argv) {
@@ -244,6 +361,9 @@ int main(int argc, char **argv) {
   measure(&bare, &c, next_bare);
   report("bare_per_s", median(bare.per_s), "1/s");
   report("bare_cpu_s_per_1000", median(bare.cpu), "s");
+  for (size_t i = 0; i < sizeof samples / sizeof *samples; i++)
+    measure_parser(&samples[i]);
+  measure_streams(&c, &arena);
 
   tm_llm_close(&c.llm);
   tm_http_close(&c.http);

@@ -49,7 +49,7 @@ static double us_since(int64_t start) {
   return (double)(tm_clock_ns() - start) / 1000.0;
 }
 
-/* -- a loop of one's own, as small as they come -------------------------------- */
+/* -- a loop of one's own, as small as they come ---------------------------------------- */
 
 typedef struct parcel {
   void (*fn)(void *arg);
@@ -103,7 +103,7 @@ static void done(tm_batch *b, const tm_err *err) {
   tm_batch_free(&b);
 }
 
-/* -- work ---------------------------------------------------------------------- */
+/* -- work ------------------------------------------------------------------------------ */
 
 typedef struct bench {
   loop loop;
@@ -230,7 +230,7 @@ static void bench_read(bench *x) {
   report("read_records_per_s", (double)(bytes / BODY) / (us_since(start) / 1e6));
 }
 
-/* -- anchors ------------------------------------------------------------------- */
+/* -- anchors --------------------------------------------------------------------------- */
 
 /* What the disk takes for 12 KB that lie in the file already. */
 static void bench_sync(const char *path) {

@@ -5,7 +5,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 
-/* -- ticket ------------------------------------------------------------------------- */
+/* -- ticket ---------------------------------------------------------------------------- */
 
 static const char ticket[] =
     "{'id':'T-20431','received':'2026-03-14T09:26:53Z','channel':'email',"
@@ -37,7 +37,7 @@ static const char ticket_schema[] =
     "'priority':{'type':'integer','minimum':1,'maximum':5},"
     "'reopened':{'type':'boolean'},'assignee':{'type':['string','null']}}}";
 
-/* -- invoice ------------------------------------------------------------------------- */
+/* -- invoice --------------------------------------------------------------------------- */
 
 #define INVOICE_ITEMS 50
 
@@ -177,7 +177,7 @@ static void put_group(tm_buf *b, unsigned id, int levels) {
   tm_buf_puts(b, "]}");
 }
 
-/* -- all --------------------------------------------------------------------------------- */
+/* -- all ------------------------------------------------------------------------------- */
 
 static char *quoted(tm_buf *b, size_t *len) {
   for (size_t i = 0; i < b->len; i++)

@@ -133,13 +133,28 @@ TIDEMILL_API int tidemill_approve(tidemill *t, const char *run, const char *gate
 TIDEMILL_API int tidemill_reject(tidemill *t, const char *run, const char *gate,
                                  const char *opts);
 
-/* op "cancel" (cooperative; `opts` {"note"}) or "resume" (`run` NULL: everything unfinished that
- * nobody alive owns). The run goes on in tidemill_run or tidemill_dispatch. */
+/* Send an event that the run's workflow declares (`events`); `json` is its payload (NULL: null), held
+ * to the event's schema: TIDEMILL_EUSAGE, and nothing is kept, when it does not fit. It is kept until
+ * the run asks for it by mill.wait. `opts`: NULL or {"id": KEY}: the same event under the same id is
+ * kept once; another one is TIDEMILL_ECONFLICT, as is a run that has ended. Of a run that went on by
+ * mill.continue_as the one that goes on hears it. */
+TIDEMILL_API int tidemill_signal(tidemill *t, const char *run, const char *event,
+                                 const char *json, size_t len, const char *opts);
+
+/* op "cancel" (cooperative: its handlers and undo run), "terminate" (ends now, without clean-up),
+ * "pause" (nothing new begins; a row until it is resumed), each with `opts` NULL or {"note", "by"};
+ * or "resume" (`run` NULL: everything unfinished and not paused that nobody alive owns). What is to
+ * happen happens in tidemill_run or tidemill_dispatch. */
+/* Also "repin": move the run to other sources, proven by a replay first (TIDEMILL_EDIVERGED); opts
+ * {"sources": "disk" (as they are now, the default) or the hash of sources it had before, "by"}; a
+ * diverged run comes back to life. And "retry": a failed run goes on from its last good record; with
+ * "sources" it is moved at once. docs/change.md. */
 TIDEMILL_API int tidemill_control(tidemill *t, const char *run, const char *op, const char *opts);
 
-/* One run: {schema, id, workflow, state, reason, created, updated, result?, error?, state_fields?}. */
+/* One run: {schema, id, workflow, state, reason, created, updated, result?, error?, parent?,
+ * continued?, state_fields?}. */
 TIDEMILL_API int tidemill_get(tidemill *t, const char *run, char **out, size_t *len);
-/* The result's JSON of a run that is done; else TIDEMILL_EWAITING, _EFAILED, _ECANCELLED … */
+/* The result's JSON of a run that is done (of one that went on by mill.continue_as: of the last one); else TIDEMILL_EWAITING, _EFAILED, _ECANCELLED … */
 TIDEMILL_API int tidemill_result(tidemill *t, const char *run, char **out, size_t *len);
 /* {schema, runs:[…]}, newest first. filter: NULL or {workflow, state, unfinished, limit}. */
 TIDEMILL_API int tidemill_list(tidemill *t, const char *filter, char **out, size_t *len);
@@ -150,6 +165,23 @@ TIDEMILL_API int tidemill_gates(tidemill *t, const char *filter, char **out, siz
  * bytes of every model attempt, {"from": SEQ}. */
 TIDEMILL_API int tidemill_history(tidemill *t, const char *run, const char *opts, char **out,
                                   size_t *len);
+
+/* -- what a run keeps: docs/change.md ---------------------------------------------------- */
+
+/* A document about a run. Nothing is written or asked. op:
+ *   "replay"  {schema, run, verdict: "equal" | "diverged", records, message?, asked?, stands?, …};
+ *             opts {"sources": "disk" | HASH}: not on its own sources but on these
+ *   "diff"    {schema, run, from, to, files: [{name, change, diff}], models, prices}: since it began
+ *   "export"  its capsule, all of it in one document; opts {"redact": true}: texts become hashes
+ *   "fsck"    {schema, ok, runs, records, findings: [{run, record?, what, hint}]}; run NULL: of all */
+TIDEMILL_API int tidemill_examine(tidemill *t, const char *run, const char *op,
+                                  const char *opts, char **out, size_t *len);
+/* A new run (*id) that shares another one's journal up to a record: opts {"from": step, call or seq,
+ * "with": [files to take from the disk], "edit": {CALL: another result}, "id"}. */
+TIDEMILL_API int tidemill_fork(tidemill *t, const char *run, const char *opts, char **id);
+/* Put a capsule's run (*id) into the database, verified; TIDEMILL_EUSAGE when it was changed. One that
+ * had not ended is "imported": nothing takes it up. */
+TIDEMILL_API int tidemill_import(tidemill *t, const char *capsule, size_t len, char **id);
 
 /* -- prompts, checks ----------------------------------------------------------------- */
 

@@ -59,11 +59,11 @@ function flow_mt.action(_, name)
   return function(spec) return part("action").make(name, spec) end
 end
 
---- mill.workflow "name" { about, input, output, budget, state } -> the flow to fill and return.
+--- mill.workflow "name" { about, input, output, budget, state, events } -> the flow to fill.
 function mill.workflow(name)
   core.want("a workflow's name", name, "string")
   return function(spec)
-    core.known("workflow " .. name, spec, "about input output budget state deadline")
+    core.known("workflow " .. name, spec, "about input output budget state events deadline")
     core.known("budget", spec.budget, "llm_calls usd")
     return setmetatable({ _name = name, _spec = {
       about = spec.about,
@@ -71,6 +71,7 @@ function mill.workflow(name)
       output = spec.output and core.schema(spec.output),
       budget = spec.budget or {},
       state = spec.state,
+      events = spec.events,
       deadline = core.milliseconds("deadline", spec.deadline) and spec.deadline,
     } }, flow_mt)
   end
@@ -89,7 +90,9 @@ function mill._prepare(flow, file, input, step)
     error(("workflows/%s.lua has no %s")
       :format(file, step and "step " .. step or "flow.main"), 0)
   end
+  mill._flow = flow
   if flow._spec.state then part("state").declare(flow._spec.state) end
+  if flow._spec.events then part("event").hear(flow._spec.events) end
   budget = flow._spec.budget
   if flow._spec.input and not step then
     mill.validate(input, flow._spec.input, "the input of " .. flow._name)

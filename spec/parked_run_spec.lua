@@ -1,4 +1,5 @@
 --- Runs that are parked at a gate while the world around them changes.
+local kit = require "tidemill.test"
 local content = dofile "spec/content.lua"
 
 describe("a parked run", function()
@@ -51,6 +52,30 @@ describe("a parked run", function()
     local refused = content.tidemill(dir, { "approve", "parked", "--answer", '"gardening"' })
     assert.equal(2, refused.code)
     assert.equal(8, content.tidemill(dir, { "result", "parked" }).code)
+  end)
+end)
+
+describe("a gate that opens right after a log line", function()
+  it("is waited for like any other", function()
+    local dir = content.folder()
+    finally(function() content.remove(dir) end)
+    os.execute("mkdir " .. dir .. "/workflows")
+    content.write(dir .. "/workflows/w.lua", [[
+      local mill = require "tidemill"
+      local flow = mill.workflow "w" {}
+      local act = flow:action "act" {
+        key = function() return "k" end,
+        blast = function() return 2 end,
+        gate_above = 1,
+        run = function() return 1 end,
+      }
+      function flow.main()
+        mill.log "now"
+        return act()
+      end
+      return flow]])
+    assert.equal("waiting", kit.run("w", {}, { dir = dir }).state)
+    assert.equal(1, kit.run("w", {}, { dir = dir, gates = { act = true } }).value)
   end)
 end)
 

@@ -1,4 +1,4 @@
---- The shipped line on real wires: OpenAI's and Anthropic's formats, over HTTP on loopback.
+--- The shipped line on real wires: each provider's format, over HTTP on loopback.
 local cjson = require "cjson"
 local content = dofile "spec/content.lua"
 
@@ -34,16 +34,38 @@ local function serve(rules)
   end }
 end
 
+-- `turns`: where the messages are in a request. `free`: needs no key.
 local wires = {
   openai = {
     model = "openai/gpt-4.1-mini",
     env = "OPENAI_API_KEY=sk-canary-4711 OPENAI_BASE_URL=http://127.0.0.1:%s/v1",
     path = "/v1/chat/completions",
+    turns = "messages",
+  },
+  ["openai-responses"] = {
+    model = "openai-responses/gpt-4.1-mini",
+    env = "OPENAI_API_KEY=sk-canary-4711 OPENAI_BASE_URL=http://127.0.0.1:%s/v1",
+    path = "/v1/responses",
+    turns = "input",
   },
   anthropic = {
     model = "anthropic/claude-sonnet-4-6",
     env = "ANTHROPIC_API_KEY=sk-canary-4711 ANTHROPIC_BASE_URL=http://127.0.0.1:%s",
     path = "/v1/messages",
+    turns = "messages",
+  },
+  gemini = {
+    model = "gemini/gemini-3-flash",
+    env = "GOOGLE_API_KEY=sk-canary-4711 GOOGLE_GEMINI_BASE_URL=http://127.0.0.1:%s",
+    path = "/v1beta/models/gemini-3-flash:generateContent",
+    turns = "contents",
+  },
+  ollama = {
+    model = "ollama/llama3.2",
+    env = "OLLAMA_API_KEY=sk-canary-4711 OLLAMA_HOST=127.0.0.1:%s",
+    path = "/api/chat",
+    turns = "messages",
+    free = true,
   },
 }
 
@@ -83,7 +105,8 @@ for name, wire in pairs(wires) do
         if a then
           attempts = attempts + 1
           assert.truthy(a.url:find(wire.path, 1, true))
-          assert.equal(wire.model:match "/(.*)", cjson.decode(a.request).model)
+          local model = wire.model:match "/(.*)"
+          assert.equal(model, cjson.decode(a.request).model or a.url:match "models/([^:]+)")
           assert.truthy(cjson.decode(a.response))
           assert.equal(200, a.status)
         end
@@ -103,7 +126,7 @@ for name, wire in pairs(wires) do
       assert.same({ "billing" }, got.json.categories)
       local show = content.tidemill(dir, { "show", "t1", "--raw", "--json" })
       local second = cjson.decode(show.json.records[3].attempt.request)
-      assert.truthy(cjson.encode(second.messages):find("rant", 1, true))
+      assert.truthy(cjson.encode(second[wire.turns]):find("rant", 1, true))
     end)
 
     it("tries again after a 429 and a 500, and says so", function()
@@ -123,6 +146,7 @@ for name, wire in pairs(wires) do
       assert.same({ "rate_limited", "server_error" }, classes)
     end)
 
+    if wire.free then return end
     it("fails with the variable's name when there is no key", function()
       server = serve(answers)
       local env = wire.env:format(server.port):gsub("sk%-canary%-4711", "")

@@ -11,6 +11,16 @@ static crypto_hash_sha256_state *state_of(tm_hasher *h) {
   return (crypto_hash_sha256_state *)(void *)h->state;
 }
 
+/* Not secrets: libsodium's own, which takes the same time for each digit, is five times slower. */
+static void put_hex(char *out, const unsigned char *raw, size_t n) {
+  static const char digits[] = "0123456789abcdef";
+  for (size_t i = 0; i < n; i++) {
+    *out++ = digits[raw[i] >> 4];
+    *out++ = digits[raw[i] & 15];
+  }
+  *out = '\0';
+}
+
 void tm_hash_begin(tm_hasher *h) {
   crypto_hash_sha256_init(state_of(h));
 }
@@ -36,7 +46,7 @@ tm_hash tm_hash_end(tm_hasher *h) {
   unsigned char raw[crypto_hash_sha256_BYTES];
   crypto_hash_sha256_final(state_of(h), raw);
   tm_hash out;
-  sodium_bin2hex(out.hex, sizeof out.hex, raw, sizeof raw);
+  put_hex(out.hex, raw, sizeof raw);
   return out;
 }
 
@@ -47,10 +57,33 @@ tm_hash tm_hash_bytes(const void *bytes, size_t len) {
   return tm_hash_end(&h);
 }
 
+/* Most of what is hashed is a few hundred bytes in many fields: gathered in one place first, for
+ * each call of the library costs more than the bytes. */
+#define GATHER 1024
+
+static size_t gather(unsigned char *out, const tm_span *fields, size_t count) {
+  size_t at = 0;
+  for (size_t i = 0; i < count; i++) {
+    if (fields[i].len > GATHER - 8 || at > GATHER - 8 - fields[i].len)
+      return 0;
+    put_size(out + at, fields[i].len);
+    if (fields[i].len)
+      memcpy(out + at + 8, fields[i].bytes, fields[i].len);
+    at += 8 + fields[i].len;
+  }
+  return at;
+}
+
 tm_hash tm_hash_spans(const tm_span *fields, size_t count) {
   crypto_generichash_state h;
-  unsigned char raw[crypto_generichash_BYTES], size[8];
+  unsigned char raw[crypto_generichash_BYTES], size[8], all[GATHER];
   tm_hash out;
+  size_t len = gather(all, fields, count);
+  if (len) {
+    crypto_generichash(raw, sizeof raw, all, len, NULL, 0);
+    put_hex(out.hex, raw, sizeof raw);
+    return out;
+  }
   crypto_generichash_init(&h, NULL, 0, sizeof raw);
   for (size_t i = 0; i < count; i++) {
     put_size(size, fields[i].len);
@@ -58,7 +91,7 @@ tm_hash tm_hash_spans(const tm_span *fields, size_t count) {
     crypto_generichash_update(&h, fields[i].bytes, fields[i].len);
   }
   crypto_generichash_final(&h, raw, sizeof raw);
-  sodium_bin2hex(out.hex, sizeof out.hex, raw, sizeof raw);
+  put_hex(out.hex, raw, sizeof raw);
   return out;
 }
 

@@ -22,7 +22,7 @@ struct tm_chunk {
   size_t size; /* with this header */
 };
 
-/* -- plain memory ------------------------------------------------------------ */
+/* -- plain memory ---------------------------------------------------------------------- */
 
 static _Noreturn void out_of_memory(size_t size) {
   fprintf(stderr,
@@ -62,7 +62,7 @@ void tm_free(void *p) {
   free(p);
 }
 
-/* -- memory that may run out --------------------------------------------------- */
+/* -- memory that may run out ----------------------------------------------------------- */
 
 /* The test hook counts by thread, so that a store's thread does not move the count. */
 static _Thread_local size_t asked, fail_at;
@@ -74,16 +74,24 @@ size_t tm_mem_fail_at(size_t n) {
   return before;
 }
 
+bool tm_mem_refused(void) {
+  return ++asked == fail_at;
+}
+
 void *tm_try_realloc(void *p, size_t size) {
-  if (++asked == fail_at)
+  if (tm_mem_refused())
     return NULL;
   return realloc(p, size ? size : 1);
 }
 
-/* -- arenas --------------------------------------------------------------------- */
+/* -- arenas ---------------------------------------------------------------------------- */
 
 void tm_arena_init(tm_arena *a, size_t limit) {
   *a = (tm_arena){.limit = limit};
+}
+
+void tm_arena_init_in(tm_arena *a, void *room, size_t size) {
+  *a = (tm_arena){.at = room, .end = (char *)room + size};
 }
 
 static void *fail(tm_arena *a, size_t size) {

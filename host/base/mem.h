@@ -27,6 +27,10 @@ void tm_free(void *p);                  /* NULL is fine */
  * buffers only); 0 switches it off. Returns how many were asked for since the last call. */
 size_t tm_mem_fail_at(size_t n);
 
+/* One fallible allocation is asked for: has the test hook chosen it to fail? For allocators that
+ * need not go to malloc for each. */
+bool tm_mem_refused(void);
+
 /* A raw fallible allocation that obeys the test hook; NULL when there is none. */
 void *tm_try_realloc(void *p, size_t size);
 
@@ -40,6 +44,9 @@ typedef struct tm_arena {
 } tm_arena;
 
 void tm_arena_init(tm_arena *a, size_t limit);
+/* A firm one whose first bytes are `room` (16-byte aligned, often on the stack): no malloc for
+ * what is mostly small. */
+void tm_arena_init_in(tm_arena *a, void *room, size_t size);
 /* 16-byte aligned, not zeroed. NULL only from a soft arena. */
 void *tm_arena_alloc(tm_arena *a, size_t size);
 void *tm_arena_zalloc(tm_arena *a, size_t size);

@@ -15,7 +15,8 @@
  *                │    └─ retry (same key) ◄─── probe says "not applied" ◄─┐
  *                ▼                                                        │
  *             unknown: a verb was cut off, or the process died with the intent on disk
- *                └─ policy: retry · probe ────────────────────────────────┘ · ask a person (doubt)
+ *                └─ policy: retry · probe ────────────────────────────────┘ · ask a person
+ * (doubt)
  *
  * A repeatable action (and mill.fetch) has no key, no intent, no gate: it just enters its body.
  * Tries that lead nowhere end at the person, never at a guess.
@@ -26,10 +27,10 @@
 #include "base/log.h"
 #include "engine/engine.h"
 
-#define MAX_TRIES   3    /* bodies entered in one process before a person is asked */
-#define MAX_PROBES  5
-#define BACKOFF_MS  1000 /* doubled each time */
-#define WINDOW_MS   INT64_C(86400000) /* how long a receiver keeps a key, if it does not say */
+#define MAX_TRIES  3 /* bodies entered in one process before a person is asked */
+#define MAX_PROBES 5
+#define BACKOFF_MS 1000              /* doubled each time */
+#define WINDOW_MS  INT64_C(86400000) /* how long a receiver keeps a key, if it does not say */
 
 static bool flag(const tm_branch *b, const char *name) {
   return tm_json_bool(tm_json_get(b->request, name), false);
@@ -54,16 +55,16 @@ static void fail(tm_branch *b, const tm_json *error) {
   tm_run_outcome(b, NULL, error, NULL);
 }
 
-/* -- what the records of this place tell ------------------------------------------------ */
+/* -- what the records of this place tell ----------------------------------------------- */
 
 typedef enum stage {
   STAGE_NEW,
-  STAGE_ASKED,    /* waits for approval */
+  STAGE_ASKED, /* waits for approval */
   STAGE_APPROVED,
   STAGE_REJECTED,
-  STAGE_INTENT,   /* may have happened */
-  STAGE_DOUBTED,  /* waits for a person to tell whether it happened */
-  STAGE_APPLIED,  /* the person says it did */
+  STAGE_INTENT,  /* may have happened */
+  STAGE_DOUBTED, /* waits for a person to tell whether it happened */
+  STAGE_APPLIED, /* the person says it did */
   STAGE_NOT_APPLIED
 } stage;
 
@@ -92,7 +93,8 @@ static stage stage_of(const tm_branch *b, const tm_entry **last) {
     } else if (is_too_late(e))
       s = before;
     else if (e->kind == TM_RECORD_DECIDED && s == STAGE_ASKED)
-      s = tm_json_bool(tm_json_get(e->body, "approved"), false) ? STAGE_APPROVED : STAGE_REJECTED;
+      s = tm_json_bool(tm_json_get(e->body, "approved"), false) ? STAGE_APPROVED
+                                                                : STAGE_REJECTED;
     else if (e->kind == TM_RECORD_DECIDED && s == STAGE_DOUBTED)
       s = tm_json_bool(tm_json_get(e->body, "approved"), false) ? STAGE_APPLIED
                                                                 : STAGE_NOT_APPLIED;
@@ -103,7 +105,7 @@ static stage stage_of(const tm_branch *b, const tm_entry **last) {
   return s;
 }
 
-/* -- the body ---------------------------------------------------------------------------- */
+/* -- the body -------------------------------------------------------------------------- */
 
 static void enter(tm_branch *b, const char *which) {
   tm_arena *a = &b->scratch;
@@ -114,8 +116,8 @@ static void enter(tm_branch *b, const char *which) {
     b->action.probes++;
   else
     b->action.tries++;
-  tm_json_set_str(a, v, "enter", which);
-  tm_json_set_str(a, v, "key", b->action.key);
+  tm_json_lend_str(a, v, "enter", which);
+  tm_json_lend_str(a, v, "key", b->action.key);
   if (flag(b, "host") && !b->action.probing) {
     tm_json_set(a, v, "args", tm_json_get(b->request, "args"));
     b->phase = TM_PHASE_BODY;
@@ -125,11 +127,21 @@ static void enter(tm_branch *b, const char *which) {
   tm_run_answer(b, TM_ANSWER_ENTER, v, NULL);
 }
 
-static void too_late(tm_branch *b, const tm_effect_row *taken) {
+/* Its intent came to nothing, and the records say so: a replay does not wait for its outcome.
+ */
+static void record_held(tm_branch *b, const tm_effect_row *taken) {
   tm_json *attempt = tm_json_new_object(&b->scratch);
   tm_json_set_str(&b->scratch, attempt, "held_by", taken->run);
   tm_exec_attempt(b, TM_CALL_ACTION, attempt);
   b->action.claimed = false;
+  b->action.told_held = true;
+}
+
+/* A branch that drains goes on as what it was when it was dropped, in a replay as well. */
+static void too_late(tm_branch *b, const tm_effect_row *taken) {
+  b->action.claimed = false;
+  if (!b->draining && !tm_run_gives_up(b->run))
+    record_held(b, taken);
   tm_action_launch(b);
 }
 
@@ -174,10 +186,11 @@ static void claim_and_enter(tm_branch *b) {
   tm_op *op = effect_op(b, TM_OP_EFFECT_CLAIM);
   record_intent(b);
   b->action.claimed = true;
+  b->action.told_held = false;
   tm_turn_after(b->run->engine, intent_stored, b->run, b)->op = op;
 }
 
-/* -- the key is known: stored result, conflict, or somebody is at it ------------------------- */
+/* -- the key is known: stored result, conflict, or somebody is at it ------------------- */
 
 static void stored_result(tm_branch *b, const tm_effect_row *row) {
   tm_arena *a = &b->scratch;
@@ -191,9 +204,9 @@ static void stored_result(tm_branch *b, const tm_effect_row *row) {
   tm_run_outcome(b, value, NULL, meta);
 }
 
+/* With a record: an intent without an outcome would be waited for by every replay. */
 static void cancelled(tm_branch *b) {
-  tm_run_answer(b, TM_ANSWER_ERROR,
-                tm_run_error(&b->scratch, "cancelled", "the run was cancelled"), NULL);
+  fail(b, tm_run_error(&b->scratch, "cancelled", "the run was cancelled"));
 }
 
 static void hold(tm_branch *b) {
@@ -203,6 +216,32 @@ static void hold(tm_branch *b) {
     return;
   }
   tm_list_append(&b->run->engine->held, &b->held);
+}
+
+static int take_end(void *ctx, const tm_run_row *row) {
+  *(bool *)ctx = strcmp(row->state, "queued") != 0 && strcmp(row->state, "running") != 0 &&
+                 strcmp(row->state, "waiting") != 0;
+  return 1;
+}
+
+/* The run that has the key was ended from outside (terminated, stopped at a limit) between its
+ * intent and its result: nobody will come back to tell. */
+static bool left_in_doubt(const tm_branch *b, const tm_effect_row *row) {
+  tm_store *s = b->run->engine->ports.store;
+  tm_run_filter f = {.id = row->run};
+  tm_err err = TM_ERR_INIT;
+  bool ended = false;
+  return strcmp(row->run, b->run->id) != 0 && s->vt->runs(s, &f, take_end, &ended, &err) >= 0 &&
+         ended;
+}
+
+static void in_doubt(tm_branch *b, const tm_effect_row *row) {
+  fail(b, tm_run_error(
+              &b->scratch, "in_doubt",
+              "action \"%s\" was begun under key \"%s\" by run %s, which was ended before "
+              "anybody knew whether it happened; look at the other side under the key, "
+              "and use another key if it has to be done",
+              b->name, b->action.key, row->run));
 }
 
 /* True when the effect's row settles what to do with the call. */
@@ -231,6 +270,15 @@ static bool known_effect(tm_branch *b) {
   b->action.claimed = strcmp(row.run, b->run->id) == 0 && strcmp(row.place, b->place) == 0;
   if (b->action.claimed)
     return false;
+  const tm_entry *last = NULL;
+  if (left_in_doubt(b, &row)) {
+    in_doubt(b, &row);
+    return true;
+  }
+  /* the process died before it could say that it came too late */
+  if (stage_of(b, &last) == STAGE_INTENT && !b->draining && !b->action.told_held &&
+      !tm_run_gives_up(b->run))
+    record_held(b, &row);
   hold(b);
   return true;
 }
@@ -252,7 +300,7 @@ static void effect_settled(tm_after *a, const tm_err *err) {
     tm_action_notice(a->run->engine);
 }
 
-/* -- gates ------------------------------------------------------------------------------------ */
+/* -- gates ----------------------------------------------------------------------------- */
 
 static void copy_members(tm_branch *b, tm_json *to, const char *const *keys, size_t n) {
   for (size_t i = 0; i < n; i++) {
@@ -266,8 +314,7 @@ static void ask_approval(tm_branch *b) {
   static const char *const keys[] = {"irreversible", "blast", "gate_above", "on_unknown"};
   tm_arena *a = &b->scratch;
   tm_json *body = tm_json_new_object(a);
-  tm_json_set(a, body, "ask",
-              tm_json_new_str(a, tm_arena_printf(a, "Do %s?", b->name)));
+  tm_json_set(a, body, "ask", tm_json_new_str(a, tm_arena_printf(a, "Do %s?", b->name)));
   tm_json_set(a, body, "show", tm_json_get(b->request, "args"));
   tm_json_set_str(a, body, "action", b->name);
   tm_json_set_str(a, body, "key", b->action.key);
@@ -287,11 +334,12 @@ static void ask_doubt(tm_branch *b, const char *why) {
   tm_arena *a = &b->scratch;
   int nth = doubts_before(b) + ++b->action.doubts;
   tm_json *body = tm_json_new_object(a);
-  tm_json_set_str(a, body, "ask",
-                  tm_arena_printf(a,
-                                  "Did %s happen? %s. Look at the other side under the key. Approve: "
-                                  "it did (--answer is its result). Reject: it did not, do it now.",
-                                  b->name, why));
+  tm_json_set_str(
+      a, body, "ask",
+      tm_arena_printf(a,
+                      "Did %s happen? %s. Look at the other side under the key. Approve: "
+                      "it did (--answer is its result). Reject: it did not, do it now.",
+                      b->name, why));
   tm_json_set(a, body, "show", tm_json_get(b->request, "args"));
   tm_json_set_str(a, body, "action", b->name);
   tm_json_set_str(a, body, "key", b->action.key);
@@ -340,7 +388,7 @@ static void applied(tm_branch *b, const tm_json *value) {
   tm_turn_after(b->run->engine, effect_settled, b->run, NULL);
 }
 
-/* -- unknown -------------------------------------------------------------------------------------- */
+/* -- unknown --------------------------------------------------------------------------- */
 
 static void try_later(tm_branch *b, int times) {
   int64_t wait = (int64_t)BACKOFF_MS << (times > 6 ? 6 : times);
@@ -348,7 +396,8 @@ static void try_later(tm_branch *b, int times) {
   tm_engine_set_timer(b, tm_engine_now(b->run->engine) + wait);
 }
 
-/* Does the receiver still know the key? Past its window a second try would be a second effect. */
+/* Does the receiver still know the key? Past its window a second try would be a second effect.
+ */
 static bool in_window(const tm_branch *b) {
   int64_t window = tm_json_int(tm_json_get(b->request, "window_ms"), WINDOW_MS);
   return tm_engine_now(b->run->engine) - b->action.since <= window;
@@ -372,7 +421,7 @@ void tm_action_due(tm_branch *b) {
   settle_unknown(b, "It was tried and cut off");
 }
 
-/* -- launching ---------------------------------------------------------------------------------------- */
+/* -- launching ------------------------------------------------------------------------- */
 
 /* When its first intent was recorded, wall ms; 0: there is none. */
 static int64_t first_intent(const tm_branch *b) {
@@ -455,18 +504,25 @@ void tm_action_decided(tm_branch *b, tm_gate_kind kind, const tm_json *decision)
     do_now(b);
 }
 
-/* Is it between its intent and its result? A cancel does not come in between. */
+/* Is it between its intent and its result? A cancel does not come in between. A call that was
+ * launched and has not looked at its key yet (it waits for the claim of its run) is what its
+ * records say. */
 bool tm_action_started(const tm_branch *b) {
   const tm_entry *last = NULL;
   if (b->kind != TM_CALL_ACTION)
     return false;
-  if (b->phase != TM_PHASE_HELD)
+  bool looked = b->phase != TM_PHASE_HELD && *b->action.key;
+  if (looked || b->action.claimed)
     return b->action.claimed;
   stage s = stage_of(b, &last);
   return s == STAGE_INTENT || s >= STAGE_DOUBTED;
 }
 
-/* -- the body's verbs and its end ------------------------------------------------------------------------ */
+bool tm_action_reads(const tm_branch *b) {
+  return b->kind == TM_CALL_FETCH || (b->kind == TM_CALL_ACTION && repeatable(b));
+}
+
+/* -- the body's verbs and its end ------------------------------------------------------ */
 
 /* Names of headers whose values never reach the journal. */
 static bool is_secret(const char *name) {
@@ -548,6 +604,7 @@ static void raised(tm_branch *b, const tm_json *error) {
 
 void tm_action_outcome(tm_branch *b, const tm_json *outcome) {
   const tm_json *error = tm_json_get(outcome, "error"), *ok = tm_json_get(outcome, "ok");
+  tm_turn_of(b->run->engine)->effects++;
   b->phase = TM_PHASE_LIVE;
   if (b->action.probing)
     probed(b, ok, error);

@@ -2,26 +2,56 @@
  */
 #include "engine/budget.h"
 
+#include <math.h>
+
 static tm_json *used_up(tm_branch *b, const char *which, const char *amount) {
-  tm_json *e = tm_run_error(&b->scratch, "budget",
-                            "the workflow's budget of %s is used up; raise it in mill.workflow, or "
-                            "look at `tidemill show` for what was spent",
-                            amount);
+  tm_json *e =
+      tm_run_error(&b->scratch, "budget",
+                   "the workflow's budget of %s is used up; raise it in mill.workflow, or "
+                   "look at `tidemill show` for what was spent",
+                   amount);
   tm_json_set_str(&b->scratch, e, "budget", which);
   return e;
 }
 
-tm_json *tm_budget_refuses(tm_branch *b, const tm_json *budget) {
+static tm_json *over(tm_branch *b, const tm_json *budget) {
   tm_run *r = b->run;
   const tm_json *calls = tm_json_get(budget, "llm_calls"), *usd = tm_json_get(budget, "usd");
   if (calls && r->llm_calls > tm_json_int(calls, INT64_MAX))
-    return used_up(b, "llm_calls",
-                   tm_arena_printf(&b->scratch, "%lld model calls",
-                                   (long long)tm_json_int(calls, 0)));
+    return used_up(
+        b, "llm_calls",
+        tm_arena_printf(&b->scratch, "%lld model calls", (long long)tm_json_int(calls, 0)));
   if (usd && r->usd >= tm_json_number(usd, 0))
-    return used_up(b, "usd",
-                   tm_arena_printf(&b->scratch, "%g USD", tm_json_number(usd, 0)));
+    return used_up(b, "usd", tm_arena_printf(&b->scratch, "%g USD", tm_json_number(usd, 0)));
   return NULL;
+}
+
+tm_json *tm_budget_refuses(tm_branch *b, const tm_json *budget) {
+  tm_json *error = over(b, budget);
+  return error ? error : over(b, b->run->allowance);
+}
+
+/* The smaller one of what is left of two limits; false: there is no limit. */
+static bool left_of(double *out, const tm_json *a, const tm_json *b, double spent) {
+  if (!a && !b)
+    return false;
+  double x = tm_json_number(a, HUGE_VAL), y = tm_json_number(b, HUGE_VAL);
+  *out = (x < y ? x : y) - spent;
+  if (*out < 0)
+    *out = 0;
+  return true;
+}
+
+tm_json *tm_budget_left(const tm_run *r, const tm_json *budget, tm_arena *a) {
+  const tm_json *more = r->allowance;
+  tm_json *left = tm_json_new_object(a);
+  double n;
+  if (left_of(&n, tm_json_get(budget, "usd"), tm_json_get(more, "usd"), r->usd))
+    tm_json_set(a, left, "usd", tm_json_new_double(a, n));
+  if (left_of(&n, tm_json_get(budget, "llm_calls"), tm_json_get(more, "llm_calls"),
+              (double)r->llm_calls))
+    tm_json_set_int(a, left, "llm_calls", (int64_t)n);
+  return tm_json_len(left) ? left : NULL;
 }
 
 const tm_json *tm_budget_price(tm_branch *b, const tm_json *meta) {
@@ -42,4 +72,6 @@ const tm_json *tm_budget_price(tm_branch *b, const tm_json *meta) {
 
 void tm_budget_add(tm_run *r, const tm_json *meta) {
   r->usd += tm_json_number(tm_json_get(meta, "usd"), 0);
+  r->llm_calls +=
+      tm_json_int(tm_json_get(meta, "llm_calls"), 0); /* a child's: a call counts itself */
 }

@@ -12,7 +12,7 @@
 #define MAX_FILE  ((off_t)1 << 20) /* a source file */
 #define MAX_DEPTH 8                /* folders within folders */
 
-/* -- walking the project ------------------------------------------------------- */
+/* -- walking the project --------------------------------------------------------------- */
 
 typedef int (*file_fn)(void *ctx, const char *path, const char *name, const struct stat *st,
                        tm_err *err);
@@ -41,9 +41,9 @@ static int walk(const char *dir, const char *name, int depth, file_fn fn, void *
   snprintf(path, sizeof path, "%s/%s", dir, name);
   int n = scandir(path, &found, visible, alphasort);
   if (n < 0)
-    return errno == ENOENT ? 0
-                           : tm_err_set(err, TM_CONFIG, "cannot read %s: %s", path,
-                                        strerror(errno));
+    return errno == ENOENT
+               ? 0
+               : tm_err_set(err, TM_CONFIG, "cannot read %s: %s", path, strerror(errno));
   int rc = 0;
   for (int i = 0; i < n; i++) {
     struct stat st;
@@ -85,7 +85,7 @@ uint64_t tm_closure_stamp(const char *dir) {
   return walk_project(dir, stamp_file, &stamp, &err) < 0 ? 0 : stamp;
 }
 
-/* -- taking --------------------------------------------------------------------- */
+/* -- taking ---------------------------------------------------------------------------- */
 
 static tm_closure *new_closure(void) {
   tm_closure *c = tm_new(tm_closure);
@@ -107,7 +107,8 @@ static int read_file(void *ctx, const char *path, const char *name, const struct
                      tm_err *err) {
   tm_closure *c = ctx;
   if (st->st_size > MAX_FILE)
-    return tm_err_set(err, TM_LIMIT, "%s is larger than 1 MiB: too large for a source file", path);
+    return tm_err_set(err, TM_LIMIT, "%s is larger than 1 MiB: too large for a source file",
+                      path);
   FILE *f = fopen(path, "rb");
   if (!f)
     return tm_err_set(err, TM_CONFIG, "cannot read %s: %s", path, strerror(errno));
@@ -174,7 +175,21 @@ void tm_closure_release(tm_closure **c) {
   tm_free(old);
 }
 
-/* -- storing and loading ----------------------------------------------------------- */
+tm_closure *tm_closure_with(const tm_closure *c, const char *name, const char *bytes,
+                            size_t len) {
+  tm_closure *made = new_closure();
+  tm_map_entry *e;
+  for (size_t i = 0; (e = tm_map_next(&c->files, &i));) {
+    const tm_source *s = e->value;
+    if (strcmp(s->name, name) != 0)
+      add_file(made, s->name, tm_arena_strndup(&made->arena, s->bytes, s->len), s->len);
+  }
+  add_file(made, name, tm_arena_strndup(&made->arena, bytes, len), len);
+  seal(made, c->models, c->prices);
+  return made;
+}
+
+/* -- storing and loading --------------------------------------------------------------- */
 
 void tm_closure_write(const tm_closure *c, tm_batch *b) {
   tm_map_entry *e;
@@ -201,8 +216,8 @@ static int load_files(tm_closure *c, tm_store *store, const tm_json *files, tm_e
       return -1;
     if (!found || strcmp(tm_hash_bytes(bytes, len).hex, hash) != 0)
       return tm_err_set(err, TM_INTERNAL,
-                        "the stored source %s is %s; restore the database from a backup", m->key,
-                        found ? "damaged" : "missing");
+                        "the stored source %s is %s; restore the database from a backup",
+                        m->key, found ? "damaged" : "missing");
     add_file(c, m->key, bytes, len);
   }
   return 0;
@@ -217,8 +232,9 @@ int tm_closure_load(tm_closure **out, tm_store *store, const char *hash, tm_err 
   if (found == 0)
     tm_err_set(err, TM_INTERNAL, "the sources %.12s… are not in the database", hash);
   else if (found > 0 && strcmp(tm_hash_bytes(text, len).hex, hash) != 0)
-    found = tm_err_set(err, TM_INTERNAL,
-                       "the stored list of sources is damaged; restore the database from a backup");
+    found =
+        tm_err_set(err, TM_INTERNAL,
+                   "the stored list of sources is damaged; restore the database from a backup");
   if (found <= 0 || tm_json_parse(&m, &c->arena, text, len, NULL, err) < 0)
     goto fail;
   if (tm_json_int(tm_json_get(m, "abi"), 0) != TM_CLOSURE_ABI) {
@@ -239,7 +255,7 @@ fail:
   return -1;
 }
 
-/* -- looking up ---------------------------------------------------------------------- */
+/* -- looking up ------------------------------------------------------------------------ */
 
 const tm_source *tm_closure_file(const tm_closure *c, const char *name) {
   return tm_map_get(&c->files, name);

@@ -8,9 +8,14 @@
 
 #include "base/log.h"
 #include "engine/owner.h"
+#include "engine/park.h"
 #include "engine/replay.h"
+#include "engine/wake.h"
 
 #define MAX_IN_FLIGHT 2 /* batches at the store; more would only make groups smaller */
+/* What was done and is not yet on disk is done again after a crash: no more than so many bodies of
+ * actions, and half of them in one batch, so that scripts run while the other half is written. */
+#define MAX_EFFECTS 64
 
 int tm_engine_open(tm_engine **out, const tm_ports *ports, tm_err *err) {
   (void)err;
@@ -45,6 +50,7 @@ void tm_engine_make_runnable(tm_run *r) {
 static void enter_tables(tm_run *r) {
   tm_list_append(&r->engine->runs, &r->link);
   tm_map_set(&r->engine->by_id, r->id, r);
+  tm_park_forget(r->engine, r->id);
 }
 
 void tm_engine_forget(tm_run *r) {
@@ -59,102 +65,90 @@ void tm_engine_settle_forgotten(tm_run *r) {
     tm_run_free(&r);
 }
 
-/* -- timers: a heap by due time, each branch knows its index ----------------------------- */
-
-static void timer_put(tm_engine *e, size_t i, tm_branch *b) {
-  e->timers[i] = b;
-  b->timer = i + 1;
-}
-
-static void timer_up(tm_engine *e, size_t i) {
-  tm_branch *b = e->timers[i];
-  while (i > 0 && e->timers[(i - 1) / 2]->due > b->due) {
-    timer_put(e, i, e->timers[(i - 1) / 2]);
-    i = (i - 1) / 2;
-  }
-  timer_put(e, i, b);
-}
-
-static void timer_down(tm_engine *e, size_t i) {
-  tm_branch *b = e->timers[i];
-  for (;;) {
-    size_t child = 2 * i + 1;
-    if (child + 1 < e->timer_count && e->timers[child + 1]->due < e->timers[child]->due)
-      child++;
-    if (child >= e->timer_count || e->timers[child]->due >= b->due)
-      break;
-    timer_put(e, i, e->timers[child]);
-    i = child;
-  }
-  timer_put(e, i, b);
-}
+/* -- timers ---------------------------------------------------------------------------- */
 
 void tm_engine_clear_timer(tm_branch *b) {
-  tm_engine *e = b->run->engine;
   b->due = 0;
-  if (!b->timer)
-    return;
-  size_t i = b->timer - 1;
-  b->timer = 0;
-  tm_branch *last = e->timers[--e->timer_count];
-  if (last == b)
-    return;
-  timer_put(e, i, last);
-  timer_up(e, i);
-  timer_down(e, last->timer - 1);
+  tm_heap_remove(&b->run->engine->timers, &b->timer);
 }
 
 void tm_engine_set_timer(tm_branch *b, int64_t due) {
-  tm_engine *e = b->run->engine;
-  tm_engine_clear_timer(b);
-  if (e->timer_count == e->timer_cap) {
-    e->timer_cap = e->timer_cap ? 2 * e->timer_cap : 16;
-    e->timers = tm_realloc(e->timers, e->timer_cap * sizeof *e->timers);
-  }
   b->due = due;
-  e->timers[e->timer_count] = b;
-  timer_up(e, e->timer_count++);
+  tm_heap_put(&b->run->engine->timers, &b->timer, due);
 }
 
 static void fire_due(tm_engine *e) {
   int64_t now = tm_engine_now(e);
-  while (e->timer_count && e->timers[0]->due <= now) {
-    tm_branch *b = e->timers[0];
+  tm_heap_node *n;
+  while ((n = tm_heap_first(&e->timers)) && n->due <= now) {
+    tm_branch *b = TM_HEAP_OF(n, tm_branch, timer);
     tm_engine_clear_timer(b);
     tm_exec_due(b);
   }
 }
 
-/* -- the turn ------------------------------------------------------------------------------ */
+/* Ms until the next timer; -1: there is none. */
+static int64_t next_due(const tm_engine *e) {
+  const tm_heap_node *n = tm_heap_first(&e->timers);
+  int64_t parked = tm_park_due(e, NULL), due = n ? n->due : parked;
+  if (!due)
+    return -1;
+  if (parked && parked < due)
+    due = parked;
+  int64_t wait = due - tm_engine_now(e);
+  return wait < 0 ? 0 : wait;
+}
+
+/* -- the turn -------------------------------------------------------------------------- */
+
+static int effects_of(const tm_turn *t) {
+  return t ? t->effects : 0;
+}
+
+static bool must_wait_for_store(const tm_engine *e) {
+  return e->effects + effects_of(e->turn) >= MAX_EFFECTS;
+}
+
+static void drive_all(tm_engine *e) {
+  tm_list *l;
+  while (!must_wait_for_store(e) && (l = tm_list_shift(&e->runnable))) {
+    tm_run_drive(TM_LIST_OF(l, tm_run, runnable));
+    if (effects_of(e->turn) >= MAX_EFFECTS / 2 && e->in_flight < MAX_IN_FLIGHT)
+      tm_turn_submit(e);
+  }
+}
 
 int64_t tm_engine_turn(tm_engine *e) {
   if (e->broken.code != TM_OK)
     return -1;
   e->turning = true;
   fire_due(e);
-  for (tm_list *l; (l = tm_list_shift(&e->runnable));)
-    tm_run_drive(TM_LIST_OF(l, tm_run, runnable));
+  tm_park_fire(e);
+  drive_all(e);
   if (e->turn && e->in_flight < MAX_IN_FLIGHT)
     tm_turn_submit(e);
   e->turning = e->announced = false;
-  if (!tm_list_empty(&e->runnable))
-    return 0;
-  if (!e->timer_count)
-    return -1;
-  int64_t wait = e->timers[0]->due - tm_engine_now(e);
-  return wait < 0 ? 0 : wait;
+  return tm_list_empty(&e->runnable) || must_wait_for_store(e) ? next_due(e) : 0;
 }
 
 bool tm_engine_idle(const tm_engine *e) {
-  return tm_list_empty(&e->runnable) && !e->turn && e->in_flight == 0 && e->tasks == 0;
+  return tm_list_empty(&e->runnable) && !e->turn && e->in_flight == 0 && e->tasks == 0 &&
+         next_due(e) != 0;
 }
 
-/* -- starting ---------------------------------------------------------------------------------- */
+/* -- starting -------------------------------------------------------------------------- */
 
 typedef struct starting {
   tm_engine_fn done;
   void *ctx;
 } starting;
+
+void tm_engine_enter(tm_run *r) {
+  r->closure->stored = true;
+  enter_tables(r);
+  tm_event_run(r, "run.started", NULL, NULL);
+  tm_run_begin(r);
+}
 
 static void started(tm_after *a, const tm_err *err) {
   tm_run *r = a->run;
@@ -162,10 +156,7 @@ static void started(tm_after *a, const tm_err *err) {
   tm_err own = *err;
   bool fresh = err->code == TM_OK && a->op->status == TM_OP_OK;
   if (fresh) {
-    r->closure->stored = true;
-    enter_tables(r);
-    tm_event_run(r, "run.started", NULL, NULL);
-    tm_run_begin(r);
+    tm_engine_enter(r);
   } else {
     r->lost = r->forgotten = true;
     const tm_run_row *was = err->code == TM_OK ? a->op->found.run : NULL;
@@ -196,17 +187,26 @@ static void record_start(tm_run *r) {
     tm_json_set_str(a, body, "step", r->only_step);
   if (r->settings)
     tm_json_set(a, body, "env", r->settings);
+  if (r->events)
+    tm_json_set(a, body, "events", r->events);
+  if (r->parent)
+    tm_json_set_str(a, body, "parent", r->parent);
+  if (r->depth)
+    tm_json_set_int(a, body, "depth", r->depth);
+  if (r->allowance)
+    tm_json_set(a, body, "budget", r->allowance);
   tm_json_set_int(a, body, "at", r->created);
   tm_turn_record(r, TM_RECORD_START, "", r->workflow, body);
 }
 
-static void store_start(tm_run *r, tm_engine_fn done, void *ctx) {
+tm_after *tm_engine_store_new(tm_run *r, bool chained, void (*fn)(tm_after *, const tm_err *)) {
   tm_engine *e = r->engine;
   tm_turn *t = tm_turn_of(e);
   tm_arena *a = &t->batch->arena;
   if (!r->closure->stored)
     tm_closure_write(r->closure, t->batch);
   tm_op *op = tm_batch_add(t->batch, TM_OP_RUN_NEW);
+  op->chained = chained;
   char input_hash[TM_HASH_HEX + 1];
   hash_input(r, input_hash);
   op->u.run = (tm_run_row){
@@ -216,6 +216,7 @@ static void store_start(tm_run *r, tm_engine_fn done, void *ctx) {
       .owner = tm_arena_strdup(a, e->owner),
       .closure = tm_arena_strdup(a, r->closure->hash.hex),
       .input_hash = tm_arena_strdup(a, input_hash),
+      .parent = tm_arena_strdup(a, r->parent),
       .epoch = 1,
       .created = r->created,
       .updated = r->created,
@@ -223,11 +224,16 @@ static void store_start(tm_run *r, tm_engine_fn done, void *ctx) {
   r->owned = true;
   r->epoch = 1;
   t->guard = r;
-  starting *s = tm_arena_new(a, starting);
-  *s = (starting){.done = done, .ctx = ctx};
   record_start(r);
-  tm_after *after = tm_turn_after(e, started, r, NULL);
+  tm_after *after = tm_turn_after(e, fn, r, NULL);
   after->op = op;
+  return after;
+}
+
+static void store_start(tm_run *r, tm_engine_fn done, void *ctx) {
+  tm_after *after = tm_engine_store_new(r, false, started);
+  starting *s = tm_arena_new(&tm_turn_of(r->engine)->batch->arena, starting);
+  *s = (starting){.done = done, .ctx = ctx};
   after->ctx = s;
 }
 
@@ -242,11 +248,13 @@ static int check_start(tm_engine *e, const char *workflow, const char *id, tm_er
     *err = e->broken;
     return -1;
   }
-  size_t n = strspn(workflow, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-/");
+  size_t n =
+      strspn(workflow, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-/");
   if (!*workflow || workflow[n] || strstr(workflow, "//"))
     return tm_err_set(err, TM_USAGE, "\"%s\" is not a workflow's name", workflow);
-  if (id && (!*id || strlen(id) > 63 ||
-             id[strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")]))
+  if (id &&
+      (!*id || strlen(id) > 63 ||
+       id[strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")]))
     return tm_err_set(err, TM_USAGE,
                       "\"%s\" is no run id: 1 to 63 letters, digits, '_', '-' and '.'", id);
   return 0;
@@ -258,7 +266,8 @@ void tm_engine_start(tm_engine *e, const char *workflow, const tm_json *input, c
   tm_closure *closure = NULL;
   tm_run *r = NULL;
   char fresh[TM_ID_LEN + 1];
-  if (check_start(e, workflow, id, &err) < 0 || e->ports.sources(e->ports.ctx, &closure, &err) < 0)
+  if (check_start(e, workflow, id, &err) < 0 ||
+      e->ports.sources(e->ports.ctx, &closure, &err) < 0)
     goto fail;
   tm_id_new(fresh);
   r = tm_run_new(e, id ? id : fresh, workflow, closure);
@@ -277,7 +286,7 @@ fail:
     done(ctx, NULL, &err);
 }
 
-/* -- taking up -------------------------------------------------------------------------------- */
+/* -- taking up ------------------------------------------------------------------------- */
 
 static void fail_taking_up(tm_run *r, const tm_err *err) {
   tm_log(TM_LOG_ERROR, "engine", "run %s cannot go on: %s", r->id, err->msg);
@@ -293,6 +302,8 @@ static void claimed(tm_after *a, const tm_err *err) {
   r->claiming = false;
   if (err->code != TM_OK || r->lost)
     return;
+  if (tm_control_asleep(r))
+    return;
   if (tm_replay_load(r, &own) < 0 || open_guest(r, &own) < 0)
     fail_taking_up(r, &own);
   else
@@ -306,7 +317,7 @@ static int take_up(tm_engine *e, const tm_run_row *row, tm_err *err) {
   tm_run *r = tm_run_new(e, row->id, row->workflow, closure);
   tm_closure_release(&closure);
   r->epoch = row->epoch;
-  r->next_seq = row->records; /* at least so many: load_run looks */
+  r->next_seq = row->records; /* at least so many: tm_replay_load looks */
   r->claiming = true;
   enter_tables(r);
   tm_op *op = tm_turn_op(e, r, TM_OP_RUN_SET); /* the claim goes in front of it */
@@ -333,18 +344,19 @@ typedef struct collecting {
   tm_arena arena;
   tm_run_row *rows[256];
   int count;
-  bool one; /* asked for by name: also when it only waits */
+  bool one;   /* asked for by name: also when it only waits */
+  bool woken; /* by what it waits for: not when it is paused */
 } collecting;
 
 static bool takes_up(const collecting *c, const tm_run_row *row) {
   const tm_engine *e = c->engine;
-  if (tm_engine_find(e, row->id))
+  if (tm_engine_find(e, row->id) || ((c->woken || !c->one) && tm_control_paused(row)))
     return false;
-  if (row->owner && *row->owner && strcmp(row->owner, e->owner) != 0 &&
-      tm_owner_alive(row->owner))
+  bool owned = row->owner && *row->owner; /* somebody was at it, even if it waits */
+  if (owned && strcmp(row->owner, e->owner) != 0 && tm_owner_alive(row->owner))
     return false;
-  return c->one || strcmp(row->state, "waiting") != 0 || row->wake_at ||
-         tm_gate_decided(e, row->id);
+  return c->one || owned || strcmp(row->state, "waiting") != 0 || row->wake_at ||
+         tm_wake_ready(c->engine, row);
 }
 
 static int collect(void *ctx, const tm_run_row *row) {
@@ -360,7 +372,7 @@ static int collect(void *ctx, const tm_run_row *row) {
   return c->count == (int)(sizeof c->rows / sizeof c->rows[0]);
 }
 
-int tm_engine_resume(tm_engine *e, const char *id, tm_err *err) {
+static int take_up_all(tm_engine *e, const char *id, bool woken, tm_err *err) {
   tm_run_filter f = {.id = id, .unfinished = true};
   int total = 0, round;
   if (e->broken.code != TM_OK) {
@@ -368,7 +380,7 @@ int tm_engine_resume(tm_engine *e, const char *id, tm_err *err) {
     return -1;
   }
   do {
-    collecting c = {.engine = e, .one = id != NULL};
+    collecting c = {.engine = e, .one = id != NULL, .woken = woken};
     tm_arena_init(&c.arena, 0);
     int rc = e->ports.store->vt->runs(e->ports.store, &f, collect, &c, err);
     for (int i = 0; rc >= 0 && i < c.count; i++)
@@ -382,6 +394,14 @@ int tm_engine_resume(tm_engine *e, const char *id, tm_err *err) {
   return total;
 }
 
+int tm_engine_resume(tm_engine *e, const char *id, tm_err *err) {
+  return take_up_all(e, id, false, err);
+}
+
+int tm_engine_rouse(tm_engine *e, const char *id, tm_err *err) {
+  return take_up_all(e, id, true, err);
+}
+
 void tm_engine_notice(tm_engine *e) {
   if (!e->ports.store->vt->changed(e->ports.store))
     return;
@@ -391,53 +411,13 @@ void tm_engine_notice(tm_engine *e) {
     if (r->lost || r->ended)
       continue;
     for (tm_list *bl = r->branches.next; bl != &r->branches; bl = bl->next)
-      tm_gate_notice(TM_LIST_OF(bl, tm_branch, link));
+      tm_wake_look(TM_LIST_OF(bl, tm_branch, link));
   }
   tm_action_notice(e);
+  tm_park_look(e);
 }
 
-/* -- cancelling --------------------------------------------------------------------------------- */
-
-static void cancel_recorded(tm_after *a, const tm_err *err) {
-  tm_run *r = a->run;
-  if (err->code != TM_OK || r->lost || r->ended)
-    return;
-  tm_run_drive(r); /* what was recorded before the cancel is told before it */
-  if (r->ended || r->lost)
-    return;
-  tm_run_cancel(r);
-  tm_engine_make_runnable(r);
-}
-
-int tm_engine_cancel(tm_engine *e, const char *id, const char *note, const char *by,
-                     tm_err *err) {
-  if (!tm_engine_find(e, id)) {
-    int n = tm_engine_resume(e, id, err);
-    if (n < 0)
-      return -1;
-    if (n == 0)
-      return tm_err_set(err, TM_CONFLICT,
-                        "run %s cannot be cancelled here: it has ended, or another process runs it",
-                        id);
-  }
-  tm_run *r = tm_engine_find(e, id);
-  if (r->ended)
-    return tm_err_set(err, TM_CONFLICT, "run %s cannot be cancelled: it has ended", id);
-  if (r->claiming || r->replaying) {
-    r->cancel_note = tm_arena_strdup(&r->arena, note ? note : "");
-    r->cancel_by = tm_arena_strdup(&r->arena, by ? by : "");
-    return 0;
-  }
-  tm_json *body = tm_json_new_object(&r->arena);
-  tm_json_set_str(&r->arena, body, "note", note ? note : "");
-  tm_json_set_str(&r->arena, body, "by", by);
-  tm_json_set_int(&r->arena, body, "at", tm_engine_now(e));
-  tm_turn_record(r, TM_RECORD_CANCEL, "", "cancel", body);
-  tm_turn_after(e, cancel_recorded, r, NULL);
-  return 0;
-}
-
-/* -- closing ------------------------------------------------------------------------------------ */
+/* -- closing --------------------------------------------------------------------------- */
 
 /* Give back what this process holds, so that another one need not wait to see it dead. */
 static void give_back(tm_engine *e) {
@@ -481,6 +461,7 @@ void tm_engine_close(tm_engine **engine) {
   tm_map_free(&e->closures);
   tm_map_free(&e->by_id);
   tm_buf_free(&e->scratch);
-  tm_free(e->timers);
+  tm_heap_free(&e->timers);
+  tm_park_free(e);
   tm_free(e);
 }

@@ -1,8 +1,8 @@
 /* engine.h - many runs, one store, one turn at a time.
  *
  * The engine has no thread and no loop of its own: whoever owns it calls tm_engine_turn when
- * something happened or is due. All it needs from outside comes in as ports, so a simulation can
- * own the clock, the store, the network and every crash.
+ * something happened or is due. All it needs from outside comes in as ports, so a simulation
+ * can own the clock, the store, the network and every crash.
  *
  *   turn:  completions ─► drive runnable runs ─► one batch ─► store.commit
  *                 ▲                                              │ durable
@@ -18,7 +18,7 @@ struct tm_task {
   tm_engine *engine;
   tm_branch *branch; /* NULL once the branch does not want it any more */
   tm_call_kind kind;
-  void *handle;      /* the port's own */
+  void *handle; /* the port's own */
 };
 
 typedef struct tm_ports {
@@ -26,8 +26,8 @@ typedef struct tm_ports {
   tm_store *store;
   const tm_guest_vt *guest;
   void *guest_ctx;
-  /* Start LLM, HTTP, EXEC, FILE or HOST work; finishes through tm_task_finish, exactly once, never
-   * before it returns. -1: nothing was started. `request` lives until then. */
+  /* Start LLM, HTTP, EXEC, FILE or HOST work; finishes through tm_task_finish, exactly once,
+   * never before it returns. -1: nothing was started. `request` lives until then. */
   int (*start)(void *ctx, tm_task *task, const char *name, const tm_json *request, tm_err *err);
   /* Not wanted any more: after this, no tm_task_finish. */
   void (*cancel)(void *ctx, tm_task *task);
@@ -37,6 +37,7 @@ typedef struct tm_ports {
   const char *(*setting)(void *ctx, const char *name);
   /* What happens, for people; may be NULL. */
   void (*event)(void *ctx, const tm_json *event);
+  bool park;        /* a waiting run leaves the memory */
   bool still_clock; /* time stands still until it is moved: every timer is a long wait */
   /* The engine wants a turn soon. */
   void (*wake)(void *ctx);
@@ -45,7 +46,8 @@ typedef struct tm_ports {
 
 /* What was attempted, for the journal; before finish, any number of times. */
 void tm_task_attempt(tm_task *t, const tm_json *attempt);
-/* The end of the work: value (and meta), or error {kind, message, unknown?}. Releases the task. */
+/* The end of the work: value (and meta), or error {kind, message, unknown?}. Releases the task.
+ */
 void tm_task_finish(tm_task *t, const tm_json *value, const tm_json *meta,
                     const tm_json *error);
 
@@ -54,7 +56,7 @@ typedef struct tm_after tm_after;
 struct tm_after {
   tm_after *next;
   void (*fn)(tm_after *a, const tm_err *err);
-  tm_run *run;       /* kept alive until fn has run; may be NULL */
+  tm_run *run; /* kept alive until fn has run; may be NULL */
   tm_branch *branch;
   tm_op *op;
   void *ctx;
@@ -66,6 +68,7 @@ struct tm_turn {
   tm_run *guard; /* whose fence stands last */
   tm_after *first, **last;
   tm_engine *engine;
+  int effects; /* bodies of actions whose results are in it */
 };
 
 struct tm_engine {
@@ -73,29 +76,31 @@ struct tm_engine {
   char owner[96];
   tm_list runs, runnable;
   tm_map by_id;
-  tm_turn *turn;   /* being filled; NULL: nothing yet */
-  int in_flight;   /* batches at the store */
-  tm_branch **timers; /* heap by due */
-  size_t timer_count, timer_cap;
+  tm_turn *turn;  /* being filled; NULL: nothing yet */
+  int in_flight;  /* batches at the store */
+  int effects;    /* bodies of actions that were entered, whose results are in these */
+  tm_heap timers; /* of branches */
+  tm_map parked;  /* id -> park.c's own: runs that wait outside of memory */
+  tm_heap parked_timers;
   tm_buf scratch;
   tm_err broken;   /* a commit's outcome is unknown: the engine has stopped */
   int tasks;       /* executors at work */
   tm_list held;    /* branches whose action's key another call holds */
   tm_map closures; /* hash -> tm_closure, one reference each */
   bool turning;
-  bool announced;  /* wake was called since the last turn */
+  bool announced; /* wake was called since the last turn */
 };
 
 int tm_engine_open(tm_engine **out, const tm_ports *ports, tm_err *err);
-/* Nothing new from here on: gives the runs' claims back, so that another process need not see this
- * one dead. Afterwards let the store finish (in_flight 0), then close. */
+/* Nothing new from here on: gives the runs' claims back, so that another process need not see
+ * this one dead. Afterwards let the store finish (in_flight 0), then close. */
 void tm_engine_stop(tm_engine *e);
 void tm_engine_close(tm_engine **e);
 
 /* Do all that can be done now. Returns ms until something is due, 0 when there is more to do at
  * once, -1 when only the world can bring something. */
 int64_t tm_engine_turn(tm_engine *e);
-/* Nothing runnable, nothing at the store, no executor at work. */
+/* Nothing runnable, nothing due, nothing at the store, no executor at work. */
 bool tm_engine_idle(const tm_engine *e);
 
 typedef void (*tm_engine_fn)(void *ctx, const char *id, const tm_err *err);
@@ -104,22 +109,27 @@ typedef void (*tm_engine_fn)(void *ctx, const char *id, const tm_err *err);
  * NULL. Starting twice with the same id and input gives the same id. */
 void tm_engine_start(tm_engine *e, const char *workflow, const tm_json *input, const char *id,
                      const char *step, tm_engine_fn done, void *ctx);
-/* Take up a run from the store: claims, loads, replays. NULL id: all unfinished ones that nobody
- * alive owns. Returns how many were taken up, -1 on error. */
+/* Take up a run from the store: claims, loads, replays. NULL id: all unfinished ones that
+ * nobody alive owns. Returns how many were taken up, -1 on error. */
 int tm_engine_resume(tm_engine *e, const char *id, tm_err *err);
 /* Look at the store for what other processes decided about runs that wait here. */
 void tm_engine_notice(tm_engine *e);
 /* Decide a gate of a run that is waiting anywhere; see gate.h. */
 void tm_engine_decide(tm_engine *e, const char *gate, bool approve, const tm_json *decision,
                       tm_engine_fn done, void *ctx);
-/* Cooperative: the run's pending calls fail with {kind="cancelled"}, then it ends cancelled. */
-int tm_engine_cancel(tm_engine *e, const char *id, const char *note, const char *by,
-                     tm_err *err);
+/* What one run waits for has come: as resume, but a paused run stays where it is. */
+int tm_engine_rouse(tm_engine *e, const char *id, tm_err *err);
 tm_run *tm_engine_find(const tm_engine *e, const char *id);
 
-/* -- for the files of this floor ---------------------------------------------------- */
+/* -- for the files of this floor ------------------------------------------------------- */
 
 int64_t tm_engine_now(const tm_engine *e);
+/* Add the ops of a new run, its guest open, to the turn; `fn` is told with its RUN_NEW. `chained`: only
+ * if the group before it holds. */
+tm_after *tm_engine_store_new(tm_run *r, bool chained,
+                              void (*fn)(tm_after *, const tm_err *));
+/* The new run is durable: from here on it runs. */
+void tm_engine_enter(tm_run *r);
 /* The turn that is being filled; the batch's arena is for ops and what they point at. */
 tm_turn *tm_turn_of(tm_engine *e);
 tm_op *tm_turn_op(tm_engine *e, tm_run *r, tm_op_kind kind); /* guarded by r's fence */
@@ -139,6 +149,26 @@ void tm_engine_forget(tm_run *r); /* out of the tables; freed when nothing point
 void tm_engine_settle_forgotten(tm_run *r);
 /* The sources of a hash, loaded once; a new reference. */
 int tm_engine_closure(tm_engine *e, const char *hash, tm_closure **out, tm_err *err);
+
+/* control.c: orders from outside. `note` and `by` may be NULL. -1: the run cannot be had
+ * (TM_CONFLICT). cancel     cooperative: its pending calls fail with {kind="cancelled"}, it
+ * cleans up, and ends terminate  ends now, without clean-up pause      nothing new begins; what
+ * is under way ends; then it is a row until it is resumed */
+typedef enum tm_order {
+  TM_ORDER_NONE,
+  TM_ORDER_CANCEL,
+  TM_ORDER_TERMINATE,
+  TM_ORDER_PAUSE
+} tm_order;
+int tm_control_give(tm_engine *e, const char *id, tm_order order, const char *note,
+                    const char *by, tm_err *err);
+/* The replay is over: what was asked for meanwhile. */
+void tm_control_obey(tm_run *r);
+/* A run that was taken up only to be ended or paused: done, without its script. */
+bool tm_control_asleep(tm_run *r);
+bool tm_control_paused(const tm_run_row *row);
+/* A run that pauses and has nothing under way: it leaves the memory. */
+void tm_control_settle(tm_run *r);
 
 /* events.c: what people see */
 void tm_event_run(tm_run *r, const char *event, const char *key, const tm_json *value);
@@ -163,6 +193,9 @@ void tm_action_verb_done(tm_branch *b, tm_call_kind kind, const tm_json *value,
 void tm_action_outcome(tm_branch *b, const tm_json *outcome); /* the body's end */
 /* Does the branch wait in an action that may have happened, and has no result yet? */
 bool tm_action_started(const tm_branch *b);
+/* Is it a read, without intent? No record says how far it had come, so a cancel lets it end: a
+ * replay could not tell when to interrupt it. */
+bool tm_action_reads(const tm_branch *b);
 /* The person decided the gate that the action waited at. */
 void tm_action_decided(tm_branch *b, tm_gate_kind kind, const tm_json *decision);
 /* A key that another call held is free, or has its result: look again. */
@@ -171,12 +204,13 @@ void tm_action_notice(tm_engine *e);
 /* gate.c */
 void tm_gate_launch(tm_branch *b);
 void tm_gate_due(tm_branch *b);
-/* Open a gate of a branch: record and row. `body` is what a person sees: {ask, show, answer?, …}. */
+/* Open a gate of a branch: record and row. `body` is what a person sees: {ask, show, answer?,
+ * …}. */
 void tm_gate_open(tm_branch *b, tm_gate_kind kind, tm_json *body, int64_t expires);
 /* Wait again at a gate that was opened before a crash. */
 void tm_gate_reopen(tm_branch *b, tm_gate_kind kind, const tm_entry *open);
-/* The branch no longer waits at its gate: nobody need answer it. In a replay: the gate that was left
- * open by a process that died before it could close it. */
+/* The branch no longer waits at its gate: nobody need answer it. In a replay: the gate that was
+ * left open by a process that died before it could close it. */
 void tm_gate_close(tm_branch *b);
 /* Is there a decided gate of that run? (The run itself is not in memory.) */
 bool tm_gate_decided(const tm_engine *e, const char *run);

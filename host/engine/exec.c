@@ -1,14 +1,17 @@
 /* exec.c - calls at the frontier go live: who executes what.
  *
- * A call is launched only when nothing that it rests on is still on its way to the disk (law 1):
- * its own run's records of this turn come first.
+ * A call is launched only when nothing that it rests on is still on its way to the disk (law
+ * 1): its own run's records of this turn come first.
  */
 #include <string.h>
 
 #include "engine/budget.h"
+#include "engine/child.h"
 #include "engine/engine.h"
+#include "engine/lock.h"
+#include "engine/signal.h"
 
-/* -- tasks: work outside the engine -------------------------------------------------- */
+/* -- tasks: work outside the engine ---------------------------------------------------- */
 
 void tm_exec_start_task(tm_branch *b, tm_call_kind kind, const char *name,
                         const tm_json *request) {
@@ -29,11 +32,12 @@ void tm_exec_start_task(tm_branch *b, tm_call_kind kind, const char *name,
 }
 
 void tm_exec_attempt(tm_branch *b, tm_call_kind kind, const tm_json *attempt) {
+  _Alignas(16) char room[512];
   tm_arena a;
-  tm_arena_init(&a, 0);
+  tm_arena_init_in(&a, room, sizeof room);
   tm_json *body = tm_json_new_object(&a);
-  tm_json_set_str(&a, body, "k", tm_call_word(kind));
-  tm_json_set(&a, body, "a", attempt);
+  tm_json_lend_str(&a, body, "k", tm_call_word(kind));
+  tm_json_lend(&a, body, "a", attempt);
   tm_turn_record(b->run, TM_RECORD_ATTEMPT, b->place, b->name, body);
   tm_arena_free(&a);
 }
@@ -61,7 +65,7 @@ void tm_task_finish(tm_task *t, const tm_json *value, const tm_json *meta,
     tm_action_verb_done(b, kind, value, error);
 }
 
-/* -- launching ------------------------------------------------------------------------ */
+/* -- launching ------------------------------------------------------------------------- */
 
 static int64_t long_due(tm_branch *b) {
   const tm_entry *open = tm_place_find(b->past, TM_RECORD_OPEN);
@@ -84,13 +88,13 @@ static void launch_sleep(tm_branch *b) {
 tm_json *tm_exec_open_body(tm_branch *b) {
   tm_arena *a = &b->scratch;
   tm_json *body = tm_json_new_object(a);
-  tm_json_set_str(a, body, "k", tm_call_word(b->kind));
-  tm_json_set_str(a, body, "i", b->identity);
-  tm_json_set(a, body, "q", b->request);
-  tm_json_set_str(a, body, "w", b->where);
+  tm_json_lend_str(a, body, "k", tm_call_word(b->kind));
+  tm_json_lend_str(a, body, "i", b->identity);
+  tm_json_lend(a, body, "q", b->request);
+  tm_json_lend_str(a, body, "w", b->where);
   if (*b->step)
-    tm_json_set_str(a, body, "s", b->step);
-  tm_json_set_int(a, body, "at", tm_engine_now(b->run->engine));
+    tm_json_lend_str(a, body, "s", b->step);
+  tm_json_lend_int(a, body, "at", tm_engine_now(b->run->engine));
   return body;
 }
 
@@ -102,7 +106,7 @@ static void launch_llm(tm_branch *b) {
     tm_exec_start_task(b, TM_CALL_LLM, b->name, tm_json_get(b->live, "request"));
 }
 
-/* -- decisions: kept for a business key, across runs -------------------------------------- */
+/* -- decisions: kept for a business key, across runs ----------------------------------- */
 
 static tm_decision_row decision_key(const tm_branch *b) {
   const char *input = tm_json_get_str(b->request, "input_hash");
@@ -120,10 +124,11 @@ static void decided_as(tm_branch *b, const tm_decision_row *row, bool found) {
   const char *input = decision_key(b).input_hash;
   tm_json *value = NULL;
   if (strcmp(row->input_hash, input) != 0) {
-    tm_json *error = tm_run_error(a, "conflict",
-                                  "the decision \"%s\" for key \"%s\" was made from another input "
-                                  "(by run %s); use another key for another question",
-                                  b->name, row->key, row->run);
+    tm_json *error =
+        tm_run_error(a, "conflict",
+                     "the decision \"%s\" for key \"%s\" was made from another input "
+                     "(by run %s); use another key for another question",
+                     b->name, row->key, row->run);
     tm_run_outcome(b, NULL, error, NULL);
     return;
   }
@@ -181,7 +186,7 @@ static void launch_decide(tm_branch *b) {
   tm_turn_after(e, decision_stored, b->run, b)->op = op;
 }
 
-/* -- the switch ------------------------------------------------------------------------------ */
+/* -- the switch ------------------------------------------------------------------------ */
 
 static void go(tm_branch *b) {
   if (!b->past)
@@ -202,6 +207,22 @@ static void go(tm_branch *b) {
   case TM_CALL_DECIDE:
     launch_decide(b);
     break;
+  case TM_CALL_WAIT:
+    tm_signal_launch(b);
+    break;
+  case TM_CALL_EMIT:
+    tm_signal_emit(b);
+    break;
+  case TM_CALL_CALL:
+  case TM_CALL_START:
+    tm_child_launch(b);
+    break;
+  case TM_CALL_CONTINUE:
+    tm_child_continue(b);
+    break;
+  case TM_CALL_LOCK:
+    tm_lock_launch(b);
+    break;
   default:
     tm_action_launch(b);
   }
@@ -209,15 +230,27 @@ static void go(tm_branch *b) {
 
 static void go_after(tm_after *a, const tm_err *err) {
   tm_branch *b = a->branch;
-  if (err->code == TM_OK && !b->dead && !b->run->lost && !b->run->ended &&
-      b->phase == TM_PHASE_LIVE)
+  if (err->code != TM_OK || b->dead || b->run->lost || b->run->ended ||
+      b->phase != TM_PHASE_LIVE)
+    return;
+  if (b->run->order == TM_ORDER_PAUSE)
+    b->phase = TM_PHASE_HELD;
+  else
     go(b);
+}
+
+/* Does nothing but write to the store, behind the records it rests on. */
+static bool is_a_row(tm_call_kind k) {
+  return k == TM_CALL_SLEEP || k == TM_CALL_GATE || k == TM_CALL_WAIT || k == TM_CALL_EMIT ||
+         k == TM_CALL_CALL || k == TM_CALL_START || k == TM_CALL_CONTINUE || k == TM_CALL_LOCK;
 }
 
 void tm_exec_launch(tm_branch *b) {
   tm_run *r = b->run;
+  if (r->order == TM_ORDER_PAUSE)
+    return; /* held until it is taken up again */
   b->phase = TM_PHASE_LIVE;
-  if (b->kind == TM_CALL_SLEEP || b->kind == TM_CALL_GATE || r->uncommitted == 0)
+  if (is_a_row(b->kind) || r->uncommitted == 0)
     go(b);
   else
     tm_turn_after(r->engine, go_after, r, b);
@@ -230,6 +263,10 @@ void tm_exec_due(tm_branch *b) {
     tm_run_outcome(b, NULL, NULL, NULL);
   else if (b->kind == TM_CALL_GATE)
     tm_gate_due(b);
+  else if (b->kind == TM_CALL_WAIT)
+    tm_signal_due(b);
+  else if (b->kind == TM_CALL_CALL)
+    tm_child_due(b);
   else
     tm_action_due(b);
 }
@@ -246,6 +283,12 @@ void tm_exec_abandon(tm_branch *b) {
     tm_free(t);
   }
   tm_list_remove(&b->held);
+  if (b->kind == TM_CALL_WAIT)
+    tm_signal_give_back(b);
+  else if (b->kind == TM_CALL_CALL)
+    tm_child_abandon(b);
+  else if (b->kind == TM_CALL_LOCK)
+    tm_lock_gone(b);
   if ((b->gate || b->phase == TM_PHASE_HELD) && !b->run->lost && !b->run->ended)
     tm_gate_close(b);
 }

@@ -6,13 +6,15 @@
  *              ├─ deadline ──────────────────────────► expired
  *              └─ the run no longer asks ────────────► closed
  *
- * Each move is a compare-and-set on `open` in the store: exactly one wins, and the others are told who
- * did. The digest covers kind, name, what was shown, the answer's schema, the expiry, the sources.
+ * Each move is a compare-and-set on `open` in the store: exactly one wins, and the others are
+ * told who did. The digest covers kind, name, what was shown, the answer's schema, the expiry,
+ * the sources.
  */
 #include <stdio.h>
 #include <string.h>
 
 #include "engine/engine.h"
+#include "engine/park.h"
 #include "text/schema.h"
 
 static const char *kind_word(tm_gate_kind k) {
@@ -48,7 +50,7 @@ static tm_json *shown(tm_branch *b) {
   return body;
 }
 
-/* -- opening ------------------------------------------------------------------------ */
+/* -- opening --------------------------------------------------------------------------- */
 
 static void say_open(tm_after *a, const tm_err *err) {
   if (err->code != TM_OK || a->branch->dead || !a->branch->gate || a->run->lost)
@@ -65,10 +67,11 @@ static void wait_at(tm_branch *b, tm_gate_kind kind, const char *id, int64_t exp
   b->recorded = true;
   if (expires)
     tm_engine_set_timer(b, expires);
+  tm_engine_make_runnable(
+      b->run); /* it settles, also when no script asked for the gate just now */
 }
 
-static void store_gate(tm_branch *b, const char *digest, const tm_json *body,
-                       int64_t expires) {
+static void store_gate(tm_branch *b, const char *digest, const tm_json *body, int64_t expires) {
   tm_engine *e = b->run->engine;
   tm_op *op = tm_turn_op(e, b->run, TM_OP_GATE_NEW);
   tm_arena *a = &tm_turn_of(e)->batch->arena;
@@ -86,8 +89,8 @@ static void store_gate(tm_branch *b, const char *digest, const tm_json *body,
   };
 }
 
-/* RUN/NAME@PLACE, "!" for a doubt and its number, "~" and the number of moves (RETRY, REPIN) behind
- * which it is asked: what was decided before a move is spent. */
+/* RUN/NAME@PLACE, "!" for a doubt and its number, "~" and the number of moves (RETRY, REPIN)
+ * behind which it is asked: what was decided before a move is spent. */
 static const char *fresh_id(tm_branch *b, tm_gate_kind kind, const tm_json *again) {
   int moves = b->run->journal.moves;
   return tm_arena_printf(&b->scratch, "%s/%s@%s%s%s%s", b->run->id, b->name, b->place,
@@ -128,7 +131,8 @@ static int take_body(void *ctx, const tm_gate_row *row) {
   return 1;
 }
 
-/* The run was moved to other sources since: what was shown is asked anew, under another digest. */
+/* The run was moved to other sources since: what was shown is asked anew, under another digest.
+ */
 static void ask_anew(tm_branch *b, tm_gate_kind kind, const tm_entry *open) {
   tm_store *s = b->run->engine->ports.store;
   tm_gate_filter f = {.id = tm_json_get_str(open->body, "gate")};
@@ -194,9 +198,9 @@ static void ask_outcome(tm_branch *b, const tm_json *decision) {
     return;
   }
   if (then && strcmp(then, "fail") == 0) {
-    tm_run_outcome(b, NULL,
-                   tm_run_error(a, "timeout", "nobody answered the gate \"%s\" in time", b->name),
-                   NULL);
+    tm_run_outcome(
+        b, NULL, tm_run_error(a, "timeout", "nobody answered the gate \"%s\" in time", b->name),
+        NULL);
     return;
   }
   tm_json *value = tm_json_copy(a, decision);
@@ -221,7 +225,7 @@ void tm_gate_launch(tm_branch *b) {
   }
 }
 
-/* -- the decision comes in ------------------------------------------------------------------ */
+/* -- the decision comes in ------------------------------------------------------------- */
 
 static tm_json *decision_of(tm_branch *b, const tm_gate_row *row) {
   tm_arena *a = &b->scratch;
@@ -230,7 +234,8 @@ static tm_json *decision_of(tm_branch *b, const tm_gate_row *row) {
   tm_json_set_str(a, d, "gate", row->id);
   tm_json_set_str(a, d, "state", row->state);
   tm_json_set_bool(a, d, "approved", strcmp(row->state, "approved") == 0);
-  if (row->decision && tm_json_parse(&given, a, row->decision, strlen(row->decision), NULL, &err) == 0)
+  if (row->decision &&
+      tm_json_parse(&given, a, row->decision, strlen(row->decision), NULL, &err) == 0)
     for (size_t i = 0; i < tm_json_len(given); i++) {
       const tm_json_member *m = tm_json_member_at(given, i);
       tm_json_set(a, d, m->key, &m->value);
@@ -284,7 +289,11 @@ bool tm_gate_decided(const tm_engine *e, const char *run) {
 }
 
 static void expired(tm_after *a, const tm_err *err) {
-  if (err->code == TM_OK)
+  tm_engine *e = a->run->engine;
+  tm_err ignored = TM_ERR_INIT;
+  if (err->code == TM_OK && tm_park_holds(e, a->run->id))
+    tm_engine_rouse(e, a->run->id, &ignored); /* it was parked meanwhile */
+  else if (err->code == TM_OK)
     tm_gate_notice(a->branch); /* whoever won */
 }
 
@@ -304,7 +313,7 @@ void tm_gate_due(tm_branch *b) {
   tm_turn_after(b->run->engine, expired, b->run, b);
 }
 
-/* -- deciding ---------------------------------------------------------------------------------- */
+/* -- deciding -------------------------------------------------------------------------- */
 
 typedef struct deciding {
   tm_engine *engine;
@@ -335,8 +344,8 @@ static int check_answer(const deciding *d, const tm_gate_row *row) {
     if (rc == 0)
       rc = tm_schema_check(schema, answer, &report, d->err);
     if (rc == 1)
-      rc = tm_err_set(d->err, TM_USAGE, "the answer does not fit the gate \"%s\": %s", row->name,
-                      report.errors[0].message);
+      rc = tm_err_set(d->err, TM_USAGE, "the answer does not fit the gate \"%s\": %s",
+                      row->name, report.errors[0].message);
   }
   tm_arena_free(&a);
   return rc;
@@ -346,7 +355,8 @@ static void say_decided(const deciding *d, const tm_gate_row *row) {
   char when[TM_CLOCK_TEXT];
   tm_clock_format(row->decided, when);
   if (strcmp(row->state, "closed") == 0)
-    tm_err_set(d->err, TM_CONFLICT, "the gate \"%s\" is closed: its run no longer asks", row->name);
+    tm_err_set(d->err, TM_CONFLICT, "the gate \"%s\" is closed: its run no longer asks",
+               row->name);
   else
     tm_err_set(d->err, TM_CONFLICT, "the gate \"%s\" was already %s%s%s at %s", row->name,
                row->state, row->by && *row->by ? " by " : "", row->by ? row->by : "", when);
@@ -374,7 +384,7 @@ static void wake_run(tm_engine *e, const char *id) {
   tm_err err = TM_ERR_INIT;
   tm_run *r = tm_engine_find(e, id);
   if (!r) {
-    tm_engine_resume(e, id, &err);
+    tm_engine_rouse(e, id, &err);
     return;
   }
   for (tm_list *l = r->branches.next; l != &r->branches; l = l->next)

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "text/number.h"
+
 static const char *const words[TM_RECORD_KIND_COUNT] = {
 #define X(name, word) word,
     TM_RECORD_KINDS(X)
@@ -16,10 +18,12 @@ const char *tm_record_word(int kind) {
 }
 
 void tm_journal_link(char chain[TM_HASH_HEX + 1], const tm_record *r) {
-  char head[48];
-  int n = snprintf(head, sizeof head, "%lld %d", (long long)r->seq, r->kind);
+  char head[2 * TM_NUMBER_TEXT];
+  size_t n = tm_number_write_int(head, r->seq);
+  head[n++] = ' ';
+  n += tm_number_write_int(head + n, r->kind);
   const tm_span fields[] = {
-      {chain, strlen(chain)},     {head, (size_t)n},      {r->place, strlen(r->place)},
+      {chain, strlen(chain)},     {head, n},              {r->place, strlen(r->place)},
       {r->name, strlen(r->name)}, {r->body, r->body_len},
   };
   memcpy(chain, tm_hash_spans(fields, sizeof fields / sizeof *fields).hex, TM_HASH_HEX + 1);
@@ -36,7 +40,7 @@ void tm_journal_identity(char out[TM_IDENTITY + 1], tm_call_kind kind, const cha
   tm_buf_free(&text);
 }
 
-/* -- loading ------------------------------------------------------------------ */
+/* -- loading --------------------------------------------------------------------------- */
 
 typedef struct loading {
   tm_journal *journal;
@@ -163,7 +167,7 @@ void tm_journal_free(tm_journal *j) {
   j->first = j->last = j->cursor = NULL;
 }
 
-/* -- looking up ----------------------------------------------------------------- */
+/* -- looking up ------------------------------------------------------------------------ */
 
 tm_place *tm_journal_at(const tm_journal *j, const char *place) {
   return tm_map_get(&j->places, place);

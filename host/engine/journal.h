@@ -1,16 +1,18 @@
 /* journal.h - the append-only story of one run, and the laws it rests on.
  *
- *  1. Commit, then tell. Nothing from outside is told to a script, and no effect leaves the host,
- *     before the record it rests on is committed. All records of one turn of the loop are one
+ *  1. Commit, then tell. Nothing from outside is told to a script, and no effect leaves the
+ * host, before the record it rests on is committed. All records of one turn of the loop are one
  *     transaction. A clock reading or a dice roll may be told at once: it stands in the batch
  *     ahead of whatever it influences.
  *  2. A call's place is its branch path and its ordinal in that branch, never an arrival order.
  *     Its identity is the hash of its canonical request.
  *  3. Same place, other identity = diverged. The run stops and keeps its state; nothing is
  *     overwritten.
- *  4. Intent before effect. A non-repeatable action commits its intent, with key and epoch, before
- *     it starts. A crash in between is *unknown*, settled by the action's policy, never guessed.
- *  5. A run keeps its closure: it is resumed from the sources it started with, and nothing else.
+ *  4. Intent before effect. A non-repeatable action commits its intent, with key and epoch,
+ * before it starts. A crash in between is *unknown*, settled by the action's policy, never
+ * guessed.
+ *  5. A run keeps its closure: it is resumed from the sources it started with, and nothing
+ * else.
  *  6. Replay does no I/O and costs nothing.
  *  7. The journal's order of completions is the order of resumptions, live and in replay.
  *  8. The host's word is final: a script cannot swallow a stop.
@@ -19,30 +21,32 @@
  *
  * Records, in the order of `seq`; `body` is JSON with short keys:
  *
- *   START    run begins      {input, workflow, closure, step?, env?, at}
- *   NOTE     a noted call    {k kind, i identity, v value}
- *   OPEN     a wait begins   {k, i, q request, w where, s step?, at} + {due} | {gate, digest, expires?} | {key, epoch}
- *   ATTEMPT  one try         {k, a: what was sent and what came back}
- *   DECIDED  a gate's end    {gate, approved, answer?, note?, by, digest, at}
- *   DONE     a call's result {k, i, v value, m meta?, q request (when no OPEN holds it), w, s?, ms}
- *   FAIL     a call's error  {k, i, e error, m?, q, w, s?, ms}
- *   CANCEL   asked to stop   {note?, by, at}
- *   END      run is over     {state, v result | e error, at}
- *   RETRY    a failed run goes on  {from, by, at}
- *   REPIN    other sources   {was, now, by, at}: hashes of closures
+ *   START    run begins       {input, workflow, closure, step?, env?, at} + {fork?, seed?}
+ *   NOTE     a noted call     {k kind, i identity, v value}
+ *   OPEN     a wait begins    {k, i, q request, w where, s step?, at}
+ *                             + {due} | {gate, digest, expires?} | {key, epoch}
+ *   ATTEMPT  one try          {k, a: what was sent and what came back}
+ *   DECIDED  a gate's end     {gate, approved, answer?, note?, by, digest, at}
+ *   DONE     a call's result  {k, i, v value, m meta?, q request, w, s?, ms}
+ *                             (q when no OPEN holds it)
+ *   FAIL     a call's error   {k, i, e error, m?, q, w, s?, ms}
+ *   CANCEL   asked to stop    {note?, by, at}
+ *   END      run is over      {state, v result | e error, at}
+ *   RETRY    goes on          {from, by, at}: a failed run, again
+ *   REPIN    other sources    {was, now, by, at}: hashes of closures
  *
- *   A RETRY voids the records from `from` up to itself: they stay, are hashed and shown, and tell a
- *   replay nothing. From then on the journal's *story* is what stands before `from` and behind the
- *   RETRY. `from` is the END, or the failed call's FAIL, when that was what ended the run.
- *   After a REPIN the run is `now`'s; tm_run.closure is changed in the same transaction. Gates that
- *   were opened before it are asked anew (law 9).
- *   A fork is a run whose START has {fork: {run, seq}, seed}: its records are copies of the other
- *   run's story before `seq`, without what was pending there; its dice stay the other run's.
+ *   A RETRY voids the records from `from` up to itself: they stay, are hashed and shown, and
+ *   tell a replay nothing. From then on the journal's *story* is what stands before `from` and
+ *   behind the RETRY. `from` is the END, or the FAIL of the call that was the end's cause.
+ *   After a REPIN the run is `now`'s; tm_run.closure is changed in the same transaction. Gates
+ *   that were opened before it are asked anew (law 9).
+ *   A fork is a run whose START has {fork: {run, seq}, seed}: its records are copies of the
+ *   other run's story before `seq`, without what was pending there; its dice stay the other's.
  *
- *   place "4" is the fourth call of the main branch; "4/0.2" the second call of the first branch
- *   that was forked at place 4. Records of the run itself have the place "".
- *   chain = BLAKE2b-256(previous chain, "seq kind", place, name, body), each field behind its length,
- *   in hex; the first previous is "".
+ *   place "4" is the fourth call of the main branch; "4/0.2" the second call of the first
+ *   branch that was forked at place 4. Records of the run itself have the place "".
+ *   chain = BLAKE2b-256(previous chain, "seq kind", place, name, body), each field behind its
+ *   length, in hex; the first previous is "".
  *
  * A tm_journal holds what was loaded for a replay, in the arena it was given.
  */
@@ -54,16 +58,17 @@
 #include "store/store.h"
 #include "text/json.h"
 
-#define TM_RECORD_KINDS(X)                                                                \
-  X(START, "start") X(NOTE, "note") X(OPEN, "open") X(ATTEMPT, "attempt")                 \
-  X(DECIDED, "decided") X(DONE, "done") X(FAIL, "fail") X(CANCEL, "cancel") X(END, "end")  \
-  X(RETRY, "retry") X(REPIN, "repin")
+#define TM_RECORD_KINDS(X)                                                                    \
+  X(START, "start")                                                                           \
+  X(NOTE, "note")                                                                             \
+  X(OPEN, "open") X(ATTEMPT, "attempt") X(DECIDED, "decided") X(DONE, "done") X(FAIL, "fail") \
+      X(CANCEL, "cancel") X(END, "end") X(RETRY, "retry") X(REPIN, "repin")
 
 typedef enum tm_record_kind {
 #define X(name, word) TM_RECORD_##name,
   TM_RECORD_KINDS(X)
 #undef X
-  TM_RECORD_KIND_COUNT
+      TM_RECORD_KIND_COUNT
 } tm_record_kind;
 
 const char *tm_record_word(int kind); /* "?" for a number that is none */
@@ -81,7 +86,7 @@ typedef struct tm_entry {
 /* All records of one place. */
 typedef struct tm_place {
   tm_entry *first, *last;
-  bool asked;               /* the script has come by */
+  bool asked;                /* the script has come by */
   struct tm_branch *waiting; /* held here during a replay; NULL: none, or gone */
 } tm_place;
 
@@ -96,8 +101,9 @@ typedef struct tm_journal {
   char chain[TM_HASH_HEX + 1];
 } tm_journal;
 
-/* Read and verify a run's journal and keep its story: gaps, unknown kinds, bodies that do not parse and a broken chain
- * are TM_INTERNAL errors that name the record. `j` is zeroed by the caller; free with _free. */
+/* Read and verify a run's journal and keep its story: gaps, unknown kinds, bodies that do not
+ * parse and a broken chain are TM_INTERNAL errors that name the record. `j` is zeroed by the
+ * caller; free with _free. */
 int tm_journal_load(tm_journal *j, tm_arena *a, tm_store *store, const char *run, tm_err *err);
 void tm_journal_free(tm_journal *j);
 

@@ -22,7 +22,8 @@ static void boot_id(char out[40]) {
     strcpy(out, "unknown");
 }
 
-/* Field 22 of /proc/PID/stat; the name in field 2 may hold anything, so count from its last ')'. */
+/* Field 22 of /proc/PID/stat; the name in field 2 may hold anything, so count from its last
+ * ')'. */
 static bool start_of(long pid, char out[24]) {
   char path[48], stat[1024];
   snprintf(path, sizeof path, "/proc/%ld/stat", pid);

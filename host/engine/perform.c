@@ -7,7 +7,9 @@
 #include <string.h>
 
 #include "engine/engine.h"
+#include "engine/lock.h"
 #include "engine/replay.h"
+#include "text/number.h"
 
 int tm_perform_allows(const tm_branch *b, tm_call_kind kind, tm_err *err) {
   bool body = b->phase == TM_PHASE_BODY;
@@ -15,25 +17,32 @@ int tm_perform_allows(const tm_branch *b, tm_call_kind kind, tm_err *err) {
   if (body == verb || (body && kind == TM_CALL_LOG))
     return 0;
   if (body)
-    return tm_err_set(err, TM_USAGE,
-                      "%s does not work inside an action's run or probe: the body of \"%s\" is one "
-                      "record and is not replayed; call it before the action and pass the result in",
-                      tm_call_author(kind), b->name);
-  return tm_err_set(err, TM_USAGE,
-                    "%s works only inside an action's run or probe, or in mill.fetch: there its "
-                    "result is journaled and its effect has a key",
-                    tm_call_author(kind));
+    return tm_err_set(
+        err, TM_USAGE,
+        "%s does not work inside an action's run or probe: the body of \"%s\" is one "
+        "record and is not replayed; call it before the action and pass the result in",
+        tm_call_author(kind), b->name);
+  return tm_err_set(
+      err, TM_USAGE,
+      "%s works only inside an action's run or probe, or in mill.fetch: there its "
+      "result is journaled and its effect has a key",
+      tm_call_author(kind));
 }
 
 void tm_perform_step(tm_branch *b, const char *step) {
   b->step = step && *step ? tm_arena_strdup(&b->run->arena, step) : "";
 }
 
-/* -- places ------------------------------------------------------------------------ */
+/* -- places ---------------------------------------------------------------------------- */
 
 static void set_place(tm_branch *b) {
-  b->ordinal++;
-  b->place = tm_arena_printf(&b->scratch, "%s%s%u", b->path, *b->path ? "." : "", b->ordinal);
+  char number[TM_NUMBER_TEXT];
+  size_t digits = tm_number_write_int(number, ++b->ordinal), path = strlen(b->path);
+  char *place = b->place = tm_arena_alloc(&b->scratch, path + 1 + digits + 1);
+  memcpy(place, b->path, path);
+  if (path)
+    place[path++] = '.';
+  memcpy(place + path, number, digits + 1);
 }
 
 static void begin_call(tm_branch *b, tm_call_kind kind, const char *name,
@@ -46,12 +55,14 @@ static void begin_call(tm_branch *b, tm_call_kind kind, const char *name,
   b->request = tm_json_copy(&b->scratch, request);
   b->live = NULL;
   b->past = NULL;
+  b->waits = false;
+  b->waits_for = b->signal = NULL;
   b->action = (tm_action){.key = ""};
   b->recorded = false;
   b->opened = tm_engine_now(b->run->engine);
 }
 
-/* -- awaited calls ------------------------------------------------------------------- */
+/* -- awaited calls --------------------------------------------------------------------- */
 
 static void perform_awaited(tm_branch *b, const tm_json *live) {
   tm_run *r = b->run;
@@ -111,7 +122,7 @@ void tm_perform_call(tm_branch *b, tm_call_kind kind, const char *name, const tm
     perform_awaited(b, live);
 }
 
-/* -- noted calls ------------------------------------------------------------------------- */
+/* -- noted calls ----------------------------------------------------------------------- */
 
 static tm_json *roll(tm_branch *b) {
   tm_dice dice;
@@ -163,6 +174,8 @@ static void apply_note(tm_branch *b, const tm_json *value, bool fresh) {
   tm_run *r = b->run;
   if (b->kind == TM_CALL_STATE)
     tm_map_set(&r->fields, b->name, tm_json_copy(&r->arena, tm_json_get(value, "value")));
+  if (b->kind == TM_CALL_UNLOCK)
+    tm_lock_release(b, b->name, fresh);
   if (b->kind == TM_CALL_LOG && fresh)
     tm_event_call(b, "log", "log", value);
 }

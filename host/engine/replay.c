@@ -1,19 +1,26 @@
 /* replay.c - walking a journal to its frontier.
  *
- * A replay resumes branches in the order in which the journal's outcomes stand, one at a time, and
- * lets each settle before the next: exactly what happened live. An outcome whose place the script
- * has not come to is a divergence; one whose branch was cancelled meanwhile is passed over, as it
- * was live.
+ * A replay resumes branches in the order in which the journal's outcomes stand, one at a time,
+ * and lets each settle before the next: exactly what happened live. An outcome whose place the
+ * script has not come to is a divergence; one whose branch was cancelled meanwhile is passed
+ * over, as it was live.
  */
 #include "engine/replay.h"
 
 #include <string.h>
 
 #include "engine/engine.h"
+#include "engine/lock.h"
 
 int tm_replay_load(tm_run *r, tm_err *err) {
   if (tm_journal_load(&r->journal, &r->arena, r->engine->ports.store, r->id, err) < 0)
     return -1;
+  if (r->journal.length < r->next_seq)
+    return tm_err_set(
+        err, TM_INTERNAL,
+        "the last records of run %s are missing (%lld of %lld are there); the journal "
+        "is damaged, restore the database from a backup",
+        r->id, (long long)r->journal.length, (long long)r->next_seq);
   const tm_json *start = r->journal.first->body, *settings = tm_json_get(start, "env");
   const char *seed = tm_json_get_str(start, "seed");
   r->settings = settings ? tm_json_copy(&r->arena, settings) : NULL;
@@ -21,6 +28,10 @@ int tm_replay_load(tm_run *r, tm_err *err) {
   r->created = tm_json_int(tm_json_get(start, "at"), 0);
   r->only_step = tm_json_get_str(start, "step");
   r->seed = seed ? seed : r->id;
+  r->parent = tm_json_get_str(start, "parent");
+  r->depth = tm_json_int(tm_json_get(start, "depth"), 0);
+  r->allowance = tm_json_get(start, "budget");
+  r->events = tm_json_get(start, "events");
   r->next_seq = r->journal.length;
   memcpy(r->chain, r->journal.chain, sizeof r->chain);
   r->replaying = true;
@@ -69,8 +80,8 @@ static tm_json *side(tm_arena *a, const char *kind, const char *name, const char
   return o;
 }
 
-/* For a rehearsal: what the journal holds at the place, and what the script asks for there (b NULL:
- * nothing). */
+/* For a rehearsal: what the journal holds at the place, and what the script asks for there (b
+ * NULL: nothing). */
 static void keep_difference(tm_run *r, const tm_entry *e, const tm_branch *b) {
   tm_arena *a = &r->arena;
   if (!r->rehearsed)
@@ -96,9 +107,8 @@ static void diverged_at(tm_branch *b, const tm_entry *e) {
   tm_run_diverge(b->run, b->place,
                  "%s asks for %s \"%s\"%s; the journal has %s \"%s\"%s%s%s there (record %lld)",
                  *b->where ? b->where : "the script", tm_call_word(b->kind), b->name,
-                 tm_buf_str(&asked), kind_of(e), e->name,
-                 tm_buf_str(&stands), where ? ", asked for at " : "", where ? where : "",
-                 (long long)e->seq);
+                 tm_buf_str(&asked), kind_of(e), e->name, tm_buf_str(&stands),
+                 where ? ", asked for at " : "", where ? where : "", (long long)e->seq);
   tm_buf_free(&asked);
   tm_buf_free(&stands);
 }
@@ -123,25 +133,21 @@ static void deliver(tm_branch *b, const tm_entry *e) {
     tm_run_answer(b, TM_ANSWER_ERROR, tm_json_get(e->body, "e"), meta);
 }
 
-static void cancel_now(tm_run *r) {
-  tm_err err = TM_ERR_INIT;
-  tm_engine_cancel(r->engine, r->id, r->cancel_note, r->cancel_by, &err);
-}
-
 bool tm_replay_ends(tm_run *r) {
   const tm_entry *e = r->replaying ? tm_journal_unasked(&r->journal) : NULL;
   if (!e)
     return true;
   keep_difference(r, e, NULL);
-  tm_run_diverge(r, e->place,
-                 "the journal has %s \"%s\" there (record %lld), which the script no longer asks "
-                 "for",
-                 kind_of(e), e->name, (long long)e->seq);
+  tm_run_diverge(
+      r, e->place,
+      "the journal has %s \"%s\" there (record %lld), which the script no longer asks "
+      "for",
+      kind_of(e), e->name, (long long)e->seq);
   return false;
 }
 
-/* The frontier: everything journaled has been told. What still waits goes live, in the order of its
- * branches, which is the order in which they were forked. */
+/* The frontier: everything journaled has been told. What still waits goes live, in the order of
+ * its branches, which is the order in which they were forked. */
 static bool reach_frontier(tm_run *r) {
   if (!tm_replay_ends(r))
     return false;
@@ -150,14 +156,15 @@ static bool reach_frontier(tm_run *r) {
     r->lost = true; /* nothing of it is to happen */
     return false;
   }
-  bool cancels = r->cancel_note != NULL && !r->cancelling;
-  if (cancels)
-    cancel_now(r);
+  tm_lock_reconcile(r);
+  bool ordered = r->order != TM_ORDER_NONE && !r->cancelling;
+  if (ordered)
+    tm_control_obey(r);
   tm_list *next;
   for (tm_list *l = r->branches.next; l != &r->branches; l = next) {
     next = l->next;
     tm_branch *b = TM_LIST_OF(l, tm_branch, link);
-    if (b->phase == TM_PHASE_HELD && (!cancels || tm_action_started(b)))
+    if (b->phase == TM_PHASE_HELD && (!ordered || tm_action_started(b)))
       tm_exec_launch(b);
   }
   return true;
@@ -177,10 +184,11 @@ bool tm_replay_next(tm_run *r) {
     tm_place *p = tm_journal_at(j, e->place);
     if (!p->asked) {
       keep_difference(r, e, NULL);
-      tm_run_diverge(r, e->place,
-                     "the journal has the result of %s \"%s\" there (record %lld), but the script "
-                     "waits for something else",
-                     tm_json_get_str(e->body, "k"), e->name, (long long)e->seq);
+      tm_run_diverge(
+          r, e->place,
+          "the journal has the result of %s \"%s\" there (record %lld), but the script "
+          "waits for something else",
+          tm_json_get_str(e->body, "k"), e->name, (long long)e->seq);
       return false;
     }
     if (!p->waiting)

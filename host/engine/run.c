@@ -3,10 +3,9 @@
  *            start                      drive                     settle
  *   QUEUED ─────────► RUNNING ─────────────────────► RUNNING ◄──────────────► WAITING
  *                        │ main returns        │ main raises, stop    │ only gates and long
- *                        ▼                     ▼                      │ sleeps: claim given back
- *                      DONE                 FAILED                    │
- *                        journal and script disagree: DIVERGED        │ cancel
- *                                                  CANCELLED ◄────────┘
+ *                        ▼                     ▼                      │ sleeps: claim given
+ * back DONE                 FAILED                    │ journal and script disagree: DIVERGED
+ * │ cancel CANCELLED ◄────────┘
  */
 #include "engine/run.h"
 
@@ -15,7 +14,10 @@
 #include <string.h>
 
 #include "engine/budget.h"
+#include "engine/child.h"
 #include "engine/engine.h"
+#include "engine/park.h"
+#include "engine/lock.h"
 #include "engine/replay.h"
 
 #define LONG_WAIT_MS 2000 /* a longer sleep gives the claim back while it lasts */
@@ -39,7 +41,7 @@ tm_json *tm_run_error(tm_arena *a, const char *kind, const char *fmt, ...) {
   return e;
 }
 
-/* -- branches ---------------------------------------------------------------------- */
+/* -- branches -------------------------------------------------------------------------- */
 
 static tm_branch *new_branch(tm_run *r, tm_branch *parent, uint32_t index) {
   tm_branch *b = tm_new(tm_branch);
@@ -83,9 +85,9 @@ static void drop_children(tm_branch *parent, const tm_branch *but) {
   }
 }
 
-/* An action whose intent is on disk is never interrupted: the branch hears of its outcome (and no
- * script code runs any more), and only then does whoever dropped it go on. Live and in a replay
- * alike, so the order of resumptions stays the journal's. */
+/* An action whose intent is on disk is never interrupted: the branch hears of its outcome (and
+ * no script code runs any more), and only then does whoever dropped it go on. Live and in a
+ * replay alike, so the order of resumptions stays the journal's. */
 void tm_run_drop(tm_branch *b) {
   if (b->phase == TM_PHASE_FORKED)
     drop_children(b, NULL);
@@ -109,6 +111,7 @@ static void sweep(tm_run *r) {
     tm_branch *b = TM_LIST_OF(l, tm_branch, link);
     if (!b->dead)
       continue;
+    tm_lock_gone(b);
     if (r->guest && b->slot)
       r->engine->ports.guest->drop(r->guest, b);
     b->slot = NULL;
@@ -117,7 +120,8 @@ static void sweep(tm_run *r) {
   }
 }
 
-/* The fork's answer: at once, or when the last of its dropped branches has heard of its outcome. */
+/* The fork's answer: at once, or when the last of its dropped branches has heard of its
+ * outcome. */
 static void conclude(tm_branch *b, tm_answer_kind kind, const tm_json *value) {
   b->settled = b->drains > 0;
   if (b->settled)
@@ -176,7 +180,7 @@ void tm_run_raise(tm_branch *b, const tm_json *error) {
   conclude(parent, TM_ANSWER_ERROR, tm_json_copy(&parent->scratch, error));
 }
 
-/* -- answers -------------------------------------------------------------------------- */
+/* -- answers --------------------------------------------------------------------------- */
 
 void tm_run_answer(tm_branch *b, tm_answer_kind kind, const tm_json *value,
                    const tm_json *meta) {
@@ -190,14 +194,15 @@ void tm_run_answer(tm_branch *b, tm_answer_kind kind, const tm_json *value,
 }
 
 static void outcome_event(tm_branch *b) {
+  if (!b->run->engine->ports.event)
+    return;
   tm_json *facts = tm_json_new_object(&b->scratch);
-  tm_json_set_int(&b->scratch, facts, "ms",
-                  tm_engine_now(b->run->engine) - b->opened);
+  tm_json_lend_int(&b->scratch, facts, "ms", tm_engine_now(b->run->engine) - b->opened);
   const char *model = tm_json_get_str(b->answer.meta, "model");
   if (model)
-    tm_json_set_str(&b->scratch, facts, "model", model);
+    tm_json_lend_str(&b->scratch, facts, "model", model);
   if (b->answer.kind == TM_ANSWER_ERROR)
-    tm_json_set(&b->scratch, facts, "error", b->answer.value);
+    tm_json_lend(&b->scratch, facts, "error", b->answer.value);
   tm_event_call(b, "call.done", NULL, facts);
 }
 
@@ -214,23 +219,26 @@ static tm_json *outcome_body(tm_branch *b, const tm_json *value, const tm_json *
                              const tm_json *meta) {
   tm_arena *a = &b->scratch;
   tm_json *body = tm_json_new_object(a);
-  tm_json_set_str(a, body, "k", tm_call_word(b->kind));
-  tm_json_set_str(a, body, "i", b->identity);
+  tm_json_lend_str(a, body, "k", tm_call_word(b->kind));
+  tm_json_lend_str(a, body, "i", b->identity);
   if (error)
-    tm_json_set(a, body, "e", tm_json_copy(a, error));
+    tm_json_lend(a, body, "e", tm_json_copy(a, error));
   else
-    tm_json_set(a, body, "v", value ? tm_json_copy(a, value) : tm_json_null(a));
+    tm_json_lend(a, body, "v", value ? tm_json_copy(a, value) : tm_json_null(a));
   if (meta)
-    tm_json_set(a, body, "m", tm_json_copy(a, meta));
+    tm_json_lend(a, body, "m", tm_json_copy(a, meta));
   if (!b->recorded)
-    tm_json_set(a, body, "q", b->request);
+    tm_json_lend(a, body, "q", b->request);
   if (*b->where)
-    tm_json_set_str(a, body, "w", b->where);
+    tm_json_lend_str(a, body, "w", b->where);
   if (*b->step)
-    tm_json_set_str(a, body, "s", b->step);
-  tm_json_set_int(a, body, "ms", tm_engine_now(b->run->engine) - b->opened);
+    tm_json_lend_str(a, body, "s", b->step);
+  tm_json_lend_int(a, body, "ms", tm_engine_now(b->run->engine) - b->opened);
   return body;
 }
+
+static tm_op *set_row(tm_run *r, tm_run_state state, const tm_json *reason, int64_t wake,
+                      bool keep);
 
 void tm_run_outcome(tm_branch *b, const tm_json *value, const tm_json *error,
                     const tm_json *meta) {
@@ -238,6 +246,8 @@ void tm_run_outcome(tm_branch *b, const tm_json *value, const tm_json *error,
   if (r->lost || r->ended || b->dead)
     return;
   tm_json *body = outcome_body(b, value, error, meta);
+  if (b->waits && r->state == TM_RUN_WAITING) /* its row must not wait for what it has had */
+    set_row(r, TM_RUN_RUNNING, NULL, 0, true);
   tm_turn_record(r, error ? TM_RECORD_FAIL : TM_RECORD_DONE, b->place, b->name, body);
   b->answer = (tm_answer){
       .kind = error ? TM_ANSWER_ERROR : TM_ANSWER_VALUE,
@@ -249,7 +259,7 @@ void tm_run_outcome(tm_branch *b, const tm_json *value, const tm_json *error,
   tm_turn_after(r->engine, deliver, r, b);
 }
 
-/* -- driving ---------------------------------------------------------------------------- */
+/* -- driving --------------------------------------------------------------------------- */
 
 static void resume(tm_run *r, tm_branch *b) {
   tm_answer answer = b->answer;
@@ -257,8 +267,11 @@ static void resume(tm_run *r, tm_branch *b) {
     drained(b);
     return;
   }
-  if (b->phase == TM_PHASE_ANSWERED && b->kind == TM_CALL_LLM)
+  if (b->phase == TM_PHASE_ANSWERED && (b->kind == TM_CALL_LLM || b->kind == TM_CALL_CALL))
     tm_budget_add(r, answer.meta);
+  if (b->phase == TM_PHASE_ANSWERED && b->kind == TM_CALL_LOCK &&
+      answer.kind == TM_ANSWER_VALUE)
+    tm_lock_held(b);
   if (answer.kind == TM_ANSWER_ENTER)
     b->phase = TM_PHASE_BODY;
   else if (b->phase != TM_PHASE_BODY)
@@ -274,7 +287,9 @@ void tm_run_begin(tm_run *r) {
 static bool waits_long(const tm_branch *b, int64_t now) {
   if (b->phase != TM_PHASE_LIVE)
     return b->phase == TM_PHASE_FORKED;
-  if (b->gate)
+  if (b->due && b->due <= now)
+    return false; /* its timer fires in the next turn */
+  if (b->gate || b->waits)
     return true;
   return b->kind == TM_CALL_SLEEP &&
          (b->run->engine->ports.still_clock || b->due - now > LONG_WAIT_MS);
@@ -304,6 +319,7 @@ static void say_waiting(tm_after *a, const tm_err *err) {
   tm_arena_init(&arena, 0);
   tm_event_run(r, "run.waiting", "reason", tm_run_reason(r, &arena));
   tm_arena_free(&arena);
+  tm_park_run(r);
 }
 
 static tm_op *set_row(tm_run *r, tm_run_state state, const tm_json *reason, int64_t wake,
@@ -334,6 +350,10 @@ static void settle(tm_run *r) {
   }
 }
 
+tm_op *tm_run_rest(tm_run *r, const tm_json *reason) {
+  return set_row(r, TM_RUN_WAITING, reason, 0, false);
+}
+
 void tm_run_drive(tm_run *r) {
   while (!r->ended && !r->lost) {
     tm_list *l = tm_list_shift(&r->ready);
@@ -346,13 +366,13 @@ void tm_run_drive(tm_run *r) {
     sweep(r);
   }
   if (!r->ended && !r->lost)
-    settle(r);
+    (r->order == TM_ORDER_PAUSE && !r->replaying ? tm_control_settle : settle)(r);
 }
 
 /* Not what is between its intent and its result; not what ended before the branch heard of the
  * cancel, although its record stands behind it. */
 static bool can_cancel(const tm_branch *b) {
-  if (b->dead || (b->phase != TM_PHASE_HELD && b->phase != TM_PHASE_LIVE))
+  if (b->dead || (b->phase != TM_PHASE_HELD && b->phase != TM_PHASE_LIVE) || tm_action_reads(b))
     return false;
   return !(b->phase == TM_PHASE_HELD && tm_place_outcome(b->past)) && !tm_action_started(b);
 }
@@ -363,17 +383,21 @@ bool tm_run_gives_up(const tm_run *r) {
 
 void tm_run_cancel(tm_run *r) {
   r->cancelling = true;
+  tm_child_cancel_all(r);
   for (tm_list *l = r->branches.next; l != &r->branches; l = l->next) {
     tm_branch *b = TM_LIST_OF(l, tm_branch, link);
-    if (!can_cancel(b))
+    if (!can_cancel(b)) {
+      if (b->phase == TM_PHASE_HELD && !b->dead && !r->replaying)
+        tm_exec_launch(b); /* a read that was kept back for the cancel's record */
       continue;
+    }
     tm_exec_abandon(b);
     tm_run_answer(b, TM_ANSWER_ERROR,
                   tm_run_error(&b->scratch, "cancelled", "the run was cancelled"), NULL);
   }
 }
 
-/* -- the end ------------------------------------------------------------------------------ */
+/* -- the end --------------------------------------------------------------------------- */
 
 static void abandon_all(tm_run *r) {
   for (tm_list *l = r->branches.next; l != &r->branches; l = l->next)
@@ -389,13 +413,32 @@ static void say_end(tm_after *a, const tm_err *err) {
     tm_event_run(r, event, done ? "result" : "error", done ? r->result : r->error);
   }
   tm_engine_forget(r);
+  if (err->code == TM_OK && !r->lost)
+    tm_child_ended(r);
+  tm_action_notice(r->engine); /* it may have left a key that others wait for */
 }
 
-void tm_run_finish(tm_run *r, tm_run_state state, const tm_json *result,
-                   const tm_json *error) {
+/* What a parent and `tidemill result` look for in the end of a run. */
+static const tm_json *add_facts(tm_run *r, tm_json *body) {
+  tm_arena *a = &r->arena;
+  if (r->llm_calls)
+    tm_json_set_int(a, body, "llm_calls", r->llm_calls);
+  if (r->usd > 0)
+    tm_json_set(a, body, "usd", tm_json_new_double(a, r->usd));
+  if (!r->continued)
+    return NULL;
+  tm_json *reason = tm_json_new_object(a);
+  tm_json_set_str(a, reason, "continued", r->continued);
+  tm_json_set_str(a, body, "continued", r->continued);
+  return reason;
+}
+
+void tm_run_finish(tm_run *r, tm_run_state state, const tm_json *result, const tm_json *error) {
   if (r->ended || r->lost)
     return;
   abandon_all(r);
+  if (state == TM_RUN_CANCELLED)
+    tm_child_cancel_all(r);
   tm_arena *a = &r->arena;
   r->result = result ? tm_json_copy(a, result) : NULL;
   r->error = error ? tm_json_copy(a, error) : NULL;
@@ -406,11 +449,13 @@ void tm_run_finish(tm_run *r, tm_run_state state, const tm_json *result,
   else
     tm_json_set(a, body, "e", r->error ? r->error : tm_json_null(a));
   tm_json_set_int(a, body, "at", tm_engine_now(r->engine));
+  const tm_json *reason = add_facts(r, body);
+  tm_lock_end(r);
   tm_turn_record(r, TM_RECORD_END, "", tm_run_state_word(state), body);
-  tm_op *row = set_row(r, state, state == TM_RUN_DONE ? NULL : r->error, 0, false);
+  tm_op *row = set_row(r, state, state == TM_RUN_DONE ? reason : r->error, 0, false);
   if (state == TM_RUN_DONE)
-    row->u.run.result = tm_json_text(&tm_turn_of(r->engine)->batch->arena,
-                                     tm_json_get(body, "v"), NULL);
+    row->u.run.result =
+        tm_json_text(&tm_turn_of(r->engine)->batch->arena, tm_json_get(body, "v"), NULL);
   r->ended = true;
   tm_turn_after(r->engine, say_end, r, NULL);
 }
@@ -438,13 +483,15 @@ void tm_run_diverge(tm_run *r, const char *place, const char *fmt, ...) {
   tm_turn_after(r->engine, say_end, r, NULL);
 }
 
-/* -- reasons ------------------------------------------------------------------------------- */
+/* -- reasons --------------------------------------------------------------------------- */
 
 static tm_json *reason_of(tm_branch *b, tm_arena *a) {
   tm_json *o = tm_json_new_object(a);
   tm_json_set_str(a, o, "for", b->gate ? "gate" : tm_call_word(b->kind));
   tm_json_set_str(a, o, "name", b->name);
   tm_json_set_str(a, o, "place", b->place);
+  if (b->waits_for)
+    tm_json_set_str(a, o, "run", b->waits_for);
   if (b->due) {
     char until[TM_CLOCK_TEXT];
     tm_clock_format(b->due, until);
@@ -463,7 +510,7 @@ tm_json *tm_run_reason(tm_run *r, tm_arena *a) {
   return all;
 }
 
-/* -- settings -------------------------------------------------------------------------------- */
+/* -- settings -------------------------------------------------------------------------- */
 
 const tm_json *tm_run_setting(tm_run *r, const char *name) {
   const tm_ports *p = &r->engine->ports;
@@ -478,7 +525,7 @@ const tm_json *tm_run_setting(tm_run *r, const char *name) {
   return tm_json_set(&r->arena, r->settings, name, tm_json_new_str(&r->arena, text));
 }
 
-/* -- making and freeing ---------------------------------------------------------------------- */
+/* -- making and freeing ---------------------------------------------------------------- */
 
 tm_run *tm_run_new(tm_engine *e, const char *id, const char *workflow, tm_closure *closure) {
   tm_run *r = tm_new(tm_run);
@@ -517,6 +564,8 @@ void tm_run_free(tm_run **run) {
   tm_list_remove(&r->runnable);
   tm_journal_free(&r->journal);
   tm_map_free(&r->fields);
+  tm_map_free(&r->taken);
+  tm_map_free(&r->locks);
   tm_closure_release(&r->closure);
   tm_arena_free(&r->arena);
   tm_free(r);

@@ -12,12 +12,13 @@
  *                                                                │
  *                                                guest's resume(branch, answer)
  *
- * A run belongs to its engine. Its strings live in its arena; a call's request and answer live in
- * the branch's scratch arena, which is reset when the branch performs its next call.
+ * A run belongs to its engine. Its strings live in its arena; a call's request and answer live
+ * in the branch's scratch arena, which is reset when the branch performs its next call.
  */
 #ifndef TM_ENGINE_RUN_H
 #define TM_ENGINE_RUN_H
 
+#include "base/heap.h"
 #include "base/id.h"
 #include "base/list.h"
 #include "engine/closure.h"
@@ -28,6 +29,7 @@ typedef struct tm_run tm_run;
 typedef struct tm_branch tm_branch;
 typedef struct tm_task tm_task;
 typedef struct tm_turn tm_turn;
+typedef struct tm_hold tm_hold;
 
 /* What a branch is resumed with. */
 typedef enum tm_answer_kind {
@@ -44,10 +46,12 @@ typedef struct tm_answer {
 
 /* The language above. All are called from the engine's thread. */
 typedef struct tm_guest_vt {
-  /* Prepare the program of run->closure; nothing runs yet. err: TM_USAGE and friends, file:line. */
+  /* Prepare the program of run->closure; nothing runs yet. err: TM_USAGE and friends,
+   * file:line. */
   int (*open)(void **guest, void *ctx, tm_run *run, tm_err *err);
   /* Run the branch until it performs its next awaited call, returns (tm_run_return), raises
-   * (tm_run_raise) or is stopped (tm_run_stop). Exactly one of these is called before it returns. */
+   * (tm_run_raise) or is stopped (tm_run_stop). Exactly one of these is called before it
+   * returns. */
   void (*resume)(void *guest, tm_branch *b, const tm_answer *answer);
   /* The branch is gone (cancelled or finished). */
   void (*drop)(void *guest, tm_branch *b);
@@ -56,25 +60,27 @@ typedef struct tm_guest_vt {
 
 /* Phases of the call a branch waits in. */
 typedef enum tm_phase {
-  TM_PHASE_IDLE,   /* not in a call */
-  TM_PHASE_HELD,   /* performed during a replay: answered from the journal or launched at its end */
-  TM_PHASE_LIVE,   /* launched */
-  TM_PHASE_BODY,   /* inside an action's body */
-  TM_PHASE_FORKED, /* waits for its children */
+  TM_PHASE_IDLE, /* not in a call */
+  TM_PHASE_HELD, /* performed during a replay: answered from the journal or launched at its end
+                  */
+  TM_PHASE_LIVE, /* launched */
+  TM_PHASE_BODY, /* inside an action's body */
+  TM_PHASE_FORKED,  /* waits for its children */
   TM_PHASE_ANSWERED /* outcome recorded, delivery under way */
 } tm_phase;
 
 /* The state of an action under way: action.c. */
 typedef struct tm_action {
-  const char *key;      /* the idempotency key */
+  const char *key;            /* the idempotency key */
   char hash[TM_HASH_HEX + 1]; /* of the canonical arguments */
-  bool probing;         /* the body entered is the probe */
-  int64_t since;        /* wall ms of its first intent; 0: none yet */
-  bool unknown;         /* a verb ended without knowing whether it happened */
-  bool approved;        /* a person approved it in this process */
-  bool claimed;         /* the key is ours, with an intent: it may have happened */
-  int tries, probes;    /* times each body was entered in this process */
-  int doubts;           /* times a person was asked whether it happened, in this process */
+  bool probing;               /* the body entered is the probe */
+  int64_t since;              /* wall ms of its first intent; 0: none yet */
+  bool unknown;               /* a verb ended without knowing whether it happened */
+  bool approved;              /* a person approved it in this process */
+  bool claimed;               /* the key is ours, with an intent: it may have happened */
+  bool told_held;             /* the records say that another call has the key */
+  int tries, probes;          /* times each body was entered in this process */
+  int doubts; /* times a person was asked whether it happened, in this process */
 } tm_action;
 
 /* The gate a branch waits at: gate.c. */
@@ -86,23 +92,23 @@ typedef enum tm_gate_kind {
 } tm_gate_kind;
 
 struct tm_branch {
-  tm_list link;         /* in run->branches */
-  tm_list ready;        /* in run->ready or run->deliveries */
+  tm_list link;  /* in run->branches */
+  tm_list ready; /* in run->ready or run->deliveries */
   tm_run *run;
   tm_branch *parent;
-  char *path;           /* "" for the main branch */
-  uint32_t index;       /* among its siblings, from 0 */
-  uint32_t ordinal;     /* of its latest call, from 1 */
+  char *path;                  /* "" for the main branch */
+  uint32_t index;              /* among its siblings, from 0 */
+  uint32_t ordinal;            /* of its latest call, from 1 */
   uint32_t children, finished; /* of a fork under way */
   uint32_t window, started;    /* at most so many children at once */
   bool race;                   /* the first child to end decides, the others are cancelled */
-  bool draining;               /* dropped, but between an intent and its result: that comes first */
-  uint32_t drains;             /* children that are draining */
-  bool settled;                /* the fork's answer is known, and waits for them */
-  void *slot;           /* the guest's own */
-  bool dead;            /* cancelled or finished; freed when refs is 0 */
-  int refs;             /* continuations that point here */
-  const char *step;     /* the station it is in, for people; "" none */
+  bool draining;    /* dropped, but between an intent and its result: that comes first */
+  uint32_t drains;  /* children that are draining */
+  bool settled;     /* the fork's answer is known, and waits for them */
+  void *slot;       /* the guest's own */
+  bool dead;        /* cancelled or finished; freed when refs is 0 */
+  int refs;         /* continuations that point here */
+  const char *step; /* the station it is in, for people; "" none */
 
   /* the call it waits in */
   tm_phase phase;
@@ -112,19 +118,23 @@ struct tm_branch {
   const tm_json *request; /* what is recorded and hashed */
   const tm_json *live;    /* what only the executor needs; NULL: none */
   tm_place *past;         /* its records from before, or NULL */
-  tm_arena scratch;      /* the call's: reset by the next one */
-  tm_arena verb_scratch; /* a verb's, inside an action's body */
+  tm_arena scratch;       /* the call's: reset by the next one */
+  tm_arena verb_scratch;  /* a verb's, inside an action's body */
   const tm_json *verb_request;
   tm_answer answer;
-  tm_task *task;          /* the executor's work under way */
-  int64_t due;            /* wall ms at which tm_exec_due is called; 0: none */
-  size_t timer;           /* index in the engine's heap + 1; 0: none */
-  int64_t opened;         /* wall ms */
-  bool recorded;          /* an OPEN record holds the request */
+  tm_task *task;      /* the executor's work under way */
+  int64_t due;        /* wall ms at which tm_exec_due is called; 0: none */
+  tm_heap_node timer; /* in the engine's heap while it is due */
+  int64_t opened;     /* wall ms */
+  bool recorded;      /* an OPEN record holds the request */
   tm_action action;
   tm_gate_kind gate;
   const char *gate_id;
-  tm_list held;           /* in engine->held: another call has the action's key */
+  tm_list held; /* in engine->held: another call has the action's key */
+  bool waits;            /* for a row of the store: an event, a child's end, a lock */
+  const char *waits_for; /* the run in whose hands that is; NULL: nobody's */
+  const char *signal;    /* the id of the event that its outcome used up; NULL: none */
+  tm_hold *holds;        /* locks that its script holds: lock.c */
 };
 
 typedef enum tm_run_state {
@@ -150,24 +160,25 @@ struct tm_run {
   tm_closure *closure;
   tm_arena arena;
   const tm_json *input;
-  tm_json *settings; /* read while the file loaded; kept in START, so that a replay reads the same */
+  tm_json *
+      settings; /* read while the file loaded; kept in START, so that a replay reads the same */
   tm_run_state state;
   int64_t epoch;
-  bool owned;       /* this process holds the claim */
-  bool claiming;    /* a claim is on its way */
+  bool owned;    /* this process holds the claim */
+  bool claiming; /* a claim is on its way */
   bool replaying;
-  bool rehearsed;   /* by verify.c: it stops at the frontier */
+  bool rehearsed;      /* by verify.c: it stops at the frontier */
   tm_json *difference; /* of a run that diverged: what stands where, see verify.h */
-  bool ended;       /* END is in the batch or committed */
-  bool lost;        /* fenced: nothing more may be written */
-  bool forgotten;   /* out of the engine's tables: freed when nothing points at it */
+  bool ended;          /* END is in the batch or committed */
+  bool lost;           /* fenced: nothing more may be written */
+  bool forgotten;      /* out of the engine's tables: freed when nothing points at it */
   bool cancelling;
-  bool unwinding;   /* main has raised, and undoes what it did: its calls are wanted still */
-  const char *cancel_note; /* asked for while the run was being taken up; NULL: not asked */
-  const char *cancel_by;
-  tm_turn *turn;    /* the turn that last held an op of this run */
-  int pending;      /* continuations of batches that still point here */
-  int uncommitted;  /* turns with ops of this run that are not yet durable */
+  bool unwinding; /* main has raised, and undoes what it did: its calls are wanted still */
+  int order;      /* a tm_order that was given and is not carried out yet, or 0 */
+  const char *order_note, *order_by;
+  tm_turn *turn;   /* the turn that last held an op of this run */
+  int pending;     /* continuations of batches that still point here */
+  int uncommitted; /* turns with ops of this run that are not yet durable */
   int64_t next_seq;
   int64_t llm_calls;
   double usd; /* spent on models that have a price, summed from the journal */
@@ -180,16 +191,23 @@ struct tm_run {
   const tm_json *result, *error;
   int64_t created;
   tm_map fields; /* mill.state: field -> tm_json* */
+  const char *parent;       /* id of the run that called or started it; NULL: none */
+  int64_t depth;            /* parents above it */
+  const tm_json *allowance; /* {usd?, llm_calls?}: what its parent had left; NULL: no limit */
+  const tm_json *events;    /* {NAME: schema}: what it declares to hear; NULL: nothing */
+  const char *continued;    /* id of the run that goes on for it; NULL: none */
+  tm_map taken;             /* ids of events used up in this process */
+  tm_map locks;             /* keys it ever asked for: lock.c */
 };
 
-/* -- for the guest: how a branch ends (perform.h has the rest) ------------------------------ */
+/* -- for the guest: how a branch ends (perform.h has the rest) ------------------------- */
 
 void tm_run_return(tm_branch *b, const tm_json *value);
 void tm_run_raise(tm_branch *b, const tm_json *error);
 /* The host ended the script: limits. */
 void tm_run_stop(tm_run *r, const tm_err *err);
 
-/* -- for the engine ------------------------------------------------------------------- */
+/* -- for the engine -------------------------------------------------------------------- */
 
 tm_run *tm_run_new(tm_engine *e, const char *id, const char *workflow, tm_closure *closure);
 /* Open the guest and its main branch; on failure the run fails with err. */
@@ -215,6 +233,8 @@ void tm_run_fork(tm_branch *b);
 void tm_run_drop(tm_branch *b);
 /* Cancelled, and not in the midst of cleaning up. */
 bool tm_run_gives_up(const tm_run *r);
+/* Give the claim back and wait, for `reason` alone, until somebody takes the run up. */
+tm_op *tm_run_rest(tm_run *r, const tm_json *reason);
 /* From here on every call that waits or comes is answered {kind="cancelled"}. */
 void tm_run_cancel(tm_run *r);
 /* Release everything; only when nothing points here (pending is 0). */

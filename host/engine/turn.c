@@ -1,7 +1,7 @@
 /* turn.c - one turn's writing: a batch, its guards, and what to do when it is durable.
  *
- * Ops of one run stand behind a fence with its epoch (or behind the claim that takes the run up):
- * a run that another process has taken meanwhile writes nothing more, and is dropped.
+ * Ops of one run stand behind a fence with its epoch (or behind the claim that takes the run
+ * up): a run that another process has taken meanwhile writes nothing more, and is dropped.
  */
 #include <stdio.h>
 #include <string.h>
@@ -47,7 +47,7 @@ tm_after *tm_turn_after(tm_engine *e, void (*fn)(tm_after *, const tm_err *), tm
   return a;
 }
 
-/* -- guards ------------------------------------------------------------------------ */
+/* -- guards ---------------------------------------------------------------------------- */
 
 static void guard_done(tm_after *a, const tm_err *err) {
   tm_run *r = a->run;
@@ -66,9 +66,10 @@ static void put_guard(tm_engine *e, tm_run *r) {
   tm_op *op = tm_batch_add(t->batch, r->owned ? TM_OP_FENCE : TM_OP_RUN_CLAIM);
   op->u.run.id = tm_arena_strdup(&t->batch->arena, r->id);
   op->u.run.epoch = r->epoch;
+  op->u.run.owner = tm_arena_strdup(&t->batch->arena, e->owner);
   if (!r->owned) {
-    op->u.run.owner = tm_arena_strdup(&t->batch->arena, e->owner);
     op->u.run.updated = tm_engine_now(e);
+    op->u.run.records = r->next_seq;
     r->owned = true;
     r->epoch++;
   }
@@ -106,7 +107,7 @@ void tm_turn_record(tm_run *r, tm_record_kind kind, const char *place, const cha
   rec->chain = tm_arena_strndup(a, r->chain, TM_HASH_HEX);
 }
 
-/* -- submitting ---------------------------------------------------------------------- */
+/* -- submitting ------------------------------------------------------------------------ */
 
 static void release(tm_after *a) {
   if (a->branch)
@@ -119,6 +120,7 @@ static void submitted(tm_batch *batch, const tm_err *err) {
   tm_turn *t = batch->ctx;
   tm_engine *e = t->engine;
   e->in_flight--;
+  e->effects -= t->effects;
   if (err->code != TM_OK && e->broken.code == TM_OK) {
     e->broken = *err;
     tm_log(TM_LOG_ERROR, "engine", "%s", err->msg);
@@ -132,10 +134,11 @@ static void submitted(tm_batch *batch, const tm_err *err) {
   tm_free(t);
 }
 
-/* One run stepping along has nobody to keep waiting: handing its batch to another thread would only
- * cost it time. A crowd's batch goes to the thread, so that scripts run while it syncs. */
+/* One run stepping along has nobody to keep waiting: handing its batch to another thread would
+ * only cost it time. A crowd's batch goes to the thread, so that scripts run while it syncs. */
 static bool alone(const tm_engine *e, const tm_batch *b) {
-  return e->in_flight == 0 && e->tasks == 0 && tm_list_empty(&e->runnable) && b->count <= ALONE_OPS;
+  return e->in_flight == 0 && e->tasks == 0 && tm_list_empty(&e->runnable) &&
+         b->count <= ALONE_OPS;
 }
 
 void tm_turn_submit(tm_engine *e) {
@@ -143,6 +146,7 @@ void tm_turn_submit(tm_engine *e) {
   t->batch->alone = alone(e, t->batch);
   e->turn = NULL;
   e->in_flight++;
+  e->effects += t->effects;
   TM_FAULT("turn.submit");
   e->ports.store->vt->commit(e->ports.store, t->batch);
 }

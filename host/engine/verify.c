@@ -9,7 +9,7 @@
 
 #define MAX_CHANGES 10
 
-/* -- the tale, and a store that knows nothing else ---------------------------------------- */
+/* -- the tale, and a store that knows nothing else -------------------------------------- */
 
 typedef struct shut_store {
   tm_store base;
@@ -49,7 +49,7 @@ static void cancel_nothing(void *ctx, tm_task *task) {
   (void)ctx, (void)task;
 }
 
-/* -- reading a tale ------------------------------------------------------------------------ */
+/* -- reading a tale --------------------------------------------------------------------- */
 
 typedef struct reading {
   tm_tale *tale;
@@ -61,10 +61,20 @@ typedef struct reading {
 static int read_row(void *ctx, const tm_run_row *row) {
   reading *r = ctx;
   r->found = true;
-  r->tale->run = tm_arena_strdup(r->arena, row->id);
-  r->tale->workflow = tm_arena_strdup(r->arena, row->workflow);
-  r->tale->state = tm_arena_strdup(r->arena, row->state);
-  r->tale->sources = tm_arena_strdup(r->arena, row->closure);
+  *r->tale = (tm_tale){
+      .run = tm_arena_strdup(r->arena, row->id),
+      .workflow = tm_arena_strdup(r->arena, row->workflow),
+      .state = tm_arena_strdup(r->arena, row->state),
+      .owner = tm_arena_strdup(r->arena, row->owner ? row->owner : ""),
+      .sources = tm_arena_strdup(r->arena, row->closure),
+      .input_hash = tm_arena_strdup(r->arena, row->input_hash),
+      .parent = tm_arena_strdup(r->arena, row->parent),
+      .reason = tm_arena_strdup(r->arena, row->reason),
+      .result = tm_arena_strdup(r->arena, row->result),
+      .epoch = row->epoch,
+      .created = row->created,
+      .updated = row->updated,
+  };
   return 1;
 }
 
@@ -113,7 +123,7 @@ void tm_verify_link(tm_tale *t, size_t from, tm_arena *a) {
   }
 }
 
-/* -- playing ------------------------------------------------------------------------------- */
+/* -- playing ---------------------------------------------------------------------------- */
 
 static void say(tm_verdict *v, tm_arena *a, const char *message) {
   v->equal = false;
@@ -136,8 +146,11 @@ static void goes_on(tm_verdict *v, tm_arena *a, const tm_run *r, const tm_entry 
   say(v, a,
       tm_arena_printf(a, "the run ended with record %lld (%s); the script goes on%s%s%s%s%s%s",
                       (long long)end->seq, end->name, b ? ": " : "",
-                      b && *b->where ? b->where : b ? "it" : "", b ? " asks for " : "",
-                      b ? tm_call_word(b->kind) : "", b ? " " : "", b ? b->name : ""));
+                      b && *b->where ? b->where
+                      : b            ? "it"
+                                     : "",
+                      b ? " asks for " : "", b ? tm_call_word(b->kind) : "", b ? " " : "",
+                      b ? b->name : ""));
 }
 
 static bool same_end(const tm_run *r, const tm_entry *end) {
@@ -158,11 +171,20 @@ static void judge_end(tm_verdict *v, tm_arena *a, const tm_run *r, const tm_entr
     v->message = tm_arena_strdup(a, why);
   if (end && !same_end(r, end))
     say(v, a,
-        tm_arena_printf(a, "the script ends %s%s%s; the journal has another end (record %lld: %s)",
-                        v->ended, why ? ": " : "", why ? why : "", (long long)end->seq,
-                        end->name));
+        tm_arena_printf(
+            a, "the script ends %s%s%s; the journal has another end (record %lld: %s)",
+            v->ended, why ? ": " : "", why ? why : "", (long long)end->seq, end->name));
   else if (end && r->next_seq > r->journal.length + 1)
     say(v, a, "the script makes notes that the journal does not have");
+}
+
+/* An end that the script did not come to by itself: it waits there still. */
+static bool ended_by_host(const tm_run *r, const tm_entry *end) {
+  const char *error = tm_json_get_str(tm_json_get(end->body, "e"), "kind");
+  const tm_branch *b = first_held(r);
+  if (error && strcmp(error, "terminated") == 0)
+    return true;
+  return tm_json_get(end->body, "continued") && b && b->kind == TM_CALL_CONTINUE;
 }
 
 static void judge(tm_verdict *v, tm_arena *a, const tm_run *r) {
@@ -172,6 +194,8 @@ static void judge(tm_verdict *v, tm_arena *a, const tm_run *r) {
     say(v, a, tm_json_get_str(r->error, "message"));
   else if (r->ended)
     judge_end(v, a, r, end);
+  else if (end && ended_by_host(r, end))
+    v->ended = tm_arena_strdup(a, end->name);
   else if (end)
     goes_on(v, a, r, end);
 }
@@ -184,7 +208,8 @@ static void tell(tm_verdict *v, tm_arena *a, const tm_run *r, size_t records) {
     tm_json_set_str(a, o, "ended", v->ended);
   if (v->message)
     tm_json_set_str(a, o, v->equal ? "error" : "message", v->message);
-  const tm_json *d = v->equal ? NULL : tm_json_copy(a, r->difference ? r->difference : tm_json_new_object(a));
+  const tm_json *d =
+      v->equal ? NULL : tm_json_copy(a, r->difference ? r->difference : tm_json_new_object(a));
   for (size_t i = 0; i < tm_json_len(d); i++)
     tm_json_set(a, o, tm_json_member_at(d, i)->key, &tm_json_member_at(d, i)->value);
   const tm_json *was = tm_json_get(tm_json_get(d, "stands"), "request");

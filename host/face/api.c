@@ -24,7 +24,7 @@ void tidemill_free(void *p) {
   tm_free(p);
 }
 
-/* -- errors ------------------------------------------------------------------------------ */
+/* -- errors ---------------------------------------------------------------------------- */
 
 int tm_api_fail(tidemill *t, const tm_err *err) {
   if (&t->err != err)
@@ -83,7 +83,7 @@ int tm_api_json(tm_json **out, tm_arena *a, const char *what, const char *text, 
   return 0;
 }
 
-/* -- what the engine asks for -------------------------------------------------------------- */
+/* -- what the engine asks for ---------------------------------------------------------- */
 
 int tm_api_sources(tidemill *t, tm_closure **out, tm_err *err) {
   int64_t now = tm_clock_mono(&tm_clock_system);
@@ -171,6 +171,7 @@ static int open_engine(tidemill *t, const tidemill_options *o, tm_err *err) {
       .sources = sources,
       .setting = setting,
       .still_clock = t->options->virtual_clock,
+      .park = true,
       .wake = wake,
       .ctx = t,
   };
@@ -241,7 +242,7 @@ int64_t tidemill_timeout(const tidemill *t) {
   if (!t->engine)
     return -1;
   int64_t wait = tm_loop_timeout(t->loop);
-  bool waits = !tm_list_empty(&t->engine->runs);
+  bool waits = !tm_list_empty(&t->engine->runs) || t->engine->parked.count;
   return waits && (wait < 0 || wait > NOTICE_MS) ? NOTICE_MS : wait;
 }
 

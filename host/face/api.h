@@ -52,8 +52,24 @@ int tm_api_json(tm_json **out, tm_arena *a, const char *what, const char *text, 
                 tm_err *err);
 /* The full id of a run from an id or a unique prefix. */
 int tm_api_find_run(tidemill *t, const char *given, tm_arena *a, tm_run_row *row, tm_err *err);
+/* To the run that goes on for one that is done by mill.continue_as, along the whole chain. */
+int tm_api_follow(tidemill *t, tm_arena *a, tm_run_row *row, tm_err *err);
+/* Only these members (a list that ends with NULL) in an object of the caller's. */
+int tm_api_members(const tm_json *o, const char *const *known, const char *what, tm_err *err);
+
+/* Waiting for a continuation of the engine: hand tm_api_finished and a zeroed one to it, then wait. */
+typedef struct tm_api_waiting {
+  bool done;
+  char id[64];
+  tm_err err;
+} tm_api_waiting;
+void tm_api_finished(void *ctx, const char *id, const tm_err *err); /* a tm_engine_fn */
+int tm_api_wait(tidemill *t, tm_api_waiting *w);
+
 /* Why a run has no result: its error, or what it waits for. */
 void tm_api_explain(tm_err *err, const tm_run_row *row);
+/* "repin" and "retry" of tidemill_control: api_change.c. */
+int tm_api_move(tidemill *t, const char *run, const char *op, const tm_json *opts, tm_err *err);
 /* The sources on disk now, shared while nothing changes; a new reference. */
 int tm_api_sources(tidemill *t, tm_closure **out, tm_err *err);
 

@@ -2,6 +2,7 @@
  */
 #include <string.h>
 
+#include "engine/wake.h"
 #include "face/api.h"
 
 static void set_time(tm_arena *a, tm_json *o, const char *key, int64_t ms) {
@@ -42,6 +43,7 @@ static tm_json *run_json(tm_arena *a, const tm_run_row *row) {
     set_json(a, o, "result", row->result);
   else
     set_json(a, o, ended_badly ? "error" : "reason", row->reason);
+  set_text(a, o, "continued", tm_wake_successor(row, a));
   set_time(a, o, "created", row->created);
   set_time(a, o, "updated", row->updated);
   set_time(a, o, "wake_at", row->wake_at);
@@ -51,7 +53,7 @@ static tm_json *run_json(tm_arena *a, const tm_run_row *row) {
   return o;
 }
 
-/* -- get, result ------------------------------------------------------------------------- */
+/* -- get, result ----------------------------------------------------------------------- */
 
 typedef struct reading {
   tm_arena *arena;
@@ -107,7 +109,7 @@ int tidemill_result(tidemill *t, const char *run, char **out, size_t *len) {
   if (rc < 0)
     return rc;
   tm_arena_init(&a, 0);
-  if (tm_api_find_run(t, run, &a, &row, &err) == 0) {
+  if (tm_api_find_run(t, run, &a, &row, &err) == 0 && tm_api_follow(t, &a, &row, &err) == 0) {
     if (!is(row.state, "done"))
       tm_api_explain(&err, &row);
     else if (tm_json_parse(&value, &a, row.result, strlen(row.result), NULL, &err) == 0)

@@ -8,7 +8,7 @@
 #include "engine/owner.h"
 #include "face/api.h"
 
-/* -- prompts ------------------------------------------------------------------------------ */
+/* -- prompts --------------------------------------------------------------------------- */
 
 static bool unit_name(const char *file, char out[256]) {
   size_t n = strlen(file);

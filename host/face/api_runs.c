@@ -4,26 +4,23 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/park.h"
+#include "engine/wake.h"
 #include "face/api.h"
 
 #define NOTICE_MS 40
+#define MAX_DEPTH 100 /* runs that wait for each other; more is a circle */
 
-/* -- waiting for a continuation of the engine ------------------------------------------- */
+/* -- waiting for a continuation of the engine ------------------------------------------ */
 
-typedef struct waiting {
-  bool done;
-  char id[64];
-  tm_err err;
-} waiting;
-
-static void finished(void *ctx, const char *id, const tm_err *err) {
-  waiting *w = ctx;
+void tm_api_finished(void *ctx, const char *id, const tm_err *err) {
+  tm_api_waiting *w = ctx;
   w->done = true;
   w->err = *err;
   snprintf(w->id, sizeof w->id, "%s", id ? id : "");
 }
 
-static int wait_for(tidemill *t, waiting *w) {
+int tm_api_wait(tidemill *t, tm_api_waiting *w) {
   while (!w->done)
     tm_loop_turn(t->loop, -1);
   return w->err.code == TM_OK ? 0 : tm_api_fail(t, &w->err);
@@ -77,11 +74,17 @@ int tm_api_find_run(tidemill *t, const char *given, tm_arena *a, tm_run_row *row
   return 0;
 }
 
+int tm_api_follow(tidemill *t, tm_arena *a, tm_run_row *row, tm_err *err) {
+  for (const char *next; (next = tm_wake_successor(row, a));)
+    if (tm_api_find_run(t, next, a, row, err) < 0)
+      return -1;
+  return 0;
+}
+
 /* -- start ------------------------------------------------------------------------------------
  */
 
-static int check_members(const tm_json *o, const char *const *known, const char *what,
-                         tm_err *err) {
+int tm_api_members(const tm_json *o, const char *const *known, const char *what, tm_err *err) {
   if (tm_json_type_of(o) != TM_JSON_OBJECT)
     return tm_err_set(err, TM_USAGE, "%s must be a JSON object", what);
   for (size_t i = 0; i < tm_json_len(o); i++) {
@@ -102,18 +105,18 @@ int tidemill_start(tidemill *t, const char *workflow, const char *input, size_t 
   tm_err err = TM_ERR_INIT;
   tm_arena a;
   tm_json *value, *o;
-  waiting w = {0};
+  tm_api_waiting w = {0};
   if (rc < 0)
     return rc;
   tm_arena_init(&a, 0);
   if (tm_api_json(&value, &a, "the input", input, len, &err) < 0 ||
       tm_api_json(&o, &a, "the options", opts, SIZE_MAX, &err) < 0 ||
-      check_members(o, known, "the options", &err) < 0) {
+      tm_api_members(o, known, "the options", &err) < 0) {
     rc = tm_api_fail(t, &err);
   } else {
     tm_engine_start(t->engine, workflow, value, tm_json_get_str(o, "id"),
-                    tm_json_get_str(o, "step"), finished, &w);
-    rc = wait_for(t, &w);
+                    tm_json_get_str(o, "step"), tm_api_finished, &w);
+    rc = tm_api_wait(t, &w);
     if (rc == 0 && id)
       *id = tm_strdup(w.id);
   }
@@ -159,7 +162,7 @@ static int find_gate(tidemill *t, const char *run, const char *gate, char out[25
     return tm_err_set(err, TM_USAGE,
                       "run %s waits at more than one gate%s; name one (`tidemill gates %s`)",
                       run, gate ? " of that name" : "", run);
-  if (m.seen == 0 || (!gate && m.count == 0))
+  if (m.seen == 0)
     return tm_err_set(err, TM_NOTFOUND, "run %s waits at no gate%s%s", run,
                       gate ? " called " : "", gate ? gate : "");
   memcpy(out, m.id, sizeof m.id);
@@ -175,19 +178,19 @@ static int decide(tidemill *t, const char *run, const char *gate, bool approve,
   tm_run_row row;
   tm_json *o;
   char id[256];
-  waiting w = {0};
+  tm_api_waiting w = {0};
   if (rc < 0)
     return rc;
   tm_arena_init(&a, 0);
   if (tm_api_json(&o, &a, "the decision", opts, SIZE_MAX, &err) < 0 ||
-      check_members(o, known, "the decision", &err) < 0 ||
+      tm_api_members(o, known, "the decision", &err) < 0 ||
       tm_api_find_run(t, run, &a, &row, &err) < 0 || find_gate(t, row.id, gate, id, &err) < 0) {
     rc = tm_api_fail(t, &err);
   } else {
     if (!tm_json_get(o, "by"))
       tm_json_set_str(&a, o, "by", t->options->by);
-    tm_engine_decide(t->engine, id, approve, o, finished, &w);
-    rc = wait_for(t, &w);
+    tm_engine_decide(t->engine, id, approve, o, tm_api_finished, &w);
+    rc = tm_api_wait(t, &w);
   }
   tm_arena_free(&a);
   return rc;
@@ -204,18 +207,26 @@ int tidemill_reject(tidemill *t, const char *run, const char *gate, const char *
 /* -- control
  * ------------------------------------------------------------------------------------------ */
 
-static int cancel(tidemill *t, const char *run, const tm_json *opts, tm_err *err) {
+static int give(tidemill *t, const char *run, tm_order order, const tm_json *opts,
+                tm_err *err) {
   tm_arena a;
   tm_run_row row;
   const char *note = tm_json_get_str(opts, "note"), *by = tm_json_get_str(opts, "by");
   tm_arena_init(&a, 0);
   int rc = tm_api_find_run(t, run, &a, &row, err);
   if (rc == 0)
-    rc = tm_engine_cancel(t->engine, row.id, note, by ? by : t->options->by, err);
-  while (rc == 0 && t->engine->turn)
-    tm_loop_turn(t->loop, 0);
+    rc = tm_control_give(t->engine, row.id, order, note, by ? by : t->options->by, err);
+  while (rc == 0 && (t->engine->turn || t->engine->in_flight)) /* until it is durable */
+    tm_loop_turn(t->loop, 10);
   tm_arena_free(&a);
   return rc;
+}
+
+static int order_of(const char *op) {
+  return strcmp(op, "cancel") == 0      ? TM_ORDER_CANCEL
+         : strcmp(op, "terminate") == 0 ? TM_ORDER_TERMINATE
+         : strcmp(op, "pause") == 0     ? TM_ORDER_PAUSE
+                                        : TM_ORDER_NONE;
 }
 
 static int resume(tidemill *t, const char *run, tm_err *err) {
@@ -234,7 +245,7 @@ static int resume(tidemill *t, const char *run, tm_err *err) {
 }
 
 int tidemill_control(tidemill *t, const char *run, const char *op, const char *opts) {
-  static const char *const known[] = {"note", "by", NULL};
+  static const char *const known[] = {"note", "by", "sources", NULL};
   int rc = tm_api_enter(t);
   tm_err err = TM_ERR_INIT;
   tm_arena a;
@@ -244,21 +255,24 @@ int tidemill_control(tidemill *t, const char *run, const char *op, const char *o
   tm_arena_init(&a, 0);
   rc = tm_api_json(&o, &a, "the options", opts, SIZE_MAX, &err);
   if (rc == 0)
-    rc = check_members(o, known, "the options", &err);
-  if (rc == 0 && strcmp(op, "cancel") == 0)
-    rc = cancel(t, run, o, &err);
+    rc = tm_api_members(o, known, "the options", &err);
+  int order = order_of(op);
+  if (rc == 0 && order != TM_ORDER_NONE)
+    rc = give(t, run, (tm_order)order, o, &err);
   else if (rc == 0 && strcmp(op, "resume") == 0)
     rc = resume(t, run, &err);
+  else if (rc == 0 && (strcmp(op, "repin") == 0 || strcmp(op, "retry") == 0))
+    rc = tm_api_move(t, run, op, o, &err);
   else if (rc == 0)
-    rc = tm_err_set(&err, TM_USAGE, "there is no operation \"%s\"; there are cancel and resume",
+    rc = tm_err_set(&err, TM_USAGE,
+                    "there is no operation \"%s\"; there are cancel, terminate, pause, resume, repin and "
+                    "retry",
                     op);
   tm_arena_free(&a);
   return rc < 0 ? tm_api_fail(t, &err) : 0;
 }
 
-/* -- run
- * -------------------------------------------------------------------------------------------------
- */
+/* -- run ------------------------------------------------------------------------------- */
 
 /* Runs that a dead process left are taken up once for each handle. */
 static int adopt(tidemill *t, tm_err *err) {
@@ -268,26 +282,66 @@ static int adopt(tidemill *t, tm_err *err) {
   return tm_engine_resume(t->engine, NULL, err) < 0 ? -1 : 0;
 }
 
-/* Waits for people only (a virtual clock stands still, so its timers are people too). */
-static bool waits_outside(const tidemill *t, const tm_run *r) {
+static bool run_rests(const tidemill *t, const char *id, int depth);
+
+/* A timer that will not fire by itself: there is none, or the clock stands still before it. */
+static bool timer_rests(const tidemill *t, int64_t due) {
+  return !due || (t->options->virtual_clock && due > tm_engine_now(t->engine));
+}
+
+/* Waits for people only (a virtual clock stands still, so its timers are people too). One that waits
+ * for another run waits for what that one waits for. */
+static bool waits_outside(const tidemill *t, const tm_run *r, int depth) {
   if (r->state != TM_RUN_WAITING || r->owned || r->uncommitted || r->ended ||
       !tm_list_empty(&r->runnable) || !tm_list_empty(&r->deliveries))
     return false;
   for (tm_list *l = r->branches.next; l != &r->branches; l = l->next) {
     const tm_branch *b = TM_LIST_OF(l, tm_branch, link);
-    if (!b->dead && b->due && !t->options->virtual_clock)
+    if (!b->dead && !timer_rests(t, b->due))
+      return false;
+    if (!b->dead && b->waits && b->waits_for && !run_rests(t, b->waits_for, depth + 1))
       return false;
   }
   return true;
 }
 
+/* Of a parked run: does each one that it waits for rest? */
+static bool others_rest(const tidemill *t, const char *id, int depth) {
+  tm_arena a;
+  tm_run_row row;
+  tm_json *reasons = NULL;
+  tm_err err = TM_ERR_INIT;
+  bool rest = true;
+  tm_arena_init(&a, 0);
+  if (tm_wake_row(t->engine, id, &a, &row, &err) == 1 && row.reason && *row.reason &&
+      tm_json_parse(&reasons, &a, row.reason, strlen(row.reason), NULL, &err) == 0)
+    for (size_t i = 0; rest && i < tm_json_len(reasons); i++) {
+      const char *other = tm_json_get_str(tm_json_at(reasons, i), "run");
+      rest = !other || run_rests(t, other, depth + 1);
+    }
+  tm_arena_free(&a);
+  return rest;
+}
+
+/* Nothing of this engine will bring it on, unless people do. */
+static bool run_rests(const tidemill *t, const char *id, int depth) {
+  const tm_run *r = tm_engine_find(t->engine, id);
+  if (depth > MAX_DEPTH)
+    return true;
+  if (r)
+    return r->lost || waits_outside(t, r, depth);
+  if (!tm_park_holds(t->engine, id))
+    return true;
+  return timer_rests(t, tm_park_due(t->engine, id)) && others_rest(t, id, depth);
+}
+
 static bool all_wait(const tidemill *t) {
   const tm_engine *e = t->engine;
-  if (!tm_engine_idle(e))
+  if (!tm_engine_idle(e) || !timer_rests(t, tm_park_due(t->engine, NULL)))
     return false;
   for (tm_list *l = e->runs.next; l != &e->runs; l = l->next) {
     const tm_run *r = TM_LIST_OF(l, tm_run, link);
-    if (!r->lost && !waits_outside(t, r))
+    if (!r->lost && !waits_outside(t, r, 0))
       return false;
   }
   return true;
@@ -343,8 +397,7 @@ static int state_code(tidemill *t, const char *run, tm_err *err) {
 static bool at_rest(tidemill *t, const char *run) {
   if (!run)
     return all_wait(t);
-  const tm_run *r = tm_engine_find(t->engine, run);
-  return !r || r->lost || waits_outside(t, r);
+  return run_rests(t, run, 0);
 }
 
 static int drive(tidemill *t, const char *run, int64_t timeout_ms) {
@@ -360,6 +413,21 @@ static int drive(tidemill *t, const char *run, int64_t timeout_ms) {
   return 0;
 }
 
+/* Also along the runs that go on for it. */
+static int drive_on(tidemill *t, tm_run_row *row, tm_arena *a, int64_t timeout_ms, tm_err *err) {
+  int64_t begin = tm_clock_mono(&tm_clock_system);
+  if (!row)
+    return drive(t, NULL, timeout_ms);
+  for (;;) {
+    const char *id = row->id;
+    int64_t gone = tm_clock_mono(&tm_clock_system) - begin;
+    int rc = drive(t, id, timeout_ms < 0 ? -1 : gone < timeout_ms ? timeout_ms - gone : 0);
+    if (rc != 0 || tm_api_find_run(t, id, a, row, err) < 0 ||
+        tm_api_follow(t, a, row, err) < 0 || strcmp(row->id, id) == 0)
+      return rc;
+  }
+}
+
 int tidemill_run(tidemill *t, const char *run, int64_t timeout_ms) {
   int rc = tm_api_enter(t);
   tm_err err = TM_ERR_INIT;
@@ -372,9 +440,9 @@ int tidemill_run(tidemill *t, const char *run, int64_t timeout_ms) {
     rc = tm_api_fail(t, &err);
   } else {
     if (run && !tm_engine_find(t->engine, row.id))
-      tm_engine_resume(t->engine, row.id, &err);
+      tm_engine_rouse(t->engine, row.id, &err);
     tm_err_clear(&err);
-    rc = drive(t, run ? row.id : NULL, timeout_ms);
+    rc = drive_on(t, run ? &row : NULL, &a, timeout_ms, &err);
     if (rc == TIDEMILL_EWAITING && !run) {
       tm_err_set(&err, TM_WAITING, "the time is over; runs are still going");
       rc = tm_api_fail(t, &err);

@@ -31,6 +31,9 @@ static const char run_more[] =
 static const char decide_more[] =
     "ID is the run's, or a prefix of 6 characters or more; GATE is needed when several are\n"
     "open. The run goes on in this process until it ends or waits again.\n";
+static const char signal_more[] =
+    "The workflow declares its events and their schemas; --input is the payload. An event that\n"
+    "comes before the run asks for it is kept. Sent twice with the same --id it is kept once.\n";
 static const char show_more[] = "ID#SEQ shows one record in full. --raw prints the exact bytes "
                                 "that went to a model and came\n"
                                 "back; --curl prints commands to send them again, with the key "
@@ -38,8 +41,23 @@ static const char show_more[] = "ID#SEQ shows one record in full. --raw prints t
 static const char test_more[] =
     "Runs busted on spec/ (or the files named) with the test kit `require \"tidemill.test\"`.\n"
     "Arguments are busted's: --filter PATTERN, --shuffle, --list, -o TAP …\n"
+    "`tidemill test --from FILE` makes spec/capsules/RUN_spec.lua of a run capsule and runs it.\n"
     "-C DIR and the other flags of tidemill go before `test`.\n";
 
+static const char retry_more[] =
+    "What failed is asked again; what was done stays done. With --to disk the run is moved to\n"
+    "the sources on disk at once, which mends a script that failed by itself.\n";
+static const char fork_more[] =
+    "The new run goes on by itself from --from on; what stands before is shared: results are\n"
+    "told again, effects are not repeated. --edit CALL=JSON gives a call another result,\n"
+    "--with prompts/x.prompt,workflows/y.lua takes these files from the disk.\n";
+static const char replay_more[] =
+    "Exits 0 when the script asks for what the journal holds, 7 when it does not; then both\n"
+    "sides are told. --to disk goes through it on the sources as they are on disk.\n";
+static const char repin_more[] =
+    "A replay on the new sources comes first: equal, the run is moved and goes on; else\n"
+    "nothing changes, and the first difference is told. A diverged run comes back to life.\n"
+    "--to HASH goes back to sources that the run had before.\n";
 static const tm_cli_command commands[] = {
     {"run", "WORKFLOW", "start a run, follow it, print its result", run_more,
      INPUTS | BIT(TIMEOUT), 1, 1, tm_cli_run},
@@ -47,7 +65,7 @@ static const tm_cli_command commands[] = {
      tm_cli_start},
     {"list", "", "the runs, newest first", NULL,
      BIT(ALL) | BIT(STATE) | BIT(WORKFLOW) | BIT(LIMIT), 0, 0, tm_cli_list},
-    {"show", "ID[#SEQ]", "a run and its journal", show_more, BIT(RAW) | BIT(CURL), 1, 1,
+    {"show", "ID[#SEQ]", "a run and its journal", show_more, BIT(RAW) | BIT(CURL) | BIT(FIELDS), 1, 1,
      tm_cli_show},
     {"gates", "[ID]", "the questions that wait for a person", NULL, BIT(ALL), 0, 1,
      tm_cli_gates},
@@ -55,15 +73,35 @@ static const tm_cli_command commands[] = {
      tm_cli_approve},
     {"reject", "ID [GATE]", "say no to a gate, and go on", decide_more, DECIDE, 1, 2,
      tm_cli_reject},
+    {"signal", "RUN EVENT", "tell a run of an event, and go on with it", signal_more,
+     INPUTS | BIT(TIMEOUT), 2, 2, tm_cli_signal},
     {"resume", "[ID]", "go on with a run, or with all that nobody runs", NULL, BIT(TIMEOUT), 0,
      1, tm_cli_resume},
     {"result", "ID", "the result of a run that is done", NULL, 0, 1, 1, tm_cli_result},
-    {"cancel", "ID", "ask a run to stop", NULL, BIT(NOTE), 1, 1, tm_cli_cancel},
+    {"cancel", "ID", "ask a run to stop: it cleans up and ends", NULL, BIT(NOTE), 1, 1,
+     tm_cli_cancel},
+    {"terminate", "ID", "end a run now, without clean-up", NULL, BIT(NOTE), 1, 1,
+     tm_cli_terminate},
+    {"pause", "ID", "let a run rest until `resume ID`", NULL, BIT(NOTE), 1, 1, tm_cli_pause},
+    {"retry", "ID", "let a failed run go on from its last good record", retry_more,
+     BIT(TO) | BIT(TIMEOUT), 1, 1, tm_cli_retry},
+    {"fork", "ID", "a new run that shares this one's journal up to a record", fork_more,
+     BIT(FROM) | BIT(WITH) | BIT(EDIT) | BIT(ID) | BIT(TIMEOUT), 1, 1, tm_cli_fork},
+    {"diff", "ID", "what changed in the project since the run began", NULL, BIT(TO), 1, 1,
+     tm_cli_diff},
+    {"replay", "ID", "go through a run's journal again, without doing anything", replay_more,
+     BIT(TO), 1, 1, tm_cli_replay},
+    {"repin", "[ID]", "move a run to the sources on disk, when its journal fits them",
+     repin_more, BIT(ALL) | BIT(DRYRUN) | BIT(TO) | BIT(TIMEOUT), 0, 1, tm_cli_repin},
+    {"export", "ID", "the run as one document, a capsule", NULL, BIT(REDACT), 1, 1,
+     tm_cli_export},
+    {"import", "FILE", "put a capsule into the database, verified", NULL, 0, 1, 1,
+     tm_cli_import},
     {"prompt", "list|show|render [NAME]", "the prompt units, one, or its exact first request",
      NULL, BIT(INPUT), 1, 2, tm_cli_prompt},
     {"test", "[BUSTED ARGUMENT…]", "run the specs of the project", test_more, 0, 0, -1,
      tm_kit_test},
-    {"doctor", "", "check project, database, keys and waiting runs", NULL, 0, 0, 0,
+    {"doctor", "", "check project, database, keys and waiting runs", NULL, BIT(DEEP), 0, 0,
      tm_cli_doctor},
     {"init", "[DIR]", "a new project: a workflow, a prompt, a spec", NULL, 0, 0, 1,
      tm_cli_init},
@@ -83,7 +121,7 @@ static const flag_info flags[TM_FLAG_COUNT] = {
 #undef X
 };
 
-/* -- help --------------------------------------------------------------------------- */
+/* -- help ------------------------------------------------------------------------------ */
 
 static void print_flags(uint32_t set) {
   for (int f = 0; f < TM_FLAG_COUNT; f++) {
@@ -125,7 +163,7 @@ static void print_help(void) {
   print_flags(GLOBAL);
   printf("\n`tidemill help COMMAND` says more. Exit codes: 0 done, 1 failed, 2 usage,\n"
          "3 configuration, 4 not found, 5 conflict, 6 cancelled, 7 diverged, 8 waiting,\n"
-         "10 a limit, 70 a bug, 75 temporary, 128+n ended by signal n.\n");
+         "9 findings, 10 a limit, 70 a bug, 75 temporary, 128+n ended by signal n.\n");
 }
 
 int tm_cli_help(tm_cli *c) {
@@ -150,7 +188,7 @@ int tm_cli_version(tm_cli *c) {
   return 0;
 }
 
-/* -- parsing ------------------------------------------------------------------------ */
+/* -- parsing --------------------------------------------------------------------------- */
 
 /* The nearest name, when it is near: at most a third of its letters away. */
 static const char *nearest(const char *typed, const char *best, const char *name) {
@@ -179,7 +217,9 @@ static int unknown_flag(tm_cli *c, const char *typed) {
 
 /* The flag of "--name", "--name=value" or "-x"; -1 for none. *value: what follows '=' or NULL.
  */
-static int find_flag(const char *arg, const char **value) {
+static int find_flag(const tm_cli *c, const char *arg, const char **value) {
+  uint32_t fits = c->command ? GLOBAL | c->command->flags : ~0u; /* --state means two things */
+  int found = -1;
   *value = NULL;
   if (arg[1] != '-') {
     for (int f = 0; f < TM_FLAG_COUNT; f++)
@@ -191,11 +231,12 @@ static int find_flag(const char *arg, const char **value) {
   }
   size_t len = strcspn(arg + 2, "=");
   for (int f = 0; f < TM_FLAG_COUNT; f++)
-    if (strlen(flags[f].name) == len && memcmp(flags[f].name, arg + 2, len) == 0) {
+    if (strlen(flags[f].name) == len && memcmp(flags[f].name, arg + 2, len) == 0 &&
+        (found < 0 || fits & 1u << f)) {
       *value = arg[2 + len] ? arg + 3 + len : NULL;
-      return f;
+      found = f;
     }
-  return -1;
+  return found;
 }
 
 static int set_flag(tm_cli *c, int f, const char *arg, const char *value) {
@@ -237,7 +278,7 @@ static int parse(tm_cli *c, int argc, char **argv, const char **command) {
       continue;
     }
     const char *value;
-    int f = find_flag(arg, &value), code;
+    int f = find_flag(c, arg, &value), code;
     if (f < 0)
       return unknown_flag(c, arg);
     if (flags[f].value && !value && i + 1 < argc)
@@ -289,7 +330,7 @@ static int dispatch(tm_cli *c, int argc, char **argv) {
   return (code = fits(c)) ? code : c->command->run(c);
 }
 
-/* -- the program -------------------------------------------------------------------- */
+/* -- the program ----------------------------------------------------------------------- */
 
 static bool is_set(const char *name) {
   const char *value = getenv(name);

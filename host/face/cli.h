@@ -34,8 +34,16 @@
   X(STATE, "state", 0, "STATE", "queued, running, waiting, done, failed, cancelled, diverged") \
   X(WORKFLOW, "workflow", 0, "NAME", "runs of this workflow")                                  \
   X(LIMIT, "limit", 0, "N", "at most so many (20)")                                            \
+  X(FIELDS, "state", 0, NULL, "the fields of mill.state alone")                                 \
   X(RAW, "raw", 0, NULL, "the exact request and response of each model attempt")               \
-  X(CURL, "curl", 0, NULL, "each model attempt as a curl command")
+  X(CURL, "curl", 0, NULL, "each model attempt as a curl command")                             \
+  X(FROM, "from", 0, "WHERE", "a step, a call's name, or a record's number")                   \
+  X(WITH, "with", 0, "FILES", "sources to take from the disk, with commas between")            \
+  X(EDIT, "edit", 0, "CALL=JSON", "another result of a call: JSON or @FILE")                   \
+  X(TO, "to", 0, "SOURCES", "\"disk\", or the hash of sources that the run had before")        \
+  X(DRYRUN, "dry-run", 0, NULL, "only tell whether it fits")                                   \
+  X(REDACT, "redact", 0, NULL, "hashes in place of texts")                                     \
+  X(DEEP, "deep", 0, NULL, "read every record of every run")
 
 typedef enum tm_cli_flag {
 #define X(id, name, letter, value, about) TM_FLAG_##id,
@@ -74,7 +82,7 @@ struct tm_cli {
 /* cli.c: the whole program. Returns the exit code. */
 int tm_cli_main(int argc, char **argv);
 
-/* -- cli_out.c: saying things -------------------------------------------------- */
+/* -- cli_out.c: saying things ---------------------------------------------------------- */
 
 static inline bool tm_cli_has(const tm_cli *c, tm_cli_flag f) {
   return c->value[f] != NULL;
@@ -96,7 +104,7 @@ const tm_json *tm_cli_take(tm_cli *c, char *text, size_t len);
 /* Flush stdout; 0, or the exit code when it cannot be written. */
 int tm_cli_flush(void);
 
-/* -- cli_text.c: pure text -------------------------------------------------------- */
+/* -- cli_text.c: pure text ------------------------------------------------------------- */
 
 /* Append text that is safe on a terminal: control characters (also C1), bidirectional overrides
  * and bytes that are not UTF-8 become \uXXXX and \xXX. Line ends stay when `lines`. */
@@ -125,7 +133,7 @@ int tm_cli_read_file(tm_buf *out, const char *path, tm_err *err);
 /* The run as tidemill_get says; NULL with *code set and the message told. */
 const tm_json *tm_cli_get(tm_cli *c, const char *run, int *code);
 
-/* -- cli_drive.c: following a run ------------------------------------------------------- */
+/* -- cli_drive.c: following a run ------------------------------------------------------ */
 
 /* Drive `run` (NULL: all) until it ends, waits, --timeout or a signal; shows progress. The
  * API's code, or 128 + the signal's number. */
@@ -137,7 +145,12 @@ int tm_cli_print_result(tm_cli *c, const char *run);
 /* Append the two command lines that decide the i-th gate of a list. */
 void tm_cli_gate_commands(tm_cli *c, tm_buf *out, const tm_json *gates, size_t i);
 
-/* -- cli_progress.c: events as lines on stderr --------------------------------------------- */
+/* cli_run.c: the full id of the run that the first argument names. 0 or the exit code. */
+int tm_cli_full_id(tm_cli *c, const char **id);
+/* Take the run up, follow it, tell how it ends. The exit code. */
+int tm_cli_go_on(tm_cli *c, const char *id);
+
+/* -- cli_progress.c: events as lines on stderr ----------------------------------------- */
 
 typedef struct tm_progress tm_progress;
 tm_progress *tm_progress_new(tm_cli *c, const char *run);
@@ -157,6 +170,11 @@ int tm_cli_reject(tm_cli *c);
 int tm_cli_resume(tm_cli *c);
 int tm_cli_result(tm_cli *c);
 int tm_cli_cancel(tm_cli *c);
+/* The run that goes on for one by mill.continue_as, along the chain; itself when there is none. */
+const char *tm_cli_latest(tm_cli *c, const char *run);
+int tm_cli_terminate(tm_cli *c);
+int tm_cli_signal(tm_cli *c);
+int tm_cli_pause(tm_cli *c);
 int tm_cli_list(tm_cli *c);
 int tm_cli_show(tm_cli *c);
 int tm_cli_gates(tm_cli *c);
@@ -165,5 +183,15 @@ int tm_cli_doctor(tm_cli *c);
 int tm_cli_init(tm_cli *c);
 int tm_cli_version(tm_cli *c);
 int tm_cli_help(tm_cli *c);
+int tm_cli_replay(tm_cli *c);
+int tm_cli_diff(tm_cli *c);
+int tm_cli_repin(tm_cli *c);
+int tm_cli_retry(tm_cli *c);
+int tm_cli_fork(tm_cli *c);
+int tm_cli_export(tm_cli *c);
+int tm_cli_import(tm_cli *c);
+/* doctor --deep, with the engine open: the findings as text, and as *doc (NULL: an error was told).
+ * The exit code. */
+int tm_cli_fsck(tm_cli *c, const tm_json **doc);
 
 #endif

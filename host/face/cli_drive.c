@@ -114,7 +114,7 @@ int tm_cli_drive(tm_cli *c, const char *run) {
   return rc;
 }
 
-/* -- what to type next -------------------------------------------------------------- */
+/* -- what to type next ----------------------------------------------------------------- */
 
 /* `tidemill` with the flags that found this project and database. */
 static void own_name(tm_cli *c, tm_buf *out) {
@@ -227,7 +227,7 @@ static int tell_detached(tm_cli *c, const char *run, int code) {
   return code;
 }
 
-/* -- the end ------------------------------------------------------------------------ */
+/* -- the end --------------------------------------------------------------------------- */
 
 int tm_cli_print_result(tm_cli *c, const char *run) {
   char *text = NULL;
@@ -239,7 +239,18 @@ int tm_cli_print_result(tm_cli *c, const char *run) {
   return 0;
 }
 
-int tm_cli_conclude(tm_cli *c, const char *run, int rc) {
+const char *tm_cli_latest(tm_cli *c, const char *run) {
+  for (;;) {
+    int code = 0;
+    const char *next = tm_json_get_str(tm_cli_get(c, run, &code), "continued");
+    if (!next)
+      return run;
+    run = next;
+  }
+}
+
+int tm_cli_conclude(tm_cli *c, const char *first, int rc) {
+  const char *run = tm_cli_latest(c, first);
   if (rc > 0)
     return tell_detached(c, run, rc);
   int code = -rc;

@@ -103,7 +103,7 @@ int tm_cli_list(tm_cli *c) {
   return 0;
 }
 
-/* -- gates ------------------------------------------------------------------------------ */
+/* -- gates ----------------------------------------------------------------------------- */
 
 static void put_labelled(tm_buf *out, const char *label, const tm_json *v) {
   if (!v || tm_json_type_of(v) == TM_JSON_NULL)

@@ -45,7 +45,7 @@ tm_progress *tm_progress_new(tm_cli *c, const char *run) {
   return p;
 }
 
-/* -- lines -------------------------------------------------------------------------- */
+/* -- lines ----------------------------------------------------------------------------- */
 
 typedef enum mark { MARK_OK, MARK_BAD, MARK_BUSY, MARK_NOTE, MARK_WAIT } mark;
 
@@ -124,7 +124,7 @@ void tm_progress_tick(tm_progress *p) {
   draw_live(p);
 }
 
-/* -- calls under way ---------------------------------------------------------------- */
+/* -- calls under way ------------------------------------------------------------------- */
 
 static char *key_of(tm_progress *p, const tm_json *e) {
   const char *run = tm_json_get_str(e, "run"), *place = tm_json_get_str(e, "place");
@@ -158,7 +158,7 @@ static void end_call(tm_progress *p, const tm_json *e) {
     }
 }
 
-/* -- events ------------------------------------------------------------------------- */
+/* -- events ---------------------------------------------------------------------------- */
 
 /* The scripted rules are no model: the end says so. */
 static void note_model(tm_progress *p, const char *model) {

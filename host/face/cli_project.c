@@ -7,7 +7,7 @@
 #include "face/cli.h"
 #include "script/embed.h"
 
-/* -- prompt --------------------------------------------------------------------------- */
+/* -- prompt ---------------------------------------------------------------------------- */
 
 static void print_prompt_list(tm_cli *c, const tm_json *answer) {
   const tm_json *prompts = tm_json_get(answer, "prompts");
@@ -109,12 +109,19 @@ int tm_cli_doctor(tm_cli *c) {
   if (rc < 0)
     return tm_cli_api_fail(c, rc);
   const tm_json *answer = tm_cli_take(c, text, len), *checks = tm_json_get(answer, "checks");
-  if (tm_cli_has(c, TM_FLAG_JSON))
-    tm_cli_print_value(c, answer, false);
-  else
-    for (size_t i = 0; i < tm_json_len(checks); i++)
-      print_check(c, tm_json_at(checks, i));
-  return tm_json_bool(tm_json_get(answer, "ok"), false) ? 0 : 3;
+  const tm_json *deep = NULL;
+  bool json = tm_cli_has(c, TM_FLAG_JSON);
+  for (size_t i = 0; !json && i < tm_json_len(checks); i++)
+    print_check(c, tm_json_at(checks, i));
+  if (tm_cli_has(c, TM_FLAG_DEEP))
+    code = tm_cli_fsck(c, &deep);
+  if (json) {
+    tm_json *all = tm_json_copy(&c->arena, answer);
+    if (deep)
+      tm_json_set(&c->arena, all, "journals", deep);
+    tm_cli_print_value(c, all, false);
+  }
+  return tm_json_bool(tm_json_get(answer, "ok"), false) ? code : 3;
 }
 
 /* -- init ------------------------------------------------------------------------------ */

@@ -57,8 +57,7 @@ int tm_cli_start(tm_cli *c) {
   return code;
 }
 
-/* The full id of the run that the first argument names. 0 or the exit code. */
-static int full_id(tm_cli *c, const char **id) {
+int tm_cli_full_id(tm_cli *c, const char **id) {
   int code = 0;
   const tm_json *info = tm_cli_get(c, c->args[0], &code);
   const char *found = tm_json_get_str(info, "id");
@@ -87,7 +86,7 @@ static int decision(tm_cli *c, const char **opts) {
 
 /* Take the run up and follow it. One that has ended is told as it ended; one that another
  * living process follows goes on there. */
-static int go_on(tm_cli *c, const char *id) {
+int tm_cli_go_on(tm_cli *c, const char *id) {
   int rc = tidemill_control(c->engine, id, "resume", NULL);
   if (rc == TIDEMILL_ECONFLICT) {
     const char *why = tm_arena_strdup(&c->arena, tidemill_errmsg(c->engine));
@@ -100,10 +99,10 @@ static int go_on(tm_cli *c, const char *id) {
 static int decide(tm_cli *c, int (*op)(tidemill *, const char *, const char *, const char *)) {
   const char *opts = NULL, *id = NULL;
   int code = decision(c, &opts);
-  if (code || (code = tm_cli_open(c)) || (code = full_id(c, &id)))
+  if (code || (code = tm_cli_open(c)) || (code = tm_cli_full_id(c, &id)))
     return code;
   int rc = op(c->engine, id, c->arg_count > 1 ? c->args[1] : NULL, opts);
-  return rc < 0 ? tm_cli_api_fail(c, rc) : go_on(c, id);
+  return rc < 0 ? tm_cli_api_fail(c, rc) : tm_cli_go_on(c, id);
 }
 
 int tm_cli_approve(tm_cli *c) {
@@ -114,12 +113,41 @@ int tm_cli_reject(tm_cli *c) {
   return decide(c, tidemill_reject);
 }
 
+/* It is told. Whoever has the run goes on with it; when nobody does, it goes on here. */
+static int tell_and_go_on(tm_cli *c, const char *first) {
+  const char *id = tm_cli_latest(c, first);
+  int rc = tidemill_control(c->engine, id, "resume", NULL);
+  if (rc == TIDEMILL_ECONFLICT) {
+    tm_cli_note(c, "run %s has the event; another process goes on with it", id);
+    return 0;
+  }
+  int code = rc < 0 ? tm_cli_api_fail(c, rc) : tm_cli_conclude(c, id, tm_cli_drive(c, id));
+  return code == 8 ? 0 : code; /* that it waits for something else is no failure of the event */
+}
+
+int tm_cli_signal(tm_cli *c) {
+  const char *payload = NULL, *id = NULL;
+  size_t len = 0;
+  int code;
+  if (tm_cli_has(c, TM_FLAG_INPUT) &&
+      (code = tm_cli_read_json(c, TM_FLAG_INPUT, &payload, &len)))
+    return code;
+  if ((code = tm_cli_open(c)) || (code = tm_cli_full_id(c, &id)))
+    return code;
+  tm_json *opts = tm_json_new_object(&c->arena);
+  if (tm_cli_has(c, TM_FLAG_ID))
+    tm_json_set_str(&c->arena, opts, "id", c->value[TM_FLAG_ID]);
+  int rc = tidemill_signal(c->engine, id, c->args[1], payload, len,
+                           tm_json_text(&c->arena, opts, NULL));
+  return rc < 0 ? tm_cli_api_fail(c, rc) : tell_and_go_on(c, id);
+}
+
 int tm_cli_result(tm_cli *c) {
   int code = tm_cli_open(c);
   return code ? code : tm_cli_print_result(c, c->args[0]);
 }
 
-/* -- resume --------------------------------------------------------------------------- */
+/* -- resume ---------------------------------------------------------------------------- */
 
 static const tm_json *unfinished(tm_cli *c) {
   char *text = NULL;
@@ -168,17 +196,18 @@ int tm_cli_resume(tm_cli *c) {
     return code;
   if (c->arg_count == 0)
     return resume_all(c);
-  return (code = full_id(c, &id)) ? code : go_on(c, id);
+  return (code = tm_cli_full_id(c, &id)) ? code : tm_cli_go_on(c, id);
 }
 
-/* -- cancel --------------------------------------------------------------------------- */
+/* -- cancel, terminate, pause --------------------------------------------------------- */
 
-int tm_cli_cancel(tm_cli *c) {
+/* Give the order, and see it through. `wanted`: the state that was asked for. */
+static int order(tm_cli *c, const char *op, const char *wanted) {
   const char *opts = NULL, *id = NULL;
   int code = decision(c, &opts);
-  if (code || (code = tm_cli_open(c)) || (code = full_id(c, &id)))
+  if (code || (code = tm_cli_open(c)) || (code = tm_cli_full_id(c, &id)))
     return code;
-  int rc = tidemill_control(c->engine, id, "cancel", opts);
+  int rc = tidemill_control(c->engine, id, op, opts);
   if (rc < 0)
     return tm_cli_api_fail(c, rc);
   rc = tm_cli_drive(c, id);
@@ -188,8 +217,20 @@ int tm_cli_cancel(tm_cli *c) {
   if (tm_cli_has(c, TM_FLAG_JSON))
     tm_cli_print_value(c, info, false);
   const char *state = tm_json_get_str(info, "state");
-  if (rc == TIDEMILL_ECANCELLED)
+  if (state && strcmp(state, wanted) == 0)
     return 0;
-  tm_cli_note(c, "run %s was asked to stop; it is %s", id, state ? state : "?");
+  tm_cli_note(c, "run %s was asked to %s; it is %s", id, op, state ? state : "?");
   return rc > 0 ? rc : 0;
+}
+
+int tm_cli_cancel(tm_cli *c) {
+  return order(c, "cancel", "cancelled");
+}
+
+int tm_cli_terminate(tm_cli *c) {
+  return order(c, "terminate", "cancelled");
+}
+
+int tm_cli_pause(tm_cli *c) {
+  return order(c, "pause", "waiting");
 }

@@ -10,9 +10,9 @@
 
 /* The member that says most about a record, by what kind of record it is. */
 static const char *const telling[][2] = {
-    {"start", "input"},   {"note", "value"}, {"open", "request"},
-    {"decided", "state"}, {"done", "value"}, {"fail", "error"},
-    {"end", "value"},     {"end", "error"},  {"cancel", "note"},
+    {"start", "input"}, {"note", "value"}, {"open", "request"}, {"decided", "state"},
+    {"done", "value"},  {"fail", "error"}, {"end", "value"},    {"end", "error"},
+    {"cancel", "note"}, {"retry", "from"}, {"repin", "now"},
 };
 
 static const tm_json *telling_part(const tm_json *r) {
@@ -104,9 +104,9 @@ static void put_member(tm_buf *b, const char *label, const tm_json *v) {
 }
 
 static void print_head(tm_cli *c, const tm_json *info) {
-  static const char *const members[] = {"id",     "workflow", "state",
-                                        "reason", "created",  "updated",
-                                        "result", "error",    "state_fields"};
+  static const char *const members[] = {"id",           "workflow", "state",     "reason",
+                                        "created",      "updated",  "result",    "error",
+                                        "state_fields", "parent",   "continued", "sources"};
   tm_buf b = TM_BUF_INIT;
   for (size_t i = 0; i < sizeof members / sizeof members[0]; i++)
     put_member(&b, strcmp(members[i], "id") == 0 ? "run" : members[i],
@@ -119,7 +119,7 @@ static void print_head(tm_cli *c, const tm_json *info) {
   tm_buf_free(&b);
 }
 
-/* -- exact bytes ------------------------------------------------------------------------- */
+/* -- exact bytes ----------------------------------------------------------------------- */
 
 /* Request or response of an attempt: a string, or {"base64": …} when it is not UTF-8. */
 static void print_bytes(tm_cli *c, const tm_json *v) {
@@ -209,7 +209,7 @@ static void print_curl(tm_cli *c, const tm_json *a) {
   tm_buf_free(&b);
 }
 
-/* -- the command ------------------------------------------------------------------------- */
+/* -- the command ----------------------------------------------------------------------- */
 
 /* Split "RUN#SEQ"; seq -1 without one. 0 or the exit code. */
 static int split(tm_cli *c, const char **run, long long *seq) {
@@ -266,6 +266,31 @@ static int show_one(tm_cli *c, const tm_json *records, long long seq) {
                      tm_json_len(records), seq);
 }
 
+/* The run's mill.state: an object with --json, else a line for each field. The exit code. */
+static int show_fields(tm_cli *c, const char *run) {
+  int code = 0;
+  const tm_json *info = tm_cli_get(c, run, &code), *fields = tm_json_get(info, "state_fields");
+  if (!info)
+    return code;
+  if (tm_cli_has(c, TM_FLAG_JSON)) {
+    tm_cli_print_value(c, fields ? fields : tm_json_new_object(&c->arena), false);
+    return 0;
+  }
+  tm_buf b = TM_BUF_INIT;
+  for (size_t i = 0; i < tm_json_len(fields); i++) {
+    const tm_json_member *m = tm_json_member_at(fields, i);
+    tm_buf_printf(&b, "%s = ", m->key);
+    tm_json_print(&b, &m->value);
+    tm_buf_putc(&b, '\n');
+  }
+  if (b.len)
+    tm_cli_print_text(c, tm_buf_str(&b), b.len);
+  else
+    tm_cli_note(c, "run %s has set no field of mill.state", run);
+  tm_buf_free(&b);
+  return 0;
+}
+
 int tm_cli_show(tm_cli *c) {
   const char *run;
   long long seq;
@@ -273,6 +298,8 @@ int tm_cli_show(tm_cli *c) {
   int code = split(c, &run, &seq);
   if (code || (code = tm_cli_open(c)))
     return code;
+  if (tm_cli_has(c, TM_FLAG_FIELDS))
+    return show_fields(c, run);
   const tm_json *answer = history(c, run, raw || seq >= 0, &code);
   if (!answer)
     return code;

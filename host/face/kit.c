@@ -41,7 +41,7 @@ typedef struct engine {
   char complaint[512]; /* what a callback raised; told by the method that drove it */
 } engine;
 
-/* -- memory that survives a throw ------------------------------------------------------- */
+/* -- memory that survives a throw ------------------------------------------------------ */
 
 typedef struct scratch {
   tm_arena arena;
@@ -94,12 +94,12 @@ static void push_json(lua_State *L, scratch *s, const char *text, size_t len) {
     lua_pushnil(L);
 }
 
-/* -- methods ------------------------------------------------------------------------------ */
+/* -- methods --------------------------------------------------------------------------- */
 
 static engine *check_engine(lua_State *L) {
   engine *e = luaL_checkudata(L, 1, ENGINE);
   luaL_argcheck(L, e->t, 1, "the engine is closed");
-  lua_settop(L, 4); /* what a method pushes is never taken for an argument */
+  lua_settop(L, 5); /* what a method pushes is never taken for an argument */
   e->L = L;
   return e;
 }
@@ -281,6 +281,17 @@ static int l_reject(lua_State *L) {
   return with_opts(L, tidemill_reject);
 }
 
+/* signal(run, event, payload, opts) */
+static int l_signal(lua_State *L) {
+  engine *e = check_engine(L);
+  const char *run = luaL_checkstring(L, 2), *event = luaL_checkstring(L, 3);
+  size_t len, opts_len;
+  scratch *s = scratch_new(L);
+  const char *payload = json_arg(L, 4, s, &len), *opts = json_arg(L, 5, s, &opts_len);
+  int rc = tidemill_signal(e->t, run, event, payload, len, opts);
+  return answer(L, e, s, rc, 0);
+}
+
 static int l_control(lua_State *L) {
   return with_opts(L, tidemill_control);
 }
@@ -301,6 +312,45 @@ static int l_doctor(lua_State *L) {
   scratch *s = scratch_new(L);
   int rc = tidemill_doctor(e->t, &s->text, &len);
   return answer(L, e, s, rc, len);
+}
+
+/* examine(run, op, opts) -> document */
+static int l_examine(lua_State *L) {
+  engine *e = check_engine(L);
+  const char *run = luaL_optstring(L, 2, NULL), *op = luaL_checkstring(L, 3);
+  size_t len = 0, opts_len;
+  scratch *s = scratch_new(L);
+  const char *opts = json_arg(L, 4, s, &opts_len);
+  int rc = tidemill_examine(e->t, run, op, opts, &s->text, &len);
+  return answer(L, e, s, rc, len);
+}
+
+/* An id that came as text, not as JSON. */
+static int answer_id(lua_State *L, engine *e, scratch *s, int rc) {
+  if (rc < 0)
+    return answer(L, e, s, rc, 0);
+  lua_pushstring(L, s->text);
+  scratch_clear(s);
+  return 1;
+}
+
+/* fork(run, opts) -> id */
+static int l_fork(lua_State *L) {
+  engine *e = check_engine(L);
+  const char *run = luaL_checkstring(L, 2);
+  size_t len;
+  scratch *s = scratch_new(L);
+  const char *opts = json_arg(L, 3, s, &len);
+  return answer_id(L, e, s, tidemill_fork(e->t, run, opts, &s->text));
+}
+
+/* import(text) -> id */
+static int l_import(lua_State *L) {
+  engine *e = check_engine(L);
+  size_t len;
+  const char *text = luaL_checklstring(L, 2, &len);
+  scratch *s = scratch_new(L);
+  return answer_id(L, e, s, tidemill_import(e->t, text, len, &s->text));
 }
 
 static int l_dispatch(lua_State *L) {
@@ -507,7 +557,9 @@ static int l_doomed(lua_State *L) {
   return 2;
 }
 
-static const luaL_Reg methods[] = {{"start", l_start},       {"run", l_run},
+static const luaL_Reg methods[] = {{"signal", l_signal},
+                                   {"examine", l_examine},   {"fork", l_fork},
+                                   {"import", l_import},     {"start", l_start},       {"run", l_run},
                                    {"get", l_get},           {"result", l_result},
                                    {"list", l_list},         {"gates", l_gates},
                                    {"approve", l_approve},   {"reject", l_reject},

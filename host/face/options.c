@@ -29,7 +29,7 @@ void tidemill_options_free(tidemill_options *o) {
   tm_free(o);
 }
 
-/* -- values ------------------------------------------------------------------------- */
+/* -- values ---------------------------------------------------------------------------- */
 
 /* "64M", "512K", "1G" or bytes; 0 for anything else. */
 static uint64_t parse_size(const char *s) {
@@ -88,7 +88,7 @@ int tidemill_options_set(tidemill_options *o, const char *key, const char *value
   return TIDEMILL_EUSAGE;
 }
 
-/* -- tidemill.yaml -------------------------------------------------------------------- */
+/* -- tidemill.yaml --------------------------------------------------------------------- */
 
 static char *read_yaml(const char *path, size_t *len, tm_err *err) {
   FILE *f = fopen(path, "rb");
@@ -118,8 +118,8 @@ static int yaml_models(tidemill_options *o, const char *path, const tm_json *mod
     const char *model = tm_json_str(&m->value, NULL);
     if (!model || !strchr(model, '/'))
       return bad_setting(err, path, m->key);
-    if (!tm_json_get(o->models, m->key))
-      tm_json_set_str(&o->arena, o->models, m->key, model);
+    const char *key = tm_arena_printf(&o->arena, "?%s", m->key); /* below what a flag says */
+    tm_json_set_str(&o->arena, o->models, key, model);
   }
   return 0;
 }
@@ -184,7 +184,7 @@ static int read_project(tidemill_options *o, tm_err *err) {
   return 0;
 }
 
-/* -- filling in ---------------------------------------------------------------------------- */
+/* -- filling in ------------------------------------------------------------------------ */
 
 static const char *login(void) {
   const char *user = getenv("USER");

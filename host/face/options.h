@@ -9,7 +9,7 @@
 struct tidemill_options {
   tm_arena arena;
   const char *dir, *db, *by;
-  tm_json *models; /* {"*": …, "UNIT": …, "?": the project's default} */
+  tm_json *models; /* {"*": …, "UNIT": …} of flags; "?UNIT" and "?" of tidemill.yaml */
   tm_json *prices; /* {"PROVIDER/MODEL": {input, output}}: USD for a million tokens */
   size_t memory;
   uint64_t steps;

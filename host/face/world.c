@@ -192,9 +192,7 @@ static int start_http(work *w, const tm_json *request, tm_err *err) {
   return tm_http_start(&w->http, w->t->http, &req, on_response, w, err);
 }
 
-/* -- programs
- * ---------------------------------------------------------------------------------------------
- */
+/* -- programs -------------------------------------------------------------------------- */
 
 static void on_exit_of(void *ctx, const tm_proc_res *res) {
   work *w = ctx;
@@ -465,9 +463,7 @@ int tidemill_register_provider(tidemill *t, const char *name, tidemill_fn fn, vo
   return register_fn(t, &t->providers, name, fn, user);
 }
 
-/* -- the ports
- * --------------------------------------------------------------------------------------------------------
- */
+/* -- the ports ------------------------------------------------------------------------- */
 
 int tm_world_start(void *ctx, tm_task *task, const char *name, const tm_json *request,
                    tm_err *err) {

@@ -3,8 +3,7 @@
 
 #include <string.h>
 
-/* -- finding the JSON -----------------------------------------------------------------------
- */
+/* -- finding the JSON ------------------------------------------------------------------ */
 
 typedef struct span {
   const char *at;
@@ -127,7 +126,7 @@ int tm_answer_json(tm_json **out, tm_arena *a, const char *text, size_t len, tm_
   return -1;
 }
 
-/* -- holding it to the schema ---------------------------------------------------- */
+/* -- holding it to the schema ---------------------------------------------------------- */
 
 /* The member a pointer leads to, when it is a null inside an object: taken out. */
 static bool remove_null(tm_json *value, const char *pointer) {

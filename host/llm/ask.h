@@ -1,13 +1,29 @@
-/* ask.h - what llm.c and ask.c share: the registry and its open asks.
+/* ask.h - what the files of the ask machine share: the registry, an ask, and what an attempt
+ * came to.
+ *
+ *   llm.c     who there is; preview, describe
+ *   ask.c     the machine: sending, waiting, going on
+ *   talk.c    the conversation: repairs and phases; judging an answer
+ *   tell.c    what is told: attempts, meta, errors
+ *   ladder.c  which model and configuration is next
  */
 #ifndef TM_LLM_ASK_H
 #define TM_LLM_ASK_H
 
 #include "base/id.h"
 #include "base/list.h"
+#include "llm/cassette.h"
+#include "llm/ladder.h"
+#include "llm/prices.h"
 #include "llm/provider.h"
+#include "llm/stream.h"
+#include "text/checks.h"
 
 #define TM_LLM_WORK_MAX ((size_t)32 << 20)
+#define TM_LLM_STREAM_ABOVE                                        \
+  16000 /* tokens of output: longer answers outlast plain requests \
+         */
+#define TM_LLM_TOOLS 128
 
 struct tm_llm {
   tm_loop *loop;
@@ -15,6 +31,9 @@ struct tm_llm {
   tm_llm_settings settings;
   tm_provider **functions; /* owned */
   size_t function_count;
+  tm_provider *cassette;
+  tm_recorder *recorder; /* NULL: nothing is recorded */
+  tm_prices prices;
   tm_list asks;
   tm_dice dice; /* of the jitter, which is nobody's record */
   tm_shapes shapes;
@@ -23,17 +42,90 @@ struct tm_llm {
   tm_arena work, told;
 };
 
+struct tm_llm_ask {
+  tm_list link;
+  tm_llm *llm;
+  tm_arena arena;
+  char *sent;
+  tm_llm_events events;
+  const tm_json *request; /* without its schema, which the shape has */
+  const tm_provider *provider;
+  tm_llm_question question;
+  tm_json *messages; /* our own list, once there is more in it than the request's */
+  tm_shape *shape;
+  tm_checks *checks; /* or NULL */
+  tm_llm_tool *tools;
+  size_t tool_count;
+  tm_ladder ladder;
+  bool two_phases, reasoning; /* reason_then_extract; and its phase "reason" */
+  bool streaming;             /* wished for */
+  int retries, repairs;       /* allowed */
+  int64_t connect_ms, first_byte_ms, idle_ms, total_ms;
+
+  int n;     /* attempts so far */
+  int tries; /* of this turn of the conversation */
+  int round; /* repairs so far, of this rung */
+  int rounds;
+  tm_http_call *call;
+  tm_llm_stream *stream; /* of this attempt; NULL: a plain one */
+  tm_timer *timer;
+  tm_llm_wire wire;
+  tm_llm_answer answer;
+  const tm_json *dropped; /* in arena */
+  tm_llm_counts used;     /* over all attempts */
+  double usd;             /* of all attempts whose price is known */
+  bool priced, unpriced;  /* there was one; there was one whose price is not known */
+  int64_t started_ns, sent_ns, sent_at;
+  bool telling, cancelled;
+};
+
+/* What an attempt came to. */
+typedef struct tm_outcome {
+  tm_llm_class class;
+  const char *message;
+  const char *code; /* word of tm_err's code, for what is wrong on our side; or NULL */
+  tm_json *value;
+  const tm_json *tool_calls; /* checked, arguments parsed; NULL: none */
+  tm_schema_report report;
+  int status;
+  int64_t retry_in_ms; /* -1: not again */
+} tm_outcome;
+
 /* The provider of a name, NULL when there is none. A function hides a built-in. */
 const tm_provider *tm_llm_provider(const tm_llm *l, const char *name, size_t len);
 /* All of them, by number; NULL past the end. */
 const tm_provider *tm_llm_provider_at(const tm_llm *l, size_t i);
 
-/* Fill provider, model, request and messages of a question, and return who answers it. NULL:
- * TM_USAGE, the model is not written as PROVIDER/MODEL; TM_CONFIG, nobody has that name. */
+/* Fill provider, model, request, config and messages of a question to `model`, and return who
+ * answers it. NULL: TM_USAGE, the model is not written as PROVIDER/MODEL; TM_CONFIG, nobody has
+ * that name. */
 const tm_provider *tm_llm_question_of(tm_llm_question *q, tm_arena *a, const tm_llm *l,
-                                      const tm_json *request, tm_err *err);
+                                      const tm_json *request, const char *model, tm_err *err);
+/* The request's tools, in arena `a`, each with a reference to its shape. */
+int tm_llm_tools_get(tm_llm_tool **out, size_t *count, tm_arena *a, tm_llm *l,
+                     const tm_json *request, tm_err *err);
+void tm_llm_tools_drop(tm_llm_tool *tools, size_t count);
+/* Whether the question's answer is to be streamed. */
+bool tm_llm_streams(const tm_json *request, const tm_json *config);
 
 /* Silently, all that is open. In ask.c. */
 void tm_llm_cancel_all(tm_llm *l);
+
+/* -- talk.c ---------------------------------------------------------------------------- */
+
+/* Is what came back an answer? Sets class, message and value. */
+void tm_ask_judge(tm_llm_ask *ask, tm_outcome *o);
+/* Put the next turn behind the messages. */
+void tm_ask_for_repair(tm_llm_ask *ask, const tm_outcome *o);
+void tm_ask_for_extract(tm_llm_ask *ask);
+/* As if nothing had been said yet. */
+void tm_ask_anew(tm_llm_ask *ask);
+
+/* -- tell.c ---------------------------------------------------------------------------- */
+
+/* false: the listener has cancelled the ask. `res` is NULL when it was a function. */
+bool tm_ask_tell_attempt(tm_llm_ask *ask, const tm_outcome *o, const tm_http_res *res);
+bool tm_ask_tell_news(tm_llm_ask *ask, const char *text, size_t len);
+void tm_ask_tell_end(tm_llm_ask *ask, const tm_outcome *o);
 
 #endif

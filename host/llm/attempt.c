@@ -72,6 +72,8 @@ tm_json *tm_attempt_json(tm_arena *a, const tm_attempt *t) {
   tm_json *o = tm_json_new_object(a);
   tm_json_set_int(a, o, "n", t->n);
   tm_json_set_int(a, o, "round", t->round);
+  if (t->rung)
+    tm_json_set_int(a, o, "rung", t->rung);
   tm_json_set_str(a, o, "phase", t->phase);
   tm_json_set_str(a, o, "provider", t->question->provider);
   tm_json_set_str(a, o, "model", t->question->model);
@@ -87,6 +89,9 @@ tm_json *tm_attempt_json(tm_arena *a, const tm_attempt *t) {
   tm_json_set_int(a, o, "latency_ms", t->latency_ms);
   tm_json_set_int(a, o, "at", t->at);
   tm_json_set(a, o, "usage", t->answer->usage ? t->answer->usage : tm_json_null(a));
+  tm_json_set(a, o, "usd", t->usd ? tm_json_new_double(a, *t->usd) : tm_json_null(a));
+  if (t->question->stream)
+    tm_json_set_bool(a, o, "streamed", true);
   if (t->class != TM_LLM_NONE)
     tm_json_set(a, o, "error", error_of(a, t));
   if (t->retry_in_ms >= 0)

@@ -6,7 +6,7 @@
 #include "llm/provider.h"
 
 typedef struct tm_attempt {
-  int n, round;
+  int n, round, rung;
   const char *phase;
   const tm_llm_question *question;
   const tm_llm_wire *wire;
@@ -15,6 +15,7 @@ typedef struct tm_attempt {
   size_t response_len;
   int status;
   int64_t first_byte_ms, latency_ms, at; /* at: ms since 1970, when it started */
+  const double *usd;                     /* NULL: not known */
   tm_llm_class class;
   const char *message;
   int64_t retry_in_ms; /* -1: no further attempt of this */

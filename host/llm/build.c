@@ -1,7 +1,7 @@
 /* build.c - what every wire format needs to put a question into bytes. */
+#include <ctype.h>
 #include <fnmatch.h>
 #include <string.h>
-#include <strings.h>
 
 #include "llm/provider.h"
 
@@ -10,7 +10,7 @@ const char *tm_llm_setting(const tm_llm_settings *s, const char *name) {
   return text && *text ? text : NULL;
 }
 
-/* -- models and their parameters ------------------------------------------------- */
+/* -- models and their parameters ------------------------------------------------------- */
 
 unsigned tm_llm_model_rules(const char *provider, const char *model) {
   static const struct {
@@ -25,6 +25,14 @@ unsigned tm_llm_model_rules(const char *provider, const char *model) {
     if (strcmp(rules[i].provider, provider) == 0 && fnmatch(rules[i].pattern, model, 0) == 0)
       return rules[i].flags;
   return 0;
+}
+
+unsigned tm_llm_openai_rules(const tm_llm_question *q) {
+  unsigned rules = tm_llm_model_rules("openai", q->model);
+  const char *effort = tm_json_get_str(q->config, "reasoningEffort");
+  if (rules & TM_MODEL_SAMPLING_BARE && !(effort && strcmp(effort, "none") == 0))
+    rules |= TM_MODEL_NO_SAMPLING;
+  return rules;
 }
 
 void tm_llm_drop(tm_llm_wire *wire, tm_arena *a, const char *name) {
@@ -63,7 +71,7 @@ void tm_llm_put_config(tm_llm_wire *wire, tm_arena *a, tm_json *body, const tm_j
   }
 }
 
-/* -- where to, and with which key ------------------------------------------------ */
+/* -- where to, and with which key ------------------------------------------------------ */
 
 bool tm_llm_own_base(const tm_provider *p, const tm_llm_settings *s) {
   const char *base = tm_llm_setting(s, p->base_env);
@@ -82,19 +90,31 @@ const char *tm_llm_url(tm_arena *a, const tm_provider *p, const tm_llm_settings 
 }
 
 int tm_llm_key(const char **key, const tm_provider *p, const tm_llm_settings *s,
-               const char *model, tm_err *err) {
+               const tm_llm_question *q, tm_err *err) {
   *key = tm_llm_setting(s, p->key_env);
-  if (*key || !tm_llm_own_base(p, s))
+  if (!*key)
+    *key = tm_llm_setting(s, p->other_key_env);
+  if (*key || p->keyless || !tm_llm_own_base(p, s))
     return 0;
   return tm_err_set(err, TM_CONFIG,
                     "%s/%s needs a key: set %s in the environment (or %s to a server of your "
                     "own), or try without any key by --model scripted/demo",
-                    p->name, model, p->key_env, p->base_env);
+                    q->provider, q->model, p->key_env, p->base_env);
 }
 
 void tm_llm_put_header(tm_llm_wire *wire, const char *name, const char *value) {
   if (value && wire->header_count < sizeof wire->headers / sizeof *wire->headers)
     wire->headers[wire->header_count++] = (tm_http_header){name, value};
+}
+
+void tm_llm_put_types(tm_llm_wire *wire, const tm_llm_question *q, const char *streamed) {
+  tm_llm_put_header(wire, "Content-Type", "application/json");
+  tm_llm_put_header(wire, "Accept", q->stream ? streamed : "application/json");
+}
+
+void tm_llm_put_bearer(tm_llm_wire *wire, tm_arena *a) {
+  if (wire->secret)
+    tm_llm_put_header(wire, "Authorization", tm_arena_printf(a, "Bearer %s", wire->secret));
 }
 
 int tm_llm_put_body(tm_llm_wire *wire, tm_arena *a, const tm_json *body, tm_err *err) {
@@ -107,55 +127,22 @@ int tm_llm_put_body(tm_llm_wire *wire, tm_arena *a, const tm_json *body, tm_err 
                     a->limit);
 }
 
-/* -- messages -------------------------------------------------------------------- */
-
-const char *tm_llm_role(const tm_json *message) {
-  static const char *const table[][2] = {{"system", "system"},
-                                         {"user", "user"},
-                                         {"model", "assistant"},
-                                         {"assistant", "assistant"}};
-  const char *role = tm_json_get_str(message, "role");
-  for (size_t i = 0; role && i < sizeof table / sizeof *table; i++)
-    if (strcmp(role, table[i][0]) == 0)
-      return table[i][1];
-  return NULL;
-}
-
-tm_json *tm_llm_plain(tm_arena *a, const tm_json *message) {
-  const tm_json *parts = tm_json_get(message, "content");
-  size_t count = tm_json_len(parts), len;
-  if (count == 1 && tm_json_get_str(tm_json_at(parts, 0), "text"))
-    return tm_json_copy(a, tm_json_get(tm_json_at(parts, 0), "text"));
-  tm_buf text = TM_BUF_INIT;
-  tm_json *out = NULL;
-  for (size_t i = 0; i < count; i++) {
-    const tm_json *part = tm_json_at(parts, i);
-    const char *piece = tm_json_str(tm_json_get(part, "text"), &len);
-    if (piece)
-      tm_buf_put(&text, piece, len);
-    else if (!tm_json_get(part, "metadata"))
-      goto out;
-  }
-  out = tm_json_new_strn(a, tm_buf_str(&text), text.len);
-out:
-  tm_buf_free(&text);
+const char *tm_llm_schema_name(tm_arena *a, const tm_json *request) {
+  const char *name = tm_json_get_str(request, "schema_name");
+  if (!name || !*name)
+    name = tm_json_get_str(request, "unit");
+  if (!name || !*name)
+    name = "answer";
+  char *out = tm_arena_strndup(a, name, strnlen(name, 64));
+  for (char *c = out; c && *c; c++)
+    if (!isalnum((unsigned char)*c) && *c != '-')
+      *c = '_';
   return out;
 }
 
-bool tm_llm_media_of(tm_llm_media *out, tm_arena *a, const tm_json *part) {
-  const tm_json *media = tm_json_get(part, "media");
-  *out = (tm_llm_media){.url = tm_json_get_str(media, "url"),
-                        .type = tm_json_get_str(media, "contentType")};
-  if (!out->url)
-    return false;
-  const char *comma = strchr(out->url, ',');
-  if (strncasecmp(out->url, "data:", 5) == 0 && comma) {
-    size_t type = strcspn(out->url + 5, ";,");
-    if (!out->type && type)
-      out->type = tm_arena_strndup(a, out->url + 5, type);
-    out->data = comma + 1;
-  }
-  if (!out->type)
-    out->type = "image/*"; /* a bare URL: the commonest thing it can be */
-  return true;
+const char *tm_llm_tool_choice(const tm_llm_question *q, const char **name) {
+  const tm_json *choice = tm_json_get(q->request, "tool_choice");
+  const char *word = tm_json_str(choice, NULL);
+  *name = tm_json_get_str(choice, "name");
+  return q->tool_count ? word : (*name = NULL);
 }

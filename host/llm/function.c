@@ -1,8 +1,8 @@
 /* function.c - a provider that is a function in this process: scripted rules, a test, the
  * embedder's own model.
  *
- * Its request is {unit, vars, messages, schema, config, phase, round}, without what concerns only the wire.
- * Its URL is "function:NAME".
+ * Its request is {unit, vars, config, messages, schema, tools} or {input}, without what
+ * concerns only the wire. Its URL is "function:NAME".
  */
 #include <string.h>
 
@@ -16,14 +16,17 @@ typedef struct function {
 } function;
 
 static tm_json *request_of(tm_arena *a, const tm_llm_question *q) {
-  static const char *const kept[] = {"unit", "vars", "config"};
+  static const char *const kept[] = {"unit", "vars", "input", "tools", "tool_choice"};
   tm_json *out = tm_json_new_object(a);
   for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
     const tm_json *v = tm_json_get(q->request, kept[i]);
     if (v)
       tm_json_set(a, out, kept[i], v);
   }
-  tm_json_set(a, out, "messages", q->messages);
+  if (q->config)
+    tm_json_set(a, out, "config", q->config);
+  if (q->messages)
+    tm_json_set(a, out, "messages", q->messages);
   if (q->shape)
     tm_json_set(a, out, "schema", q->shape->doc);
   tm_json_set_str(a, out, "phase", q->phase ? q->phase : "answer");

@@ -6,7 +6,9 @@
 #include "llm/ask.h"
 #include "llm/attempt.h"
 
-static const tm_provider *const built_in[] = {&tm_openai, &tm_anthropic};
+/* The table of providers: a new one is a row here. */
+static const tm_provider *const built_in[] = {
+    &tm_openai, &tm_openai_chat, &tm_openai_responses, &tm_anthropic, &tm_gemini, &tm_ollama};
 #define BUILT_IN (sizeof built_in / sizeof *built_in)
 
 const char *tm_llm_class_word(tm_llm_class c) {
@@ -18,6 +20,15 @@ const char *tm_llm_class_word(tm_llm_class c) {
   return words[c];
 }
 
+/* Who can read what a cassette holds. */
+static const tm_provider *reader(void *ctx, const char *api) {
+  (void)ctx;
+  for (size_t i = 0; i < BUILT_IN; i++)
+    if (strcmp(built_in[i]->name, api) == 0)
+      return built_in[i];
+  return NULL;
+}
+
 int tm_llm_open(tm_llm **out, tm_loop *loop, tm_http *http, tm_llm_env env, void *env_ctx,
                 tm_err *err) {
   (void)err;
@@ -25,6 +36,7 @@ int tm_llm_open(tm_llm **out, tm_loop *loop, tm_http *http, tm_llm_env env, void
   l->loop = loop;
   l->http = http;
   l->settings = (tm_llm_settings){env, env_ctx};
+  l->cassette = tm_cassette_new(reader, NULL);
   tm_list_init(&l->asks);
   tm_arena_init(&l->work, TM_LLM_WORK_MAX);
   tm_arena_init(&l->told, 0);
@@ -44,13 +56,16 @@ void tm_llm_close(tm_llm **llm) {
   for (size_t i = 0; i < l->function_count; i++)
     tm_free(l->functions[i]);
   tm_free(l->functions);
+  tm_cassette_free(&l->cassette);
+  tm_recorder_close(&l->recorder);
+  tm_prices_free(&l->prices);
   tm_shapes_free(&l->shapes);
   tm_arena_free(&l->work);
   tm_arena_free(&l->told);
   tm_free(l);
 }
 
-/* -- who there is ---------------------------------------------------------------- */
+/* -- who there is ---------------------------------------------------------------------- */
 
 void tm_llm_register(tm_llm *l, const char *name, tm_llm_fn fn, void *ctx) {
   tm_provider *p = tm_function_new(name, fn, ctx);
@@ -69,14 +84,14 @@ const tm_provider *tm_llm_provider_at(const tm_llm *l, size_t i) {
   if (i < l->function_count)
     return l->functions[i];
   i -= l->function_count;
-  return i < BUILT_IN ? built_in[i] : NULL;
+  return i < BUILT_IN ? built_in[i] : i == BUILT_IN ? l->cassette : NULL;
 }
 
 const tm_provider *tm_llm_provider(const tm_llm *l, const char *name, size_t len) {
   const tm_provider *p;
   for (size_t i = 0; (p = tm_llm_provider_at(l, i)); i++)
     if (strlen(p->name) == len && memcmp(p->name, name, len) == 0)
-      return p;
+      return p->elsewhere && !tm_llm_own_base(p, &l->settings) ? p->elsewhere : p;
   return NULL;
 }
 
@@ -95,8 +110,7 @@ static int unknown(const tm_llm *l, const char *model, size_t name, tm_err *err)
 }
 
 const tm_provider *tm_llm_question_of(tm_llm_question *q, tm_arena *a, const tm_llm *l,
-                                      const tm_json *request, tm_err *err) {
-  const char *model = tm_json_get_str(request, "model");
+                                      const tm_json *request, const char *model, tm_err *err) {
   const char *slash = model ? strchr(model, '/') : NULL;
   if (!slash || slash == model || !slash[1]) {
     tm_err_set(err, TM_USAGE,
@@ -113,6 +127,7 @@ const tm_provider *tm_llm_question_of(tm_llm_question *q, tm_arena *a, const tm_
   *q = (tm_llm_question){.provider = p->name,
                          .model = tm_arena_strdup(a, slash + 1),
                          .request = request,
+                         .config = tm_json_get(request, "config"),
                          .messages = tm_json_get(request, "messages")};
   if (q->model)
     return p;
@@ -120,8 +135,76 @@ const tm_provider *tm_llm_question_of(tm_llm_question *q, tm_arena *a, const tm_
   return NULL;
 }
 
-/* -- what would be asked ---------------------------------------------------------------------
- */
+bool tm_llm_streams(const tm_json *request, const tm_json *config) {
+  return tm_json_bool(tm_json_get(request, "stream"), false) ||
+         tm_json_int(tm_json_get(config, "maxOutputTokens"), 0) > TM_LLM_STREAM_ABOVE;
+}
+
+/* -- tools ----------------------------------------------------------------------------- */
+
+static bool is_tool_name(const char *name) {
+  size_t len = name ? strlen(name) : 0;
+  return len && len <= 64 &&
+         strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                      "0123456789_-") == len;
+}
+
+static int tool_get(tm_llm_tool *out, tm_llm *l, tm_arena *a, const tm_json *tool,
+                    tm_err *err) {
+  const tm_json *schema = tm_json_get(tool, "schema");
+  tm_json *nothing = tm_json_new_object(a);
+  tm_json_set_str(a, nothing, "type", "object");
+  *out = (tm_llm_tool){.name = tm_json_get_str(tool, "name"),
+                       .description = tm_json_get_str(tool, "description")};
+  if (!is_tool_name(out->name))
+    return tm_err_set(
+        err, TM_USAGE,
+        "a tool needs a name of at most 64 letters, digits, - and _, not \"%.80s\"",
+        out->name ? out->name : "");
+  if (tm_shape_get(&out->shape, &l->shapes, schema ? schema : nothing, err) < 0)
+    return tm_err_wrap(err, "the schema of the tool %s", out->name);
+  const char *type = tm_json_get_str(out->shape->doc, "type");
+  if (type && strcmp(type, "object") == 0)
+    return 0;
+  tm_shape_drop(&out->shape);
+  return tm_err_set(err, TM_USAGE, "the schema of the tool %s must be of type object",
+                    out->name);
+}
+
+int tm_llm_tools_get(tm_llm_tool **out, size_t *count, tm_arena *a, tm_llm *l,
+                     const tm_json *request, tm_err *err) {
+  const tm_json *tools = tm_json_get(request, "tools");
+  size_t n = tm_json_len(tools);
+  *count = 0;
+  *out = NULL;
+  if (!n)
+    return 0;
+  if (n > TM_LLM_TOOLS)
+    return tm_err_set(err, TM_USAGE, "at most %d tools can be given to a model", TM_LLM_TOOLS);
+  *out = tm_arena_array(a, tm_llm_tool, n);
+  for (size_t i = 0; *out && i < n; i++, (*count)++)
+    if (tool_get(&(*out)[i], l, a, tm_json_at(tools, i), err) < 0)
+      return -1;
+  return *out ? 0 : tm_err_set(err, TM_LIMIT, "the question is too large");
+}
+
+void tm_llm_tools_drop(tm_llm_tool *tools, size_t count) {
+  for (size_t i = 0; i < count; i++)
+    tm_shape_drop(&tools[i].shape);
+}
+
+/* -- files and prices ------------------------------------------------------------------ */
+
+int tm_llm_set_prices(tm_llm *l, const tm_json *table, tm_err *err) {
+  return tm_prices_add(&l->prices, table, err);
+}
+
+int tm_llm_record(tm_llm *l, const char *path, tm_err *err) {
+  tm_recorder_close(&l->recorder);
+  return path ? tm_recorder_open(&l->recorder, path, err) : 0;
+}
+
+/* -- what would be asked --------------------------------------------------------------- */
 
 static int show(tm_json **out, tm_arena *a, const tm_llm *l, const tm_provider *p,
                 const tm_llm_question *q, tm_err *err) {
@@ -137,16 +220,36 @@ static int show(tm_json **out, tm_arena *a, const tm_llm *l, const tm_provider *
   return o ? 0 : tm_err_set(err, TM_LIMIT, "the request is too large to be shown");
 }
 
+/* The first step of the ladder, without asking anybody. */
+static const tm_provider *first_question(tm_llm_question *q, tm_arena *a, const tm_llm *l,
+                                         const tm_json *request, tm_err *err) {
+  tm_ladder ladder;
+  if (tm_ladder_open(&ladder, request, err) < 0)
+    return NULL;
+  const tm_provider *p =
+      tm_llm_question_of(q, a, l, request, tm_ladder_model(&ladder, request), err);
+  if (!p)
+    return NULL;
+  q->config = tm_ladder_config(&ladder, a, request);
+  q->stream = !p->call && tm_llm_streams(request, q->config);
+  return p;
+}
+
 int tm_llm_preview(tm_json **out, tm_arena *a, tm_llm *l, const tm_json *request, tm_err *err) {
   tm_llm_question q;
-  const tm_provider *p = tm_llm_question_of(&q, a, l, request, err);
+  const tm_provider *p = first_question(&q, a, l, request, err);
   const tm_json *schema = tm_json_get(request, "schema");
   const char *mode = tm_json_get_str(request, "mode");
   bool prose = !schema || tm_json_type_of(schema) == TM_JSON_NULL ||
                (mode && strcmp(mode, "reason_then_extract") == 0);
   if (!p || (!prose && tm_shape_get(&q.shape, &l->shapes, schema, err) < 0))
     return -1;
-  int rc = show(out, a, l, p, &q, err);
+  tm_llm_tool *tools;
+  int rc = tm_llm_tools_get(&tools, &q.tool_count, a, l, request, err);
+  q.tools = tools;
+  if (rc == 0)
+    rc = show(out, a, l, p, &q, err);
+  tm_llm_tools_drop(tools, q.tool_count);
   tm_shape_drop(&q.shape);
   return rc;
 }
@@ -166,12 +269,14 @@ static tm_json *describe(tm_arena *a, const tm_llm *l, const tm_provider *p) {
     return o;
   }
   const char *key = tm_llm_setting(&l->settings, p->key_env);
+  if (!key)
+    key = tm_llm_setting(&l->settings, p->other_key_env);
   tm_json_set_str(a, o, "key_env", p->key_env);
   tm_json_set(a, o, "key", key ? tm_json_new_str(a, hint(a, key)) : tm_json_null(a));
   tm_json_set_str(a, o, "base_env", p->base_env);
   tm_json_set_str(a, o, "base_url", tm_llm_url(a, p, &l->settings, ""));
   tm_json_set_bool(a, o, "in_process", false);
-  tm_json_set_bool(a, o, "ready", key || !tm_llm_own_base(p, &l->settings));
+  tm_json_set_bool(a, o, "ready", key || p->keyless || !tm_llm_own_base(p, &l->settings));
   return o;
 }
 

@@ -8,27 +8,36 @@
  *   request  {unit, model:"provider/model", messages:[Dotprompt messages],
  *             config:{temperature, maxOutputTokens, topP, topK, stopSequences, seed,
  *             reasoningEffort …}, schema?, schema_name?, mode:"direct"|"reason_then_extract",
- *             repair:N (2), retries:N (2, each time something is asked), timeout_ms (600,000,
- *             of each attempt), vars?, checks? (text/checks.h, over vars)}
- *   value    the answer: a JSON value that holds to `schema`, or a string without one; it
- *            passes the checks
- *   meta     {model, model_answered, provider, request_id, fingerprint, finish, attempts,
- *             rounds, latency_ms, usage:{input, cached_input, output, reasoning, total},
- *             dropped:[…]}; rounds: repairs that were needed; usage: over all attempts, input
- *             with what came from a cache, output with reasoning, null for what was not told;
- *             dropped: names in config that the model does not take
- *   attempt  {n, round (from 0), phase:"answer"|"reason"|"extract", provider, model, method,
- *             url, headers, request, response, status, request_id, first_byte_ms, latency_ms,
- *             at (ms since 1970), usage, error?:{class, message}, retry_in_ms?}; request and
- *             response are the exact bytes as a string, or {"base64":…} when they are not
- *             UTF-8; header secrets, and the key wherever else it turns up, are "***"
- *   error    {kind:"llm", class: one of TM_LLM_CLASSES, message, retryable, status?, provider,
- *             model, code?, errors?}; code: tm_err_word of what is wrong on our side ("config":
- *             a key is missing); errors: the report of a bad_output
+ *             repair:N (2), retries:N (2, each time something is asked), stream? (else only
+ * when maxOutputTokens is over 16,000), tries?, fallback? (ladder.h), timeout_ms (600,000, of
+ * each attempt), timeouts?:{connect_ms (10,000), first_byte_ms (the total), idle_ms (120,000),
+ * total_ms}, vars?, tools?:[{name, description?, schema}],
+ *             tool_choice?:"auto"|"none"|"required"|{name}, checks? (text/checks.h, over vars)}
+ *             A message has a role (system, user, model, tool) and parts: {text},
+ *             {media:{url, contentType}}, {toolRequest:{ref, name, input, opaque?}},
+ *             {toolResponse:{ref, name, output}}.
+ *   value    the answer: a JSON value that holds to `schema`, or a string without one, which
+ *             passes the checks; with meta.tool_calls the text beside them
+ *   meta     {model, model_first?, model_answered, provider, request_id, fingerprint, finish,
+ *             attempts, rounds, rung?, latency_ms, usage:{input, cached_input, cache_write,
+ * output, reasoning, total}, usd, dropped:[…], tool_calls?:[{id, name, arguments, opaque?}]}
+ *             model: who was asked last; model_first: who was asked first, when that is
+ * another; rounds: repairs that were needed; rung: of tries, from 0; usage, usd: over all
+ *             attempts, input with what came from a cache or went to it, output with reasoning,
+ *             null for what is not known; dropped: names in config that the model does not
+ * take; tool_calls: arguments hold to the tool's schema; opaque: goes back unchanged attempt
+ * {n, round (from 0), rung?, phase:"answer"|"reason"|"extract"|"embed", provider, model,
+ *             method, url, headers, request, response, status, request_id, first_byte_ms,
+ *             latency_ms, at (ms since 1970), usage, usd, streamed?, error?:{class, message},
+ *             retry_in_ms?}; request and response are the exact bytes as a string, or
+ *             {"base64":…} when they are not UTF-8; header secrets, and the key wherever else
+ * it turns up, are "***" error    {kind:"llm", class: one of TM_LLM_CLASSES, message,
+ * retryable, status?, provider, model, code?, errors?}; code: tm_err_word of what is wrong on
+ * our side ("config": a key is missing); errors: the report of a bad_output
  *
- * Settings: OPENAI_API_KEY, OPENAI_BASE_URL, OPENAI_ORG_ID, OPENAI_PROJECT_ID;
- * ANTHROPIC_API_KEY, ANTHROPIC_AUTH_TOKEN, ANTHROPIC_BASE_URL, ANTHROPIC_VERSION;
- * TIDEMILL_RETRY_BASE_MS (500: a wait is anywhere in 0 … base · 2^n, at most 16 · base).
+ * Providers, and the settings each reads, are in docs/providers.md; what every fault comes to
+ * is in docs/faults.md. TIDEMILL_RETRY_BASE_MS (500): a wait is anywhere in 0 … base · 2^n, at
+ * most 16 · base.
  */
 #ifndef TM_LLM_LLM_H
 #define TM_LLM_LLM_H
@@ -80,6 +89,9 @@ typedef int (*tm_llm_fn)(void *ctx, const char *model, const tm_json *request, t
 void tm_llm_register(tm_llm *l, const char *name, tm_llm_fn fn, void *ctx);
 
 typedef struct tm_llm_events {
+  /* Text of a streamed answer as it comes, at least one whole character; NULL: not wanted. What
+   * has come since the last attempt is void when that attempt turns out to have an error. */
+  void (*delta)(void *ctx, const char *text, size_t len);
   /* After each attempt, answered or not. */
   void (*attempt)(void *ctx, const tm_json *attempt);
   /* Exactly once, unless cancelled: value and meta, or meta and error. Valid in the call. */
@@ -93,6 +105,19 @@ typedef struct tm_llm_events {
 int tm_llm_start(tm_llm_ask **out, tm_llm *l, const tm_json *request, const tm_llm_events *ev,
                  tm_err *err);
 void tm_llm_cancel(tm_llm_ask **ask);
+
+/* The vectors of texts: request {model, input:[text], config?:{dimensions}, retries?,
+ * timeout_ms?, fallback?}, value an array of arrays of numbers in the order of the texts; meta,
+ * attempts and errors as above. */
+int tm_llm_embed(tm_llm_ask **out, tm_llm *l, const tm_json *request, const tm_llm_events *ev,
+                 tm_err *err);
+
+/* Append every settled attempt from now on to a cassette (cassette.h); NULL: no more. The model
+ * "cassette/FILE" replays one. */
+int tm_llm_record(tm_llm *l, const char *path, tm_err *err);
+
+/* A table of prices (prices.h), copied; what is given last counts first. */
+int tm_llm_set_prices(tm_llm *l, const tm_json *table, tm_err *err);
 
 /* The exact request that would be sent first: {method, url, headers (masked), body (string)}.
  * TM_CONFIG when a key is missing: the message names the variable. */

@@ -23,7 +23,7 @@ int64_t tm_http_now(void) {
   return tm_clock_ns() / 1000000;
 }
 
-/* -- the pool -------------------------------------------------------------------- */
+/* -- the pool -------------------------------------------------------------------------- */
 
 static void free_call(tm_http_call *c) {
   tm_http *h = c->http;
@@ -70,7 +70,7 @@ static int take_call(tm_http_call **out, tm_http *h, tm_err *err) {
   return -1;
 }
 
-/* -- deadlines ------------------------------------------------------------------- */
+/* -- deadlines ------------------------------------------------------------------------- */
 
 static void watch_fired(void *ctx);
 
@@ -94,7 +94,7 @@ void tm_http_rewatch(tm_http_call *c) {
   c->watch = tm_timer_start(c->http->loop, until > now ? until - now : 0, watch_fired, c);
 }
 
-/* -- the end of a call ----------------------------------------------------------- */
+/* -- the end of a call ----------------------------------------------------------------- */
 
 static void leave(tm_http_call *c) {
   tm_timer_cancel(&c->watch);
@@ -124,6 +124,13 @@ static void watch_fired(void *ctx) {
   finish(c, &res);
 }
 
+void tm_http_hurry(tm_http_call *c, int64_t idle_ms) {
+  if (c->idle_ms <= idle_ms)
+    return;
+  c->idle_ms = idle_ms;
+  tm_http_rewatch(c);
+}
+
 static void drop(tm_http_call *c) {
   leave(c);
   recycle(c);
@@ -145,7 +152,7 @@ void tm_http_cancel(tm_http_call **call) {
   tm_list_append(&c->http->doomed, &c->link);
 }
 
-/* -- libcurl's turn -------------------------------------------------------------- */
+/* -- libcurl's turn -------------------------------------------------------------------- */
 
 static void reap(tm_http_shard *s) {
   tm_http *h = s->http;
@@ -188,7 +195,7 @@ void tm_http_act(tm_http_shard *s, curl_socket_t fd, int events) {
     admit(TM_LIST_OF(at, tm_http_call, link));
 }
 
-/* -- the door -------------------------------------------------------------------- */
+/* -- the door -------------------------------------------------------------------------- */
 
 static int add_shard(tm_http *h, tm_err *err) {
   tm_http_shard *s = tm_new(tm_http_shard);

@@ -77,6 +77,9 @@ const char *tm_http_header_of(const tm_http_res *r, const char *name);
  * -1 only for what is known at once (bad URL, libcurl missing); then done is never called. */
 int tm_http_start(tm_http_call **out, tm_http *h, const tm_http_req *req,
                   void (*done)(void *ctx, const tm_http_res *res), void *ctx, tm_err *err);
+/* The answer's last useful byte has come (said from on_data): do not wait for the end longer than
+ * this without a byte. The call then ends as TM_HTTP_TIMEOUT with all that came. */
+void tm_http_hurry(tm_http_call *c, int64_t idle_ms);
 void tm_http_cancel(tm_http_call **c); /* silences done; NULL is fine */
 
 #endif

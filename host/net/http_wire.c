@@ -8,7 +8,7 @@
 #include "base/mem.h"
 #include "net/http_in.h"
 
-/* -- what libcurl calls ---------------------------------------------------------- */
+/* -- what libcurl calls ---------------------------------------------------------------- */
 
 /* The connection stands and the request is about to be written. */
 static int about_to_send(void *ctx, char *ip, char *local_ip, int port, int local_port) {
@@ -86,7 +86,7 @@ static size_t on_body(char *bytes, size_t one, size_t len, void *ctx) {
   return c->stopped == TM_HTTP_OK && c->done ? len : 0; /* no done: cancelled in on_data */
 }
 
-/* -- options --------------------------------------------------------------------- */
+/* -- options --------------------------------------------------------------------------- */
 
 #define SET(option, value) \
   (failed |= c->http->curl.easy_setopt(c->easy, CURLOPT_##option, value) != CURLE_OK)
@@ -267,7 +267,7 @@ void tm_http_wire_forget(tm_http_call *c) {
   c->detail[0] = c->message[0] = '\0';
 }
 
-/* -- results --------------------------------------------------------------------- */
+/* -- results --------------------------------------------------------------------------- */
 
 #define TOO_LARGE 100 /* CURLE_TOO_LARGE, which libcurl 7 has no name for yet */
 

@@ -54,7 +54,7 @@ uv_loop_t *tm_loop_uv(tm_loop *l) {
   return &l->uv;
 }
 
-/* -- posts ----------------------------------------------------------------------- */
+/* -- posts ----------------------------------------------------------------------------- */
 
 void tm_loop_post(tm_loop *l, void (*fn)(void *arg), void *arg) {
   uv_mutex_lock(&l->lock);
@@ -86,7 +86,7 @@ static void woken(uv_async_t *async) {
   l->running = due;
 }
 
-/* -- timers ---------------------------------------------------------------------- */
+/* -- timers ---------------------------------------------------------------------------- */
 
 static void fired(uv_timer_t *uv);
 
@@ -139,7 +139,7 @@ void tm_timer_cancel(tm_timer **timer) {
   retire(t);
 }
 
-/* -- the turn -------------------------------------------------------------------- */
+/* -- the turn -------------------------------------------------------------------------- */
 
 static void limit_reached(uv_timer_t *uv) {
   (void)uv;
@@ -188,7 +188,7 @@ int64_t tm_loop_timeout(const tm_loop *l) {
   return shorter(uv_backend_timeout(uv), l->allowed);
 }
 
-/* -- opening and closing --------------------------------------------------------- */
+/* -- opening and closing --------------------------------------------------------------- */
 
 void tm_loop_seat(tm_loop *l, tm_loop_guest *g) {
   tm_list_append(&l->guests, &g->link);

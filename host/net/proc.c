@@ -54,7 +54,7 @@ static void release(tm_proc *p) {
   tm_free(p);
 }
 
-/* -- the end --------------------------------------------------------------------- */
+/* -- the end --------------------------------------------------------------------------- */
 
 static void report(tm_proc *p) {
   p->res.out = tm_buf_str(&p->out);
@@ -107,7 +107,7 @@ static void settle(tm_proc *p) {
   p->timer = tm_timer_start(p->loop, LINGER_MS, lingered, p);
 }
 
-/* -- stopping -------------------------------------------------------------------- */
+/* -- stopping -------------------------------------------------------------------------- */
 
 static void signal_all(tm_proc *p, int signum) {
   if (!p->exited)
@@ -133,7 +133,7 @@ static void timed_out(void *ctx) {
   stop(p);
 }
 
-/* -- what libuv calls ------------------------------------------------------------ */
+/* -- what libuv calls ------------------------------------------------------------------ */
 
 static void exited(uv_process_t *process, int64_t status, int signum) {
   tm_proc *p = process->data;
@@ -175,7 +175,7 @@ static void written(uv_write_t *write, int status) {
   close_one((uv_handle_t *)&p->pipes[STDIN]);
 }
 
-/* -- starting -------------------------------------------------------------------- */
+/* -- starting -------------------------------------------------------------------------- */
 
 static void open_pipe(tm_proc *p, uv_stdio_container_t *slot, int i) {
   uv_pipe_init(tm_loop_uv(p->loop), &p->pipes[i], 0);

@@ -1,4 +1,5 @@
-/* args.c - options, types and durations of the primitives, with messages that name the script's line.
+/* args.c - options, types and durations of the primitives, with messages that name the script's
+ * line.
  */
 #include "script/args.h"
 
@@ -7,15 +8,27 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "text/number.h"
 
 #define MESSAGE 512
+
+/* "file:line"; this is done for every call. */
+static void print_place(char *out, size_t size, const char *file, int line) {
+  char number[TM_NUMBER_TEXT];
+  size_t digits = tm_number_write_int(number, line), len = strlen(file);
+  if (len > size - digits - 2)
+    len = size - digits - 2;
+  memcpy(out, file, len);
+  out[len] = ':';
+  memcpy(out + len + 1, number, digits + 1);
+}
 
 void tm_args_caller(lua_State *L, char *out, size_t size) {
   lua_Debug ar;
   *out = 0;
   for (int level = 1; lua_getstack(L, level, &ar); level++)
     if (lua_getinfo(L, "Sl", &ar) && ar.currentline > 0 && *ar.source == '@') {
-      snprintf(out, size, "%s:%d", ar.source + 1, ar.currentline);
+      print_place(out, size, ar.source + 1, ar.currentline);
       return;
     }
 }
@@ -81,7 +94,8 @@ static int l_want(lua_State *L) {
   const char *what = luaL_checkstring(L, 1), *type = luaL_checkstring(L, 3);
   char message[MESSAGE];
   if (strcmp(luaL_typename(L, 2), type) != 0) {
-    snprintf(message, sizeof message, "%s must be a %s, not %s", what, type, luaL_typename(L, 2));
+    snprintf(message, sizeof message, "%s must be a %s, not %s", what, type,
+             luaL_typename(L, 2));
     return tm_args_fail(L, "usage", message);
   }
   lua_pushvalue(L, 2);
@@ -114,9 +128,6 @@ static int l_milliseconds(lua_State *L) {
 }
 
 const luaL_Reg tm_args_functions[] = {
-    {"fail", l_fail},
-    {"known", l_known},
-    {"milliseconds", l_milliseconds},
-    {"want", l_want},
-    {NULL, NULL},
+    {"fail", l_fail}, {"known", l_known}, {"milliseconds", l_milliseconds},
+    {"want", l_want}, {NULL, NULL},
 };

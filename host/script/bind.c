@@ -33,7 +33,7 @@ static const tm_json *argument(lua_State *L, int index) {
   return v;
 }
 
-/* -- errors ------------------------------------------------------------------------------ */
+/* -- errors ---------------------------------------------------------------------------- */
 
 static int error_tostring(lua_State *L) {
   lua_getfield(L, 1, "message");
@@ -53,7 +53,7 @@ tm_json *tm_bind_error(lua_State *L, tm_arena *a) {
   return tm_run_error(a, "script", "%s", text);
 }
 
-/* -- performing: the one door ---------------------------------------------------------------- */
+/* -- performing: the one door ---------------------------------------------------------- */
 
 static void must_be_able_to_wait(lua_State *L, tm_call_kind kind) {
   tm_guest *g = guest_of(L);
@@ -64,8 +64,7 @@ static void must_be_able_to_wait(lua_State *L, tm_call_kind kind) {
              "%s cannot be called while the file loads; call it inside flow.main or a step",
              tm_call_author(kind));
   else if (blocker || L != g->co)
-    snprintf(message, sizeof message,
-             "%s cannot wait inside %s; %s", tm_call_author(kind),
+    snprintf(message, sizeof message, "%s cannot wait inside %s; %s", tm_call_author(kind),
              blocker ? blocker : "your own coroutine",
              L != g->co ? "use mill.all or mill.map for branches that wait"
                         : "call it before, and use its result there");
@@ -96,7 +95,8 @@ static int finish(lua_State *L, int status, lua_KContext ctx) {
     return lua_error(L);
   }
   if (a->kind == TM_ANSWER_ENTER)
-    lua_pushboolean(L, true); /* an order to enter the body, and no result that looks like one */
+    lua_pushboolean(L,
+                    true); /* an order to enter the body, and no result that looks like one */
   else if (a->meta)
     tm_value_push(L, a->meta);
   else
@@ -107,8 +107,9 @@ static int finish(lua_State *L, int status, lua_KContext ctx) {
 static int perform(lua_State *L, tm_call_kind kind, const char *name, const tm_json *request,
                    const tm_json *live) {
   tm_guest *g = guest_of(L);
-  char where[256];
-  tm_args_caller(L, where, sizeof where);
+  char where[256] = "";
+  if (tm_call_class_of(kind) == TM_CALL_AWAITED) /* the others leave no record */
+    tm_args_caller(L, where, sizeof where);
   tm_perform_call(g->current, kind, name, request ? request : tm_json_null(&g->scratch), live,
                   where);
   return lua_yieldk(L, 0, 0, finish); /* a jump: nothing after this line runs */
@@ -143,8 +144,8 @@ static int l_note(lua_State *L) {
   const tm_json *request = argument(L, 3);
   tm_args_caller(L, where, sizeof where);
   tm_err_clear(&g->err);
-  const tm_json *v = tm_perform_note(g->current, kind, name,
-                                     request ? request : tm_json_null(&g->scratch), where, &g->err);
+  const tm_json *v = tm_perform_note(
+      g->current, kind, name, request ? request : tm_json_null(&g->scratch), where, &g->err);
   if (!v) {
     g->diverged = true;
     tm_vm_stop(g->vm, TM_DIVERGED, g->err.msg);
@@ -154,21 +155,21 @@ static int l_note(lua_State *L) {
   return 1;
 }
 
-/* setting(name) -> text or null: read while the file loads, it is kept with the run; nothing when
- * the file did not read it then (the caller asks by a note) */
+/* setting(name) -> text or null: read while the file loads, it is kept with the run; nothing
+ * when the file did not read it then (the caller asks by a note) */
 static int l_setting(lua_State *L) {
   tm_guest *g = guest_of(L);
   const char *name = luaL_checkstring(L, 1);
-  const tm_json *v = g->current ? tm_json_get(g->run->settings, name)
-                                : tm_run_setting(g->run, name);
+  const tm_json *v =
+      g->current ? tm_json_get(g->run->settings, name) : tm_run_setting(g->run, name);
   if (!v)
     return 0;
   tm_value_push(L, v);
   return 1;
 }
 
-/* fork(functions, max, race): runs them as branches; returns when all have, in a race when the first
- * has; raises the first error */
+/* fork(functions, max, race): runs them as branches; returns when all have, in a race when the
+ * first has; raises the first error */
 static int l_fork(lua_State *L) {
   tm_guest *g = guest_of(L);
   luaL_checktype(L, 1, LUA_TTABLE);
@@ -205,7 +206,17 @@ static int l_unwinding(lua_State *L) {
   return 0;
 }
 
-/* -- contracts: pure ------------------------------------------------------------------------- */
+/* events({NAME: schema}): what the workflow declares to hear; while the file loads */
+static int l_events(lua_State *L) {
+  tm_guest *g = guest_of(L);
+  tm_arena_reset(&g->scratch);
+  const tm_json *v = argument(L, 1);
+  if (!g->run->events && tm_json_type_of(v) == TM_JSON_OBJECT)
+    g->run->events = tm_json_copy(&g->run->arena, v);
+  return 0;
+}
+
+/* -- contracts: pure ------------------------------------------------------------------- */
 
 static const tm_contract *contract_at(lua_State *L, int index) {
   return *(const tm_contract **)luaL_checkudata(L, index, SCHEMA_TYPE);
@@ -259,7 +270,7 @@ static int l_document(lua_State *L) {
   return 1;
 }
 
-/* -- JSON, durations --------------------------------------------------------------------------- */
+/* -- JSON, durations ------------------------------------------------------------------- */
 
 static int l_encode(lua_State *L) {
   tm_guest *g = guest_of(L);
@@ -305,7 +316,7 @@ static int l_array(lua_State *L) {
   return 1;
 }
 
-/* -- models ----------------------------------------------------------------------------- */
+/* -- models ---------------------------------------------------------------------------- */
 
 /* llm(unit, vars, opts, budget) -> value, meta */
 static int l_llm(lua_State *L) {
@@ -322,7 +333,8 @@ static int l_llm(lua_State *L) {
   if (!vars)
     vars = tm_json_new_object(a);
   if (tm_program_unit(&unit, &hash, g->program, name, &err) < 0 ||
-      tm_request_build(&live_request, a, tm_program_closure(g->program), unit, vars, opts, &err) < 0)
+      tm_request_build(&live_request, a, tm_program_closure(g->program), unit, vars, opts,
+                       &err) < 0)
     return tm_args_fail(L, err.code == TM_CONFIG ? "config" : "usage", err.msg);
   tm_json *request = tm_json_new_object(a), *live = tm_json_new_object(a);
   tm_json_set_str(a, request, "prompt", hash);
@@ -338,16 +350,42 @@ static int l_llm(lua_State *L) {
   return perform(L, TM_CALL_LLM, name, request, live);
 }
 
-/* -- the table ---------------------------------------------------------------------------------------- */
+/* -- the table ------------------------------------------------------------------------- */
 
 static const luaL_Reg functions[] = {
-    {"array", l_array},       {"check", l_check},       {"decode", l_decode},
-    {"document", l_document}, {"encode", l_encode},
-    {"fork", l_fork},         {"hash", l_hash},         {"llm", l_llm},
-    {"note", l_note},         {"perform", l_perform},   {"schema", l_schema},
-    {"setting", l_setting},   {"step", l_step},         {"unwinding", l_unwinding},
+    {"array", l_array},
+    {"check", l_check},
+    {"decode", l_decode},
+    {"document", l_document},
+    {"encode", l_encode},
+    {"events", l_events},
+    {"fork", l_fork},
+    {"hash", l_hash},
+    {"llm", l_llm},
+    {"note", l_note},
+    {"perform", l_perform},
+    {"schema", l_schema},
+    {"setting", l_setting},
+    {"step", l_step},
+    {"unwinding", l_unwinding},
     {NULL, NULL},
 };
+
+/* core.NAME for the first time: most runs use few of them. */
+static int l_find(lua_State *L) {
+  const luaL_Reg *const lists[] = {functions, tm_args_functions, tm_modules_functions};
+  const char *name = luaL_checkstring(L, 2);
+  for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
+    for (const luaL_Reg *f = lists[i]; f->name; f++)
+      if (strcmp(f->name, name) == 0) {
+        lua_pushvalue(L, 2);
+        lua_pushcfunction(L, f->func);
+        lua_rawset(L, 1);
+        lua_pushcfunction(L, f->func);
+        return 1;
+      }
+  return 0;
+}
 
 int tm_bind_open(lua_State *L) {
   luaL_newmetatable(L, SCHEMA_TYPE);
@@ -357,9 +395,11 @@ int tm_bind_open(lua_State *L) {
     lua_setfield(L, -2, "__tostring");
   }
   lua_pop(L, 1);
-  luaL_newlib(L, functions);
-  luaL_setfuncs(L, tm_args_functions, 0);
-  luaL_setfuncs(L, tm_modules_functions, 0);
+  lua_createtable(L, 0, 16);
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, l_find);
+  lua_setfield(L, -2, "__index");
+  lua_setmetatable(L, -2);
   luaL_getmetatable(L, TM_ARGS_ERROR);
   lua_setfield(L, -2, "error_mt");
   lua_pushlightuserdata(L, NULL);

@@ -12,7 +12,7 @@
 #include "script/modules.h"
 #include "script/value.h"
 
-/* -- coroutines ---------------------------------------------------------------------- */
+/* -- coroutines ------------------------------------------------------------------------ */
 
 static tm_thread *spawn(tm_guest *g) {
   lua_State *L = tm_vm_state(g->vm);
@@ -35,7 +35,7 @@ static void drop(void *guest, tm_branch *b) {
   b->slot = NULL;
 }
 
-/* -- opening ---------------------------------------------------------------------------- */
+/* -- opening --------------------------------------------------------------------------- */
 
 static int push_library(lua_State *L) {
   tm_guest *g = tm_vm_owner(L);
@@ -103,7 +103,7 @@ static int load(tm_guest *g, tm_err *err) {
     rc = say_load_error(g, t->co, s, err);
   g->co = NULL;
   drop_thread(g, t);
-  lua_gc(tm_vm_state(g->vm), LUA_GCRESTART);
+  tm_vm_rest_collector(g->vm);
   return rc;
 }
 
@@ -127,7 +127,11 @@ static int open_guest(void **out, void *ctx, tm_run *run, tm_err *err) {
   g->run = run;
   g->flow = g->library = LUA_NOREF;
   g->program = tm_program_of(run->closure);
-  tm_vm_opts opts = {.memory = o->memory, .steps = o->steps, .seed = run->seed, .owner = g};
+  tm_vm_opts opts = {.memory = o->memory,
+                     .steps = o->steps,
+                     .seed = run->seed,
+                     .owner = g,
+                     .globals = tm_program_globals(g->program)};
   if (tm_vm_open(&g->vm, &opts, err) < 0 || load(g, err) < 0) {
     close_guest((void **)&g);
     return -1;
@@ -136,7 +140,7 @@ static int open_guest(void **out, void *ctx, tm_run *run, tm_err *err) {
   return 0;
 }
 
-/* -- resuming ----------------------------------------------------------------------------- */
+/* -- resuming -------------------------------------------------------------------------- */
 
 /* main: library._main(flow, input, step); a child: its function of the parent's fork. */
 static int push_start(lua_State *L) {

@@ -14,10 +14,13 @@ static const struct {
 } homes[] = {
     {"action", " fetch "},
     {"branches", " all map race within "},
+    {"child", " call continue_as start "},
     {"clock", " env log now random sleep uuid "},
     {"contract", " check validate "},
     {"decide", " decide "},
+    {"event", " emit wait "},
     {"gate", " gate "},
+    {"lock", " lock "},
     {"state", " state "},
     {"verbs", " exec file http "},
 };
@@ -52,7 +55,7 @@ const luaL_Reg tm_modules_functions[] = {
     {NULL, NULL},
 };
 
-/* -- require ------------------------------------------------------------------------------ */
+/* -- require --------------------------------------------------------------------------- */
 
 static int load_module(lua_State *L, const char *name) {
   tm_guest *g = tm_vm_owner(L);

@@ -36,7 +36,7 @@ static void tick(matcher *m, size_t steps) {
   tm_vm_charge(m->L, due);
 }
 
-/* -- one character --------------------------------------------------------------- */
+/* -- one character --------------------------------------------------------------------- */
 
 /* The end of the item (a character, a class, a set) that starts at p. */
 static const char *item_end(matcher *m, const char *p) {
@@ -140,7 +140,7 @@ static bool fits(const matcher *m, const char *s, const char *p, const char *end
   }
 }
 
-/* -- repetition ------------------------------------------------------------------ */
+/* -- repetition ------------------------------------------------------------------------ */
 
 /* The item from p to `end`, as often as it fits, then fewer. */
 static const char *match_longest(matcher *m, const char *s, const char *p, const char *end) {
@@ -164,7 +164,7 @@ static const char *match_shortest(matcher *m, const char *s, const char *p, cons
   }
 }
 
-/* -- captures -------------------------------------------------------------------- */
+/* -- captures -------------------------------------------------------------------------- */
 
 static const char *open_capture(matcher *m, const char *s, const char *p) {
   bool place = p[1] == ')';
@@ -202,7 +202,7 @@ static const char *repeat_capture(matcher *m, const char *s, int digit) {
   return memcmp(c.start, s, (size_t)c.len) == 0 ? s + c.len : NULL;
 }
 
-/* -- %b and %f ------------------------------------------------------------------- */
+/* -- %b and %f ------------------------------------------------------------------------- */
 
 /* A stretch between two balanced characters, which stand at p: the place behind it, or NULL. */
 static const char *skip_balanced(matcher *m, const char *s, const char *p) {
@@ -234,7 +234,7 @@ static bool at_frontier(matcher *m, const char *s, const char **p) {
   return !in_set(before, set, *p - 1) && in_set(here, set, *p - 1);
 }
 
-/* -- the walk -------------------------------------------------------------------- */
+/* -- the walk -------------------------------------------------------------------------- */
 
 /* A way that lies ahead: go on at (s, p), or it is decided: s is the result. */
 typedef struct way {
@@ -308,7 +308,7 @@ static const char *match(matcher *m, const char *s, const char *p) {
   return w.s;
 }
 
-/* -- the door -------------------------------------------------------------------- */
+/* -- the door -------------------------------------------------------------------------- */
 
 void tm_pattern_init(tm_pattern *m, lua_State *L, const char *subject, size_t subject_len,
                      const char *pattern, size_t pattern_len) {

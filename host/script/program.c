@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "script/embed.h"
+#include "script/globals.h"
 
 #define UNIT_MEMORY ((size_t)16 << 20) /* of all units and schemas of one closure */
 
@@ -23,6 +25,8 @@ struct tm_program {
   tm_closure *closure; /* not counted: the closure owns the program */
   tm_arena arena;
   tm_map units, schemas, inlines, chunks;
+  tm_globals *globals; /* of a sandbox, from the second run on */
+  int runs;
 };
 
 static void free_program(void *cache) {
@@ -52,11 +56,26 @@ tm_program *tm_program_of(tm_closure *c) {
   return p;
 }
 
+/* A process with a single run would pay for them and gain nothing. */
+const tm_globals *tm_program_globals(tm_program *p) {
+  tm_vm *model;
+  tm_vm_opts opts = {.memory = 0};
+  tm_err err = TM_ERR_INIT;
+  if (p->globals || p->runs++ == 0)
+    return p->globals;
+  if (tm_vm_open(&model, &opts, &err) < 0)
+    return NULL;
+  if (tm_globals_read(&p->globals, &p->arena, tm_vm_state(model), &err) < 0)
+    tm_log(TM_LOG_ERROR, "script", "%s", err.msg);
+  tm_vm_close(&model);
+  return p->globals;
+}
+
 const tm_closure *tm_program_closure(const tm_program *p) {
   return p->closure;
 }
 
-/* -- schemas ------------------------------------------------------------------------ */
+/* -- schemas --------------------------------------------------------------------------- */
 
 static const tm_json *schema_by_name(void *ctx, const char *name);
 
@@ -90,7 +109,8 @@ static int parse_schema(tm_json **out, tm_program *p, const char *name, tm_err *
   snprintf(file, sizeof file, "workflows/schemas/%s.json", name);
   const tm_source *src = tm_closure_file(p->closure, file);
   if (!src)
-    return tm_err_set(err, TM_USAGE, "there is no schema \"%s\": %s does not exist", name, file);
+    return tm_err_set(err, TM_USAGE, "there is no schema \"%s\": %s does not exist", name,
+                      file);
   if (tm_json_parse(out, &p->arena, src->bytes, src->len, NULL, err) < 0)
     return tm_err_wrap(err, "%s", file);
   return 0;
@@ -133,7 +153,7 @@ int tm_program_inline(const tm_contract **out, tm_program *p, const tm_json *doc
   return 0;
 }
 
-/* -- units ---------------------------------------------------------------------------- */
+/* -- units ----------------------------------------------------------------------------- */
 
 static const char *partial(void *ctx, const char *name, size_t *len) {
   tm_program *p = ctx;
@@ -156,14 +176,15 @@ int tm_program_unit(const tm_prompt **out, const char **hash, tm_program *p, con
     snprintf(file, sizeof file, "prompts/%s.prompt", name);
     const tm_source *src = tm_closure_file(p->closure, file);
     if (!src)
-      return tm_err_set(err, TM_USAGE, "there is no prompt unit \"%s\": %s does not exist", name,
-                        file);
+      return tm_err_set(err, TM_USAGE, "there is no prompt unit \"%s\": %s does not exist",
+                        name, file);
     tm_prompt_source from = {.partial = partial, .schema = schema_by_name, .ctx = p};
     u = tm_arena_new(&p->arena, unit);
     if (!u)
       return tm_err_set(err, TM_LIMIT, "the prompts of this project need too much memory");
     u->hash = src->hash.hex;
-    if (tm_prompt_parse(&u->prompt, &p->arena, name, file, src->bytes, src->len, &from, err) < 0)
+    if (tm_prompt_parse(&u->prompt, &p->arena, name, file, src->bytes, src->len, &from, err) <
+        0)
       return -1;
     tm_map_set(&p->units, name, u);
   }
@@ -172,7 +193,7 @@ int tm_program_unit(const tm_prompt **out, const char **hash, tm_program *p, con
   return 0;
 }
 
-/* -- chunks ----------------------------------------------------------------------------- */
+/* -- chunks ---------------------------------------------------------------------------- */
 
 static int append(lua_State *L, const void *bytes, size_t len, void *ctx) {
   (void)L;

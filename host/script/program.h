@@ -37,6 +37,9 @@ int tm_program_chunk(lua_State *L, tm_program *p, const char *name, tm_err *err)
 /* The same for a file of our own lua/. */
 int tm_program_library(lua_State *L, tm_program *p, const char *name, tm_err *err);
 
+/* What a run's sandbox is made from, for tm_vm_opts; NULL: assembled anew. */
+const struct tm_globals *tm_program_globals(tm_program *p);
+
 const tm_closure *tm_program_closure(const tm_program *p);
 
 #endif

@@ -1,16 +1,22 @@
 /* request.c - a unit and its variables become the common model request (llm/llm.h).
  */
+#include <stdio.h>
+
 #include "script/guest.h"
 #include "text/checks.h"
 
-/* The script's own option, then `--model UNIT=`, `--model`, the unit's own, the project's default. */
+/* The script's own option; --model UNIT=, --model; models and the unit's own front matter; the
+ * project's default. */
 static const char *model_of(const tm_closure *c, const tm_prompt *unit, const tm_json *opts) {
-  const char *m = tm_json_get_str(opts, "model");
-  if (!m)
-    m = tm_closure_model(c, unit->name);
-  if (!m)
-    m = unit->model;
-  return m ? m : tm_json_get_str(c->models, "?");
+  char key[256];
+  snprintf(key, sizeof key, "?%s", unit->name);
+  const char *const choices[] = {tm_json_get_str(opts, "model"), tm_closure_model(c, unit->name),
+                                 tm_json_get_str(c->models, key), unit->model,
+                                 tm_json_get_str(c->models, "?")};
+  for (size_t i = 0; i < sizeof choices / sizeof *choices; i++)
+    if (choices[i])
+      return choices[i];
+  return NULL;
 }
 
 static void copy_members(tm_arena *a, tm_json *to, const tm_json *from) {

@@ -34,7 +34,7 @@ typedef struct visit {
 /* Registry keys by address: what the file returned, and the coroutine that runs. */
 static const char table_key, thread_key;
 
-/* -- the file -------------------------------------------------------------------- */
+/* -- the file -------------------------------------------------------------------------- */
 
 static int read_file(tm_rules *r, tm_err *err) {
   FILE *f = fopen(r->path, "rb");
@@ -50,7 +50,7 @@ static int read_file(tm_rules *r, tm_err *err) {
   return 0;
 }
 
-/* -- the vm ---------------------------------------------------------------------- */
+/* -- the vm ---------------------------------------------------------------------------- */
 
 static int l_array(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
@@ -187,7 +187,7 @@ void tm_rules_close(tm_rules **r) {
   *r = NULL;
 }
 
-/* -- an answer ------------------------------------------------------------------- */
+/* -- an answer ------------------------------------------------------------------------- */
 
 static void push_or_empty(lua_State *L, const tm_json *v) {
   if (v)

@@ -6,6 +6,7 @@
 #include <lualib.h>
 #include <string.h>
 
+#include "script/globals.h"
 #include "script/vm.h"
 
 /* -- read-only libraries ------------------------------------------------------------
@@ -46,6 +47,7 @@ bool tm_sandbox_thaw(lua_State *L, int index) {
   if (frozen) {
     lua_pushliteral(L, "__index");
     lua_rawget(L, -3);
+    tm_globals_complete(L, -1);
     lua_replace(L, index);
   }
   lua_pop(L, 2);
@@ -67,7 +69,7 @@ static void forget_weakness(lua_State *L) {
   lua_pop(L, 1);
 }
 
-/* -- assembly -------------------------------------------------------------------- */
+/* -- assembly -------------------------------------------------------------------------- */
 
 static const struct library {
   const char *name;
@@ -109,4 +111,9 @@ void tm_sandbox_install(lua_State *L) {
   for (size_t i = 0; i < sizeof libraries / sizeof *libraries; i++)
     open_library(L, &libraries[i]);
   guard_string_methods(L);
+}
+
+void tm_sandbox_install_copy(lua_State *L, const tm_globals *g) {
+  forget_weakness(L);
+  tm_globals_set(L, g);
 }

@@ -6,7 +6,7 @@
 #include "script/sandbox.h"
 #include "script/vm.h"
 
-/* -- text without addresses ------------------------------------------------------ */
+/* -- text without addresses ------------------------------------------------------------ */
 
 /* The result of __tostring, which has to be a string; false when there is none. [-0, +0..1, e]
  */
@@ -58,7 +58,7 @@ static int l_tostring(lua_State *L) {
   return 1;
 }
 
-/* -- tables ---------------------------------------------------------------------- */
+/* -- tables ---------------------------------------------------------------------------- */
 
 static void refuse_field(lua_State *L, const char *field, const char *why) {
   lua_pushstring(L, field);
@@ -105,7 +105,7 @@ static int l_rawset(lua_State *L) {
   return 1;
 }
 
-/* -- xpcall ---------------------------------------------------------------------- */
+/* -- xpcall ---------------------------------------------------------------------------- */
 
 /* Stands in front of the script's handler: after a stop the handler may run with hooks off,
  * where nothing could end it, so it is not entered. */
@@ -140,7 +140,7 @@ static int l_xpcall(lua_State *L) {
   return finish_xpcall(L, status, 2);
 }
 
-/* -- the list -------------------------------------------------------------------- */
+/* -- the list -------------------------------------------------------------------------- */
 
 void tm_sandbox_base(lua_State *L) {
   static const luaL_Reg replaced[] = {

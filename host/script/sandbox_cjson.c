@@ -68,6 +68,7 @@ int tm_sandbox_open_cjson(lua_State *L) {
                                         "encode_number_precision",
                                         "encode_keep_buffer",
                                         "encode_invalid_numbers"};
+  tm_vm_has_finalizers(L);
   lua_pushcfunction(L, luaopen_cjson);
   lua_call(L, 0, 1);
   for (size_t i = 0; i < sizeof removed / sizeof *removed; i++) {

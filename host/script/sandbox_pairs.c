@@ -39,7 +39,7 @@ typedef struct snapshot {
   key keys[];
 } snapshot;
 
-/* -- keys ------------------------------------------------------------------------ */
+/* -- keys ------------------------------------------------------------------------------ */
 
 static key read_key(lua_State *L, int index, const char *who) {
   key k = {.kind = KEY_INT};
@@ -122,7 +122,7 @@ static int compare(const void *x, const void *y) {
   return a->kind == KEY_BOOL ? a->u.b - b->u.b : compare_numbers(a, b);
 }
 
-/* -- snapshots ------------------------------------------------------------------- */
+/* -- snapshots ------------------------------------------------------------------------- */
 
 typedef struct survey {
   size_t count, bytes;
@@ -206,7 +206,7 @@ static int step(lua_State *L, snapshot *shot) {
   return 1;
 }
 
-/* -- pairs ----------------------------------------------------------------------- */
+/* -- pairs ----------------------------------------------------------------------------- */
 
 static int iterate(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);

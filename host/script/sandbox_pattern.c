@@ -15,7 +15,7 @@ static size_t start_offset(lua_Integer from, size_t len) {
   return len - (size_t)-from;
 }
 
-/* -- find and match -------------------------------------------------------------- */
+/* -- find and match -------------------------------------------------------------------- */
 
 static bool is_plain(const char *p, size_t len) {
   for (size_t i = 0; i < len; i++)
@@ -76,7 +76,7 @@ static int l_match(lua_State *L) {
   return find_or_match(L, false);
 }
 
-/* -- gmatch ---------------------------------------------------------------------- */
+/* -- gmatch ---------------------------------------------------------------------------- */
 
 typedef struct hunt {
   tm_pattern m;
@@ -112,7 +112,7 @@ static int l_gmatch(lua_State *L) {
   return 1;
 }
 
-/* -- gsub ------------------------------------------------------------------------ */
+/* -- gsub ------------------------------------------------------------------------------ */
 
 static void add(lua_State *L, luaL_Buffer *b, const char *s, size_t len) {
   tm_sandbox_room(L, b, len, "string.gsub");
@@ -223,7 +223,7 @@ static int l_gsub(lua_State *L) {
   return 2;
 }
 
-/* -- the list -------------------------------------------------------------------- */
+/* -- the list -------------------------------------------------------------------------- */
 
 void tm_sandbox_pattern(lua_State *L) {
   static const luaL_Reg replaced[] = {

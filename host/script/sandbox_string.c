@@ -15,7 +15,7 @@ void tm_sandbox_room(lua_State *L, luaL_Buffer *b, size_t more, const char *who)
     tm_vm_reserve(L, more > SIZE_MAX / 2 ? more : b->size + more, who);
 }
 
-/* -- one string to another of the same length ------------------------------------ */
+/* -- one string to another of the same length ------------------------------------------ */
 
 static int lower(int c) {
   return tolower(c);
@@ -46,7 +46,7 @@ static int l_reverse(lua_State *L) {
   return map_bytes(L, NULL, "string.reverse");
 }
 
-/* -- rep ------------------------------------------------------------------------- */
+/* -- rep ------------------------------------------------------------------------------- */
 
 static int l_rep(lua_State *L) {
   size_t len, gap;
@@ -73,7 +73,7 @@ static int l_rep(lua_State *L) {
   return 1;
 }
 
-/* -- format and pack: the stock functions behind a check of their arguments ------ */
+/* -- format and pack: the stock functions behind a check of their arguments ------------ */
 
 /* Call upvalue 1 with all arguments. It cannot see who called, so its errors get place and name
  * here. No script code runs in it. [-n, +m, e] */

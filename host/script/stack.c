@@ -20,7 +20,7 @@ bool tm_vm_where(lua_State *L, char *out, size_t size) {
   return false;
 }
 
-/* -- what was raised ------------------------------------------------------------- */
+/* -- what was raised ------------------------------------------------------------------- */
 
 static void copy(char *out, size_t size, const char *s, size_t len) {
   snprintf(out, size, "%.*s", (int)(len < size ? len : size), s);
@@ -76,7 +76,7 @@ void tm_vm_describe(lua_State *L, int index, char *out, size_t size) {
     snprintf(out, size, "(a %s was raised)", lua_typename(L, type));
 }
 
-/* -- what keeps it from waiting -------------------------------------------------- */
+/* -- what keeps it from waiting -------------------------------------------------------- */
 
 /* The C function at a level, NULL for a Lua function. */
 static lua_CFunction c_function(lua_State *L, lua_Debug *ar) {

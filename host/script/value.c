@@ -8,7 +8,7 @@
 
 #include "script/sandbox.h"
 
-/* -- arrays ---------------------------------------------------------------------- */
+/* -- arrays ---------------------------------------------------------------------------- */
 
 static const char array_key;
 
@@ -30,7 +30,7 @@ void tm_value_mark_array(lua_State *L) {
   lua_setmetatable(L, -2);
 }
 
-/* -- to Lua ---------------------------------------------------------------------- */
+/* -- to Lua ---------------------------------------------------------------------------- */
 
 static void push_items(lua_State *L, const tm_json *v) {
   size_t n = tm_json_len(v);

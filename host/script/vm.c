@@ -22,6 +22,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "script/pool.h"
 
 #define MEMORY_DEFAULT ((size_t)64 << 20)
 #define STEPS_DEFAULT  UINT64_C(200000000)
@@ -41,6 +42,7 @@ struct tm_vm {
   lua_State *running; /* that, or the innermost of its own coroutines */
   void *owner;
   size_t used, blocks, cap;
+  size_t collect_from; /* the collector sleeps until more than that is used; SIZE_MAX: awake */
   uint64_t steps, max_steps;
   int grain;                             /* instructions between two calls of the hook now */
   int64_t wall_mark, cpu_start, max_cpu; /* ns */
@@ -48,10 +50,12 @@ struct tm_vm {
   tm_code code; /* why it is stopped */
   char *why;
   bool trusted, stopped;
-  bool pressed; /* the last growth was refused: Lua is collecting and asks once more */
+  bool pressed;    /* the last growth was refused: Lua is collecting and asks once more */
+  bool finalizers; /* something in it has to be freed one by one */
+  tm_pool pool;
 };
 
-/* -- which vm -------------------------------------------------------------------- */
+/* -- which vm -------------------------------------------------------------------------- */
 
 /* The extra space of each thread holds the vm's address; bit 0 marks the script's own
  * coroutines. */
@@ -73,6 +77,10 @@ tm_dice *tm_vm_dice(lua_State *L) {
   return &tm_vm_of(L)->dice;
 }
 
+void tm_vm_has_finalizers(lua_State *L) {
+  tm_vm_of(L)->finalizers = true;
+}
+
 lua_State *tm_vm_state(tm_vm *vm) {
   return vm->L;
 }
@@ -85,7 +93,7 @@ bool tm_vm_stopped(const tm_vm *vm) {
   return vm->stopped;
 }
 
-/* -- stopping -------------------------------------------------------------------- */
+/* -- stopping -------------------------------------------------------------------------- */
 
 static void on_count(lua_State *L, lua_Debug *ar);
 
@@ -192,11 +200,25 @@ static int raise_stop(lua_State *L) {
   return lua_error(L);
 }
 
+/* -- the collector --------------------------------------------------------------------- */
+
+void tm_vm_rest_collector(tm_vm *vm) {
+  lua_gc(vm->L, LUA_GCSTOP);
+  vm->collect_from = 2 * vm->used;
+}
+
+static void wake_collector(tm_vm *vm) {
+  vm->collect_from = SIZE_MAX;
+  lua_gc(vm->L, LUA_GCRESTART);
+}
+
 /* lua_yield returns inside a hook, and the yield happens when the hook has returned. */
 static void on_count(lua_State *L, lua_Debug *ar) {
   tm_vm *vm = tm_vm_of(L);
   (void)ar;
   vm->steps += (uint64_t)lua_gethookcount(L);
+  if (vm->used > vm->collect_from)
+    wake_collector(vm);
   check_limits(vm);
   if (!vm->stopped) {
     if (lua_gethookcount(L) != vm->grain)
@@ -229,7 +251,7 @@ void tm_vm_charge(lua_State *L, uint64_t steps) {
     leave(L);
 }
 
-/* -- memory ---------------------------------------------------------------------- */
+/* -- memory ---------------------------------------------------------------------------- */
 
 static size_t room(const tm_vm *vm) {
   size_t held = vm->used + vm->blocks * BLOCK_COST;
@@ -252,7 +274,7 @@ static void count_growth(tm_vm *vm, size_t growth) {
   if (growth < PAGE_WORK)
     return;
   vm->steps += growth / 16;
-  if (vm->steps > vm->max_steps && vm->running && !vm->trusted)
+  if ((vm->steps > vm->max_steps || vm->used > vm->collect_from) && vm->running && !vm->trusted)
     arm(vm->running);
 }
 
@@ -264,14 +286,15 @@ static void *allocate(void *ud, void *p, size_t osize, size_t nsize) {
   if (nsize == 0) {
     vm->used -= old;
     vm->blocks -= p != NULL;
-    free(p);
+    if (p)
+      tm_pool_give(&vm->pool, p, old);
     return NULL;
   }
   if (grows && nsize - old > room(vm))
     return refuse(vm);
-  void *q = grows ? tm_try_realloc(p, nsize) : realloc(p, nsize);
+  void *q = p ? tm_pool_resize(&vm->pool, p, old, nsize) : tm_pool_take(&vm->pool, nsize);
   if (!q)
-    return grows ? refuse(vm) : p;
+    return refuse(vm);
   vm->used = vm->used - old + nsize;
   vm->blocks += p == NULL;
   if (grows)
@@ -303,7 +326,7 @@ void tm_vm_reserve(lua_State *L, size_t bytes, const char *who) {
   leave(L);
 }
 
-/* -- life ------------------------------------------------------------------------ */
+/* -- life ------------------------------------------------------------------------------ */
 
 /* Unreachable by design: everything that can raise runs below a protected call. */
 static int on_panic(lua_State *L) {
@@ -314,8 +337,11 @@ static int on_panic(lua_State *L) {
 }
 
 static int install(lua_State *L) {
-  if (tm_vm_of(L)->trusted)
+  const tm_vm_opts *opts = lua_touserdata(L, 1);
+  if (opts->trusted)
     luaL_openlibs(L);
+  else if (opts->globals)
+    tm_sandbox_install_copy(L, opts->globals);
   else
     tm_sandbox_install(L);
   return 0;
@@ -325,6 +351,7 @@ static void configure(tm_vm *vm, const tm_vm_opts *opts) {
   const char *seed = opts->seed ? opts->seed : "";
   vm->owner = opts->owner;
   vm->grain = GRAIN;
+  vm->collect_from = SIZE_MAX;
   vm->trusted = opts->trusted;
   vm->cap = opts->trusted ? SIZE_MAX : opts->memory ? opts->memory : MEMORY_DEFAULT;
   vm->max_steps = opts->steps ? opts->steps : STEPS_DEFAULT;
@@ -344,7 +371,7 @@ int tm_vm_open(tm_vm **out, const tm_vm_opts *opts, tm_err *err) {
   lua_atpanic(vm->L, on_panic);
   if (!vm->trusted)
     count_to(vm->L, vm->grain);
-  if (tm_vm_protect(vm, install, NULL, err) < 0) {
+  if (tm_vm_protect(vm, install, (void *)(uintptr_t)opts, err) < 0) {
     tm_err_wrap(err, "starting Lua");
     goto fail;
   }
@@ -356,24 +383,30 @@ fail:
   return -1;
 }
 
+/* lua_close walks over all objects, to call finalizers and to free each block. Scripts have no
+ * finalizers (setmetatable refuses __gc) and our libraries' userdata needs none, but for those
+ * that said so; and when all blocks lie in the pool's chunks, these go at once. */
 void tm_vm_close(tm_vm **vm) {
   tm_vm *v = *vm;
   if (!v)
     return;
-  if (v->L)
+  if (v->L && (v->trusted || v->finalizers || !tm_pool_owns_all(&v->pool)))
     lua_close(v->L);
+  tm_pool_drop(&v->pool);
   tm_free(v->why);
   tm_free(v);
   *vm = NULL;
 }
 
-/* -- running --------------------------------------------------------------------- */
+/* -- running --------------------------------------------------------------------------- */
 
 static int report_stop(const tm_vm *vm, tm_err *err) {
   return tm_err_set(err, vm->code, "%s", vm->why);
 }
 
 static void begin(tm_vm *vm, lua_State *L) {
+  if (vm->used > vm->collect_from)
+    wake_collector(vm);
   vm->running = L;
   vm->steps = 0;
   vm->wall_mark = tm_clock_ns();
@@ -424,7 +457,7 @@ tm_vm_status tm_vm_resume(tm_vm *vm, lua_State *co, int nargs, int *nresults, tm
   return status == LUA_OK ? TM_VM_DONE : status == LUA_YIELD ? TM_VM_YIELD : TM_VM_ERROR;
 }
 
-/* -- the script's own coroutines ------------------------------------------------- */
+/* -- the script's own coroutines ------------------------------------------------------- */
 
 /* A coroutine that ends before its first count would run for free: its birth is charged. */
 lua_State *tm_vm_spawn(lua_State *L) {
@@ -457,7 +490,7 @@ int tm_vm_enter(lua_State *from, lua_State *co, int nargs, int *nresults) {
   return status;
 }
 
-/* -- source ---------------------------------------------------------------------- */
+/* -- source ---------------------------------------------------------------------------- */
 
 /* A byte order mark and a first line that begins with # are not Lua; the line's end stays, so
  * that line numbers do. */

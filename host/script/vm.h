@@ -31,6 +31,7 @@ typedef struct tm_vm_opts {
   const char *seed; /* of math.random: the run's */
   bool trusted;     /* no sandbox, no limits: the test runner */
   void *owner;      /* tm_vm_owner(L) gives it back, in any coroutine */
+  const struct tm_globals *globals; /* of a sandbox, from tm_globals_read; NULL: assembled anew */
 } tm_vm_opts;
 
 typedef enum tm_vm_status {
@@ -52,6 +53,10 @@ lua_State *tm_vm_state(tm_vm *vm);
 tm_vm *tm_vm_of(lua_State *L);        /* of any coroutine; through the extra space */
 void *tm_vm_owner(lua_State *L);      /* what tm_vm_opts said */
 size_t tm_vm_memory(const tm_vm *vm); /* bytes that Lua holds now */
+
+/* Let the collector sleep until twice as much is used as now, checked at each resume and every
+ * few instructions: most runs end before. */
+void tm_vm_rest_collector(tm_vm *vm);
 
 /* Compile a text chunk ("=file" or "@file" as chunk name); bytecode is refused. On success the
  * function is on L's stack [-0, +1]; on failure nothing is, and err has file:line. */
@@ -85,7 +90,7 @@ bool tm_vm_where(lua_State *L, char *out, size_t size);
  * [-0, +0] */
 const char *tm_vm_blocked_by(lua_State *L);
 
-/* -- for the C functions that a script can reach --------------------------------- */
+/* -- for the C functions that a script can reach --------------------------------------- */
 
 /* Count work that the hook cannot see, in units of one instruction. When the budget is used up
  * or the vm is stopped this does not return: own nothing but Lua values when you call it. */
@@ -95,6 +100,9 @@ void tm_vm_charge(lua_State *L, uint64_t steps);
  * stopped.
  * [-0, +0, e] */
 void tm_vm_reserve(lua_State *L, size_t bytes, const char *who);
+/* From now on something in the vm has a finalizer that matters; whoever makes the first such
+ * userdata says so. Without it closing a vm calls none. */
+void tm_vm_has_finalizers(lua_State *L);
 /* The run's own dice. */
 tm_dice *tm_vm_dice(lua_State *L);
 
@@ -113,6 +121,8 @@ int tm_vm_enter(lua_State *from, lua_State *co, int nargs, int *nresults);
 
 /* The globals a script sees, in a fresh state; docs/sandbox.md lists them. [-0, +0, m] */
 void tm_sandbox_install(lua_State *L);
+/* The same, from what tm_globals_read found in such a state. */
+void tm_sandbox_install_copy(lua_State *L, const struct tm_globals *g);
 /* Replace the table on top by a read-only view of it; `name` is for the message when a script
  * writes to it. The table itself stays writable for those who hold it. [-1, +1, m] */
 void tm_sandbox_freeze(lua_State *L, const char *name);

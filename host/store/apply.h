@@ -16,6 +16,12 @@ typedef int (*tm_apply_fn)(void *ctx, tm_batch *b, tm_op *op, tm_err *err);
 /* All ops of a batch, in order; those of a group that did not open are marked FENCED. */
 int tm_apply_batch(const tm_apply_fn fns[TM_OP_KINDS], void *ctx, tm_batch *b, tm_err *err);
 
+/* Is a run as the op that claims it found it? */
+bool tm_apply_claims(const tm_op *op, int64_t epoch, int64_t records);
+
+/* Is a run still the one that a fence rests on? Owners are compared up to `len` bytes. */
+bool tm_apply_fenced_by(const tm_op *op, int64_t epoch, const char *owner, size_t len);
+
 /* Is this record the next one of a journal of that length? If not: TM_INTERNAL, a bug of ours.
  */
 int tm_apply_check_seq(const tm_record *r, int64_t records, tm_err *err);

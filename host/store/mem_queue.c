@@ -9,7 +9,7 @@ static bool same(const char *a, const char *b) {
   return strcmp(a ? a : "", b ? b : "") == 0;
 }
 
-/* -- signals -------------------------------------------------------------------- */
+/* -- signals --------------------------------------------------------------------------- */
 
 static tm_signal_row *find_signal(const tm_mem_queue *q, const char *run, const char *sid) {
   for (size_t i = 0; i < q->signal_count; i++)
@@ -83,7 +83,7 @@ int tm_mem_queue_signals(const tm_mem_queue *q, const tm_signal_filter *f, tm_si
   return 0;
 }
 
-/* -- locks ---------------------------------------------------------------------- */
+/* -- locks ----------------------------------------------------------------------------- */
 
 static bool in_line(const tm_lock_row *l, const char *ns, const char *key) {
   return same(l->ns, ns) && same(l->key, key);
@@ -138,7 +138,7 @@ int tm_mem_queue_locks(const tm_mem_queue *q, const tm_lock_filter *f, tm_lock_f
   return 0;
 }
 
-/* -- both ----------------------------------------------------------------------- */
+/* -- both ------------------------------------------------------------------------------ */
 
 int tm_mem_queue_apply(tm_mem_queue *q, const char *run, tm_batch *b, tm_op *op, tm_err *err) {
   if (op->kind == TM_OP_LOCK_WANT)

@@ -143,7 +143,7 @@ static const char *const steps[] = {
 
 #define VERSION (sizeof steps / sizeof steps[0])
 
-/* -- whose file is it ---------------------------------------------------------- */
+/* -- whose file is it ------------------------------------------------------------------ */
 
 static int newer(const char *path, uint32_t version, tm_err *err) {
   return tm_err_set(err, TM_CONFIG,
@@ -167,7 +167,7 @@ static int inspect(const char *path, tm_peek *peek, tm_err *err) {
   return peek->version > VERSION ? newer(path, peek->version, err) : 0;
 }
 
-/* -- creation ------------------------------------------------------------------ */
+/* -- creation -------------------------------------------------------------------------- */
 
 /* The file for its owner only. O_EXCL: it did not exist, so nobody's locks hang on it. */
 static int create_file(const char *path, tm_err *err) {
@@ -198,17 +198,17 @@ static int create(tm_conn *c, const char *path, tm_err *err) {
 }
 
 /* How many directories there were to create for it, or -1. */
-static int create_locked(tm_conn *c, const char *path, tm_lock *lock, int wait_ms,
+static int create_locked(tm_conn *c, const char *path, tm_filelock *lock, int wait_ms,
                          tm_err *err) {
-  int dirs = tm_lock_make_dirs(path, err);
-  if (dirs < 0 || tm_lock_open(lock, path, err) < 0 || tm_lock_take(lock, wait_ms, err) < 0)
+  int dirs = tm_filelock_make_dirs(path, err);
+  if (dirs < 0 || tm_filelock_open(lock, path, err) < 0 || tm_filelock_take(lock, wait_ms, err) < 0)
     return -1;
   int rc = create(c, path, err);
-  tm_lock_release(lock);
+  tm_filelock_release(lock);
   return rc < 0 ? -1 : dirs;
 }
 
-/* -- steps --------------------------------------------------------------------- */
+/* -- steps ----------------------------------------------------------------------------- */
 
 /* The first column of a setting's only row, as a number or as a text to compare. */
 static int read_setting(tm_conn *c, const char *sql, uint32_t *number, const char *text,
@@ -252,12 +252,12 @@ static int upgrade(tm_conn *c, tm_err *err) {
 static int bring_up(tm_conn *c, const char *path, int dirs, tm_err *err) {
   if (tm_conn_exec(c, "PRAGMA synchronous = OFF", err) < 0 ||
       read_setting(c, "PRAGMA journal_mode = WAL", NULL, "wal", err) < 0 ||
-      sync_file(c, err) < 0 || tm_lock_sync_dirs(path, dirs, err) < 0 || upgrade(c, err) < 0)
+      sync_file(c, err) < 0 || tm_filelock_sync_dirs(path, dirs, err) < 0 || upgrade(c, err) < 0)
     return -1;
   return tm_conn_exec(c, "PRAGMA synchronous = FULL", err);
 }
 
-static int settle(tm_conn *c, const char *path, bool wal, int dirs, tm_lock *lock, int wait_ms,
+static int settle(tm_conn *c, const char *path, bool wal, int dirs, tm_filelock *lock, int wait_ms,
                   tm_err *err) {
   uint32_t version;
   if (read_version(c, &version, err) < 0)
@@ -266,21 +266,21 @@ static int settle(tm_conn *c, const char *path, bool wal, int dirs, tm_lock *loc
     return newer(path, version, err);
   if (version == VERSION && wal)
     return 0;
-  if (tm_lock_take(lock, wait_ms, err) < 0)
+  if (tm_filelock_take(lock, wait_ms, err) < 0)
     return -1;
   int rc = bring_up(c, path, dirs, err);
-  tm_lock_release(lock);
+  tm_filelock_release(lock);
   return rc;
 }
 
-int tm_migrate_open(tm_conn *c, const char *path, tm_lock *lock, int wait_ms, tm_err *err) {
+int tm_migrate_open(tm_conn *c, const char *path, tm_filelock *lock, int wait_ms, tm_err *err) {
   tm_peek peek;
   int dirs = 1, state = inspect(path, &peek, err);
   if (state < 0)
     return -1;
   if (state == 1)
     dirs = create_locked(c, path, lock, wait_ms, err);
-  else if (tm_lock_open(lock, path, err) < 0)
+  else if (tm_filelock_open(lock, path, err) < 0)
     return -1;
   if (dirs < 0 || (!c->db && tm_conn_open(c, path, false, err) < 0))
     goto fail;

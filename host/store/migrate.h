@@ -2,11 +2,11 @@
 #ifndef TM_STORE_MIGRATE_H
 #define TM_STORE_MIGRATE_H
 
-#include "store/lock.h"
+#include "store/filelock.h"
 #include "store/sqlite_conn.h"
 
 /* Open the writing connection. Creates the file and the schema when there is none, under the
  * lock; refuses, untouched, a file that is not ours or has a newer schema. */
-int tm_migrate_open(tm_conn *c, const char *path, tm_lock *lock, int wait_ms, tm_err *err);
+int tm_migrate_open(tm_conn *c, const char *path, tm_filelock *lock, int wait_ms, tm_err *err);
 
 #endif

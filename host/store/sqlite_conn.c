@@ -17,7 +17,7 @@ static const char *const sql_texts[TM_SQL_COUNT] = {
 #undef X
 };
 
-/* -- errors -------------------------------------------------------------------- */
+/* -- errors ---------------------------------------------------------------------------- */
 
 typedef struct diagnosis {
   tm_code code;
@@ -65,7 +65,7 @@ int tm_conn_error(tm_conn *c, int rc, const char *what, tm_err *err) {
                     d.what, detail, rc, d.advice);
 }
 
-/* -- opening and closing ------------------------------------------------------- */
+/* -- opening and closing --------------------------------------------------------------- */
 
 static void configure(tm_conn *c) {
   sqlite3_extended_result_codes(c->db, 1);
@@ -176,7 +176,7 @@ int tm_conn_exec(tm_conn *c, const char *sql, tm_err *err) {
   return rc == SQLITE_OK ? 0 : tm_conn_error(c, rc, "setting up", err);
 }
 
-/* -- statements ---------------------------------------------------------------- */
+/* -- statements ------------------------------------------------------------------------ */
 
 static int prepare(tm_use *u, tm_sql which, unsigned flags, tm_err *err) {
   int rc = sqlite3_prepare_v3(u->conn->db, sql_texts[which], -1, flags, &u->st, NULL);

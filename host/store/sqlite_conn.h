@@ -40,7 +40,7 @@
   X(ROLLBACK, "ROLLBACK")                                                                      \
   X(SNAPSHOT, "BEGIN")                                                                         \
   X(VERSION, "PRAGMA data_version")                                                            \
-  X(HEAD, "SELECT n, epoch, records, last FROM tm_run WHERE id = ?1")                          \
+  X(HEAD, "SELECT n, epoch, records, last, owner FROM tm_run WHERE id = ?1")                   \
   X(HEAD_SET, "UPDATE tm_run SET records = ?2, last = ?3, updated = ?4 WHERE n = ?1")          \
   X(RUN_NEW, "INSERT INTO tm_run (epoch, wake_at, created, updated, state, id, workflow, "     \
              "owner, closure, input_hash, parent, reason, result) "                            \

@@ -3,7 +3,7 @@
 
 #include "store/sqlite_write.h"
 
-/* -- rows ----------------------------------------------------------------------- */
+/* -- rows ------------------------------------------------------------------------------ */
 
 static void read_signal(const tm_use *u, tm_signal_row *out) {
   *out = (tm_signal_row){
@@ -62,7 +62,7 @@ int tm_queue_read_locks(tm_conn *c, const tm_lock_filter *f, tm_lock_fn fn, void
   return rc < 0 ? -1 : 0;
 }
 
-/* -- signals -------------------------------------------------------------------- */
+/* -- signals --------------------------------------------------------------------------- */
 
 typedef struct taking {
   tm_batch *batch;
@@ -136,7 +136,7 @@ int tm_queue_move(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   return tm_conn_run(&u, err);
 }
 
-/* -- locks ---------------------------------------------------------------------- */
+/* -- locks ----------------------------------------------------------------------------- */
 
 /* Who is the first in the line that the guarded run has just joined? */
 static int look_first(tm_writer *w, tm_batch *b, tm_op *op, tm_err *err) {

@@ -13,7 +13,7 @@
 
 #include "store/apply.h"
 
-/* -- rows ---------------------------------------------------------------------- */
+/* -- rows ------------------------------------------------------------------------------ */
 
 static void read_run(const tm_use *u, tm_run_row *out) {
   *out = (tm_run_row){
@@ -76,7 +76,7 @@ static void read_decision(const tm_use *u, tm_decision_row *out) {
   };
 }
 
-/* -- one row by its key -------------------------------------------------------- */
+/* -- one row by its key ---------------------------------------------------------------- */
 
 int tm_read_find_run(tm_conn *c, const char *id, tm_arena *a, tm_run_row *out, tm_err *err) {
   tm_use u;
@@ -145,7 +145,7 @@ int tm_read_find_bytes(tm_conn *c, tm_sql which, const char *hash, tm_arena *a,
   return rc;
 }
 
-/* -- runs ---------------------------------------------------------------------- */
+/* -- runs ------------------------------------------------------------------------------ */
 
 static bool unfinished(const tm_run_filter *f) {
   return f->unfinished ||
@@ -204,7 +204,7 @@ out:
   return rc < 0 ? -1 : 0;
 }
 
-/* -- journals ------------------------------------------------------------------ */
+/* -- journals -------------------------------------------------------------------------- */
 
 static int damaged(tm_conn *c, const char *run, int64_t seq, tm_err *err) {
   return tm_err_set(err, TM_INTERNAL,
@@ -320,7 +320,7 @@ int tm_read_journal(tm_conn *c, const char *run, int64_t from_seq, tm_record_fn 
   return rc;
 }
 
-/* -- gates --------------------------------------------------------------------- */
+/* -- gates ----------------------------------------------------------------------------- */
 
 int tm_read_gates(tm_conn *c, const tm_gate_filter *f, tm_gate_fn fn, void *ctx, tm_err *err) {
   tm_sql way = f->id     ? TM_SQL_READ_GATE

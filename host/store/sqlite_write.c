@@ -10,6 +10,7 @@
 #include "store/sqlite_write.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/fault.h"
@@ -18,6 +19,7 @@
 #include "store/sqlite_read.h"
 
 #define HEADS_MAX       8192 /* runs; then the map starts afresh */
+#define OWNER_MAX       96
 #define PAGE            4096
 #define FRAME           (PAGE + 24)
 #define WAL_AHEAD       (128 * 1024)
@@ -28,11 +30,12 @@ struct tm_head {
   int64_t n, epoch;
   int64_t records, last; /* the journal's length, and pos of its newest record */
   int64_t updated;
+  char owner[OWNER_MAX]; /* what is longer is told from others by its beginning */
   bool dirty;
   tm_head *next_dirty;
 };
 
-/* -- heads --------------------------------------------------------------------- */
+/* -- heads ----------------------------------------------------------------------------- */
 
 static void forget_heads(tm_writer *w) {
   tm_map_free(&w->heads);
@@ -47,6 +50,10 @@ static tm_head *keep_head(tm_writer *w, const char *id, tm_head head) {
   return h;
 }
 
+static void keep_owner(tm_head *h, const char *owner) {
+  snprintf(h->owner, sizeof h->owner, "%s", owner ? owner : "");
+}
+
 /* 1 found, 0 there is no such run, -1. */
 static int find_head(tm_writer *w, const char *id, tm_head **out, tm_err *err) {
   tm_use u;
@@ -57,12 +64,14 @@ static int find_head(tm_writer *w, const char *id, tm_head **out, tm_err *err) {
     return -1;
   tm_conn_text(&u, id);
   int rc = tm_conn_step(&u, err);
-  if (rc == 1)
+  if (rc == 1) {
     *out = keep_head(w, id,
                      (tm_head){.n = tm_conn_num(&u, 0),
                                .epoch = tm_conn_num(&u, 1),
                                .records = tm_conn_num(&u, 2),
                                .last = tm_conn_num(&u, 3)});
+    keep_owner(*out, tm_conn_col(&u, 4));
+  }
   tm_conn_end(&u);
   return rc;
 }
@@ -93,7 +102,7 @@ static int flush_heads(tm_writer *w, tm_err *err) {
   return 0;
 }
 
-/* -- ops: runs and records ----------------------------------------------------- */
+/* -- ops: runs and records ------------------------------------------------------------- */
 
 static int run_taken(tm_writer *w, tm_batch *b, tm_op *op, tm_err *err) {
   tm_run_row *found = tm_arena_new(&b->arena, tm_run_row);
@@ -129,6 +138,7 @@ static int run_new(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
     return run_taken(w, b, op, err);
   int64_t n = sqlite3_last_insert_rowid(w->conn.db);
   w->guarded = keep_head(w, r->id, (tm_head){.n = n, .epoch = r->epoch});
+  keep_owner(w->guarded, r->owner);
   return 0;
 }
 
@@ -138,7 +148,7 @@ static int run_claim(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   tm_use u;
   if (find_head(w, op->u.run.id, &h, err) < 0)
     return -1;
-  if (!h || h->epoch != op->u.run.epoch) {
+  if (!h || !tm_apply_claims(op, h->epoch, h->records)) {
     op->status = TM_OP_LOST;
     return 0;
   }
@@ -148,6 +158,7 @@ static int run_claim(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   tm_conn_text(&u, op->u.run.owner);
   tm_conn_int(&u, b->at);
   h->epoch++;
+  keep_owner(h, op->u.run.owner);
   w->guarded = h;
   return tm_conn_run(&u, err);
 }
@@ -157,7 +168,8 @@ static int fence(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   tm_writer *w = ctx;
   if (find_head(w, op->u.run.id, &w->guarded, err) < 0)
     return -1;
-  if (!w->guarded || w->guarded->epoch != op->u.run.epoch)
+  if (!w->guarded ||
+      !tm_apply_fenced_by(op, w->guarded->epoch, w->guarded->owner, OWNER_MAX - 1))
     op->status = TM_OP_FENCED;
   return 0;
 }
@@ -178,6 +190,7 @@ static int run_set(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   tm_use u;
   if (tm_conn_use(&u, &w->conn, r->state ? TM_SQL_RUN_SET : TM_SQL_RUN_OWNER, err) < 0)
     return -1;
+  keep_owner(guarded(w), r->owner);
   tm_conn_int(&u, guarded(w)->n);
   tm_conn_text(&u, r->owner);
   tm_conn_int(&u, b->at);
@@ -226,7 +239,7 @@ static int record(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   return 0;
 }
 
-/* -- ops: contents ------------------------------------------------------------- */
+/* -- ops: contents --------------------------------------------------------------------- */
 
 static int put_once(tm_writer *w, tm_sql which, const tm_op *op, tm_err *err) {
   tm_use u;
@@ -247,7 +260,7 @@ static int closure(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   return put_once(ctx, TM_SQL_CLOSURE, op, err);
 }
 
-/* -- ops: gates, effects, decisions -------------------------------------------- */
+/* -- ops: gates, effects, decisions ---------------------------------------------------- */
 
 /* Run it; when no row was hit, the op has another status. */
 static int run_or(tm_use *u, tm_op *op, tm_op_status missed, tm_err *err) {
@@ -416,7 +429,7 @@ static const tm_apply_fn apply_fns[TM_OP_KINDS] = {
     [TM_OP_LOCK_DROP] = tm_queue_drop,
 };
 
-/* -- transactions -------------------------------------------------------------- */
+/* -- transactions ---------------------------------------------------------------------- */
 
 static int run_plain(tm_writer *w, tm_sql which, tm_err *err) {
   tm_use u;
@@ -523,7 +536,7 @@ bool tm_writer_foreign(tm_writer *w) {
   return foreign;
 }
 
-/* -- the log ------------------------------------------------------------------- */
+/* -- the log --------------------------------------------------------------------------- */
 
 /* Called by SQLite after each commit of this connection. */
 static int on_commit(void *ctx, sqlite3 *db, const char *name, int frames) {

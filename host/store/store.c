@@ -6,7 +6,7 @@
 
 #include "store/apply.h"
 
-/* -- batches ------------------------------------------------------------------- */
+/* -- batches --------------------------------------------------------------------------- */
 
 tm_batch *tm_batch_new(void) {
   tm_batch *b = tm_new(tm_batch);
@@ -32,7 +32,7 @@ void tm_batch_free(tm_batch **b) {
   *b = NULL;
 }
 
-/* -- groups -------------------------------------------------------------------- */
+/* -- groups ---------------------------------------------------------------------------- */
 
 static bool opens_group(tm_op_kind kind) {
   return kind == TM_OP_RUN_NEW || kind == TM_OP_RUN_CLAIM || kind == TM_OP_FENCE;
@@ -47,6 +47,17 @@ static bool in_group(const tm_op *op) {
   if (opens_group(op->kind))
     return op->chained;
   return !ends_group(op->kind) && op->kind != TM_OP_BLOB && op->kind != TM_OP_CLOSURE;
+}
+
+bool tm_apply_claims(const tm_op *op, int64_t epoch, int64_t records) {
+  const tm_run_row *found = &op->u.run;
+  return found->epoch == epoch && (!found->records || found->records == records);
+}
+
+bool tm_apply_fenced_by(const tm_op *op, int64_t epoch, const char *owner, size_t len) {
+  const tm_run_row *mine = &op->u.run;
+  return mine->epoch == epoch &&
+         (!mine->owner || strncmp(mine->owner, owner ? owner : "", len) == 0);
 }
 
 int tm_apply_batch(const tm_apply_fn fns[TM_OP_KINDS], void *ctx, tm_batch *b, tm_err *err) {
@@ -87,7 +98,7 @@ void tm_apply_post(const tm_store_host *host, tm_batch *first) {
   host->post(host->ctx, deliver, first);
 }
 
-/* -- copies -------------------------------------------------------------------- */
+/* -- copies ---------------------------------------------------------------------------- */
 
 static int copied(const tm_arena *a, tm_err *err) {
   if (!a->failed)
@@ -181,7 +192,7 @@ int tm_apply_copy_bytes(tm_arena *a, const char **out, const void *bytes, size_t
   return copied(a, err);
 }
 
-/* -- opening ------------------------------------------------------------------- */
+/* -- opening --------------------------------------------------------------------------- */
 
 int tm_store_open(tm_store **out, const char *url, const tm_store_host *host, tm_err *err) {
   static const char sqlite[] = "sqlite:", memory[] = "memory:";

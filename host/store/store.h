@@ -31,17 +31,20 @@
 
 typedef enum tm_op_kind {
   TM_OP_RUN_NEW,   /* status EXISTS when the id is taken: the ops it guards are skipped */
-  TM_OP_RUN_CLAIM, /* epoch+1 and owner, when the epoch is still `epoch`; else LOST. Guards like
-                      a fence */
-  TM_OP_FENCE,
-  TM_OP_RUN_SET,  /* state, reason, wake_at, owner, result of the guarded run, all five; with a
-                     NULL state the owner alone */
-  TM_OP_RUN_PIN,  /* the guarded run's closure from now on */
-  TM_OP_RECORD,   /* append to the guarded run's journal; another seq than its length is a bug
-                     and fails the batch */
-  TM_OP_BLOB,     /* content by hash, stored once; in no group, it harms nobody */
-  TM_OP_CLOSURE,  /* manifest by hash, stored once; in no group */
-  TM_OP_GATE_NEW, /* of the guarded run; EXISTS when the id is taken */
+  TM_OP_RUN_CLAIM, /* epoch+1 and owner, when the epoch is still `epoch` and the journal is
+                      still `records` long (0: however long); else LOST: its owner lived, and
+                      has gone on, perhaps to its end. Guards like a fence */
+  TM_OP_FENCE,     /* FENCED when the run has another epoch by now, or another owner (NULL:
+                      whoever): of two that claimed the same epoch one has it, and the other
+                      does not know yet */
+  TM_OP_RUN_SET,   /* state, reason, wake_at, owner, result of the guarded run, all five; with a
+                      NULL state the owner alone */
+  TM_OP_RUN_PIN,   /* the guarded run's closure from now on */
+  TM_OP_RECORD,    /* append to the guarded run's journal; another seq than its length is a bug
+                      and fails the batch */
+  TM_OP_BLOB,      /* content by hash, stored once; in no group, it harms nobody */
+  TM_OP_CLOSURE,   /* manifest by hash, stored once; in no group */
+  TM_OP_GATE_NEW,  /* of the guarded run; EXISTS when the id is taken */
   TM_OP_GATE_DECIDE,  /* open -> decided, else LOST; with a digest, only a gate of that digest.
                          Needs no fence and ends a guarded group */
   TM_OP_GATE_CLOSE,   /* open -> closed (run cancelled, gate moot), else LOST; guarded */
@@ -59,9 +62,9 @@ typedef enum tm_op_kind {
                            another place has it */
   TM_OP_SIGNAL_FREE, /* it is not, after all: pending again; LOST when another place has it */
   TM_OP_SIGNAL_MOVE, /* all pending ones of `run` are the guarded run's from now on */
-  TM_OP_LOCK_WANT,   /* the guarded run joins the line for ns+key, once; EXISTS (and `found`, the
-                        holder) when it is not the first in it */
-  TM_OP_LOCK_DROP    /* the guarded run leaves the line; without a key, every line it stands in */
+  TM_OP_LOCK_WANT, /* the guarded run joins the line for ns+key, once; EXISTS (and `found`, the
+                      holder) when it is not the first in it */
+  TM_OP_LOCK_DROP  /* the guarded run leaves the line; without a key, every line it stands in */
 } tm_op_kind;
 
 typedef enum tm_op_status { TM_OP_OK, TM_OP_EXISTS, TM_OP_LOST, TM_OP_FENCED } tm_op_status;
@@ -141,8 +144,9 @@ struct tm_op {
   bool chained;        /* RUN_NEW: skipped when the group in front of it did not open */
   tm_op_status status; /* set by the store */
   union {
-    tm_run_row run; /* RUN_NEW (all), RUN_CLAIM (id, epoch, owner), FENCE (id, epoch),
-                       RUN_SET (state, reason, wake_at, owner, result), RUN_PIN (closure) */
+    tm_run_row run; /* RUN_NEW (all), RUN_CLAIM (id, epoch, owner, records), FENCE (id, epoch,
+                       owner), RUN_SET (state, reason, wake_at, owner, result), RUN_PIN
+                       (closure) */
     tm_record record;
     struct {
       const char *hash;

@@ -54,7 +54,7 @@ static const tm_buf *key3(mem_store *m, const char *a, const char *b, const char
   return &m->key;
 }
 
-/* -- ops: runs and records ----------------------------------------------------- */
+/* -- ops: runs and records ------------------------------------------------------------- */
 
 static int run_new(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   mem_store *m = ctx;
@@ -81,7 +81,7 @@ static int run_claim(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   (void)err;
   mem_store *m = ctx;
   mem_run *r = tm_map_get(&m->runs, op->u.run.id);
-  if (!r || r->row.epoch != op->u.run.epoch) {
+  if (!r || !tm_apply_claims(op, r->row.epoch, r->row.records)) {
     op->status = TM_OP_LOST;
     return 0;
   }
@@ -96,7 +96,8 @@ static int fence(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   (void)b, (void)err;
   mem_store *m = ctx;
   m->guarded = tm_map_get(&m->runs, op->u.run.id);
-  if (!m->guarded || m->guarded->row.epoch != op->u.run.epoch)
+  const tm_run_row *row = m->guarded ? &m->guarded->row : NULL;
+  if (!row || !tm_apply_fenced_by(op, row->epoch, row->owner, SIZE_MAX))
     op->status = TM_OP_FENCED;
   return 0;
 }
@@ -156,7 +157,7 @@ static int record(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   return 0;
 }
 
-/* -- ops: contents ------------------------------------------------------------- */
+/* -- ops: contents --------------------------------------------------------------------- */
 
 static int put_once(mem_store *m, tm_map *map, const tm_op *op) {
   if (tm_map_get(map, op->u.blob.hash))
@@ -180,7 +181,7 @@ static int closure(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   return put_once(m, &m->closures, op);
 }
 
-/* -- ops: gates, effects, decisions -------------------------------------------- */
+/* -- ops: gates, effects, decisions ---------------------------------------------------- */
 
 static int gate_new(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   mem_store *m = ctx;
@@ -307,7 +308,7 @@ static int decide(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   return 0;
 }
 
-/* -- ops: signals and locks ------------------------------------------------------ */
+/* -- ops: signals and locks ------------------------------------------------------------ */
 
 static bool unfinished(const char *state) {
   return same(state, "queued") || same(state, "running") || same(state, "waiting");
@@ -354,7 +355,7 @@ static const tm_apply_fn apply_fns[TM_OP_KINDS] = {
     [TM_OP_LOCK_DROP] = queue,
 };
 
-/* -- the contract: writing ----------------------------------------------------- */
+/* -- the contract: writing ------------------------------------------------------------- */
 
 static void mem_commit(tm_store *s, tm_batch *b) {
   mem_store *m = (mem_store *)s;
@@ -387,7 +388,7 @@ static void mem_close(tm_store *s) {
   tm_free(m);
 }
 
-/* -- the contract: reading ----------------------------------------------------- */
+/* -- the contract: reading ------------------------------------------------------------- */
 
 static bool run_wanted(const tm_run_filter *f, const tm_run_row *r) {
   return (!f->id || strcmp(f->id, r->id) == 0) &&

@@ -31,7 +31,7 @@ typedef struct sqlite_store {
   tm_store_host host;
   char *path; /* absolute: the reading connection is opened later, perhaps elsewhere */
   int wait_ms;
-  tm_lock lock;
+  tm_filelock lock;
   tm_writer writer;
   tm_conn reader;
 
@@ -45,7 +45,7 @@ typedef struct sqlite_store {
   pthread_t thread;
 } sqlite_store;
 
-/* -- transactions -------------------------------------------------------------- */
+/* -- transactions ---------------------------------------------------------------------- */
 
 /* All batches of a transaction share its fate. */
 static void set_errors(tm_batch *first, const tm_err *err) {
@@ -57,26 +57,26 @@ static void set_errors(tm_batch *first, const tm_err *err) {
 static void commit_locked(sqlite_store *s, tm_batch *first) {
   tm_err err = TM_ERR_INIT;
   tm_writer_commit(&s->writer, first, NULL, &err);
-  tm_lock_release(&s->lock);
+  tm_filelock_release(&s->lock);
   set_errors(first, &err);
 }
 
 static void commit_group(sqlite_store *s, tm_batch *first) {
   tm_writer *w = &s->writer;
-  if (w->broken.code == TM_OK && tm_lock_take(&s->lock, s->wait_ms, &w->broken) == 0)
+  if (w->broken.code == TM_OK && tm_filelock_take(&s->lock, s->wait_ms, &w->broken) == 0)
     commit_locked(s, first);
   else
     set_errors(first, &w->broken); /* later batches rest on this one: no commit any more */
 }
 
 static void run_checkpoint(sqlite_store *s) {
-  if (!tm_lock_try(&s->lock))
+  if (!tm_filelock_try(&s->lock))
     return; /* another process writes; there is time */
   tm_writer_checkpoint(&s->writer);
-  tm_lock_release(&s->lock);
+  tm_filelock_release(&s->lock);
 }
 
-/* -- the writer's thread ------------------------------------------------------- */
+/* -- the writer's thread --------------------------------------------------------------- */
 
 /* Off the queue: as many batches as make a transaction. */
 static tm_batch *take_group(sqlite_store *s) {
@@ -146,13 +146,13 @@ static void wake_thread(sqlite_store *s) {
       ;
 }
 
-/* -- commit -------------------------------------------------------------------- */
+/* -- commit ---------------------------------------------------------------------------- */
 
 /* The mutex is held. May this thread be the writer now? Waiting for another process's lock
  * would hold up the owner's loop, so that is left to the writer's thread. */
 static bool may_commit_here(sqlite_store *s, const tm_batch *b) {
   return b->alone && !s->first && !s->busy && s->writer.broken.code == TM_OK &&
-         tm_lock_try(&s->lock);
+         tm_filelock_try(&s->lock);
 }
 
 static void sqlite_commit(tm_store *base, tm_batch *b) {
@@ -178,7 +178,7 @@ static void sqlite_commit(tm_store *base, tm_batch *b) {
   pthread_mutex_unlock(&s->mutex);
 }
 
-/* -- reads --------------------------------------------------------------------- */
+/* -- reads ----------------------------------------------------------------------------- */
 
 /* The reading connection, opened when it is first wanted; NULL: err is set. */
 static tm_conn *reader(tm_store *base, tm_err *err) {
@@ -259,7 +259,7 @@ static bool sqlite_changed(tm_store *base) {
   return changed;
 }
 
-/* -- opening and closing ------------------------------------------------------- */
+/* -- opening and closing --------------------------------------------------------------- */
 
 static char *absolute(const char *path) {
   char *dir = path[0] == '/' ? NULL : getcwd(NULL, 0);
@@ -277,7 +277,7 @@ static char *absolute(const char *path) {
 static void release(sqlite_store *s, bool checkpoint) {
   tm_conn_close(&s->reader, false);
   tm_writer_stop(&s->writer, checkpoint);
-  tm_lock_close(&s->lock);
+  tm_filelock_close(&s->lock);
   pthread_cond_destroy(&s->wake);
   pthread_mutex_destroy(&s->mutex);
   tm_free(s->path);
@@ -294,7 +294,7 @@ static void sqlite_close(tm_store *base) {
   pthread_mutex_unlock(&s->mutex);
   if (s->started)
     pthread_join(s->thread, NULL);
-  release(s, tm_lock_try(&s->lock));
+  release(s, tm_filelock_try(&s->lock));
 }
 
 static const tm_store_vt sqlite_vt = {
@@ -321,7 +321,7 @@ int tm_store_sqlite_open(tm_store **out, const char *path, const tm_store_host *
   s->host = *host;
   s->wait_ms = host->busy_ms > 0 ? host->busy_ms : BUSY_MS;
   s->path = absolute(path);
-  s->lock = TM_LOCK_INIT;
+  s->lock = TM_FILELOCK_INIT;
   s->last = &s->first;
   pthread_mutex_init(&s->mutex, NULL);
   pthread_cond_init(&s->wake, NULL);

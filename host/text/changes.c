@@ -1,7 +1,7 @@
 /* changes.c - comparing: values member by member, texts line by line.
  *
  * The lines are compared by Myers' greedy search for the shortest way through the grid of both
- * texts: V[k] is how far down diagonal k a way of d edits reaches; all V are kept, to walk back.
+ * texts: V[k] is how far down diagonal k a way of d edits reaches; all V are kept to walk back.
  *
  *      0   A   B   C     right: a line of `was` goes
  *    0 ●──►                down: a line of `is` comes
@@ -12,7 +12,7 @@
 
 #include <stdio.h>
 
-/* -- values ------------------------------------------------------------------------------ */
+/* -- values ----------------------------------------------------------------------------- */
 
 typedef struct comparing {
   tm_arena *arena;
@@ -78,14 +78,18 @@ static void compare_arrays(comparing *c, const tm_json *was, const tm_json *is) 
 }
 
 static void compare(comparing *c, const tm_json *was, const tm_json *is) {
-  bool alike = was && is && tm_json_type_of(was) == tm_json_type_of(is);
-  if (alike && tm_json_equal(was, is))
+  if (!was || !is) {
+    note(c, was, is);
     return;
-  if (alike && tm_json_type_of(was) == TM_JSON_OBJECT)
+  }
+  tm_json_type type = tm_json_type_of(was);
+  if (tm_json_equal(was, is))
+    return;
+  if (type == TM_JSON_OBJECT && tm_json_type_of(is) == type)
     compare_objects(c, was, is);
-  else if (alike && tm_json_type_of(was) == TM_JSON_ARRAY)
+  else if (type == TM_JSON_ARRAY && tm_json_type_of(is) == type)
     compare_arrays(c, was, is);
-  else if (!was || !is || !tm_json_equal(was, is))
+  else
     note(c, was, is);
 }
 
@@ -97,7 +101,7 @@ tm_json *tm_changes_of(tm_arena *a, const tm_json *was, const tm_json *is, size_
   return c.list;
 }
 
-/* -- texts ------------------------------------------------------------------------------- */
+/* -- texts ------------------------------------------------------------------------------ */
 
 #define MAX_EDITS 2000 /* the way back takes memory by their square */
 #define AROUND    3
@@ -128,7 +132,8 @@ static bool same(const lines *was, size_t i, const lines *is, size_t j) {
   return was->len[i] == is->len[j] && memcmp(was->at[i], is->at[j], was->len[i]) == 0;
 }
 
-/* One diagonal further: from the better of its neighbours, then down as far as lines are equal. */
+/* One diagonal further: from the better of its neighbours, then down as far as lines are equal.
+ */
 static long reach(const long *v, long k, long d, const lines *was, const lines *is) {
   bool down = k == -d || (k != d && v[k - 1] < v[k + 1]);
   long x = down ? v[k + 1] : v[k - 1] + 1;
@@ -252,10 +257,11 @@ void tm_changes_text(tm_buf *out, const char *was_name, const char *was, size_t 
     return;
   put_names(out, was_name, is_name);
   tm_arena_init(&a, 0);
-  bool text = tm_json_utf8_valid(was, was_len) == was_len &&
-              tm_json_utf8_valid(is, is_len) == is_len;
+  bool text =
+      tm_json_utf8_valid(was, was_len) == was_len && tm_json_utf8_valid(is, is_len) == is_len;
   lines l = split(&a, was, text ? was_len : 0), m = split(&a, is, text ? is_len : 0);
-  bool *gone = tm_arena_array(&a, bool, l.count + 1), *come = tm_arena_array(&a, bool, m.count + 1);
+  bool *gone = tm_arena_array(&a, bool, l.count + 1),
+       *come = tm_arena_array(&a, bool, m.count + 1);
   if (!text || !search(&a, &l, &m, gone, come)) {
     tm_buf_puts(out, "Files differ\n");
   } else {

@@ -386,9 +386,7 @@ static void tell_unlike(run_of_checks *r, double share) {
   tell(r, "similar_to", r->pointer, &message, &advice);
 }
 
-/* -- the checks: 0, or -1 when one could not be decided
- * ------------------------------------------
- */
+/* -- the checks: 0, or -1 when one could not be decided -------------------------------- */
 
 static int matches(run_of_checks *r, const pattern *p, const text *t) {
   int rc = tm_schema_regex_match(r->room, p->re, t->span.s, t->span.len);

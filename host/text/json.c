@@ -18,7 +18,7 @@
 _Static_assert(sizeof(tm_json) == 16, "a value is two words");
 _Static_assert(sizeof(tm_json_member) == 32, "a member is a key and a value");
 
-/* -- reading ----------------------------------------------------------------------- */
+/* -- reading --------------------------------------------------------------------------- */
 
 static bool is(const tm_json *v, tm_json_type type) {
   return v && v->type == type;
@@ -100,7 +100,7 @@ const char *tm_json_get_str(const tm_json *object, const char *key) {
   return tm_json_str(tm_json_get(object, key), NULL);
 }
 
-/* -- pointers (RFC 6901) ----------------------------------------------------------- */
+/* -- pointers (RFC 6901) --------------------------------------------------------------- */
 
 /* True when the reference token, with ~0 and ~1 for ~ and /, spells the key. */
 static bool spells(const char *token, size_t len, const tm_json_member *m) {
@@ -152,7 +152,7 @@ const tm_json *tm_json_pointer(const tm_json *v, const char *pointer) {
   return v;
 }
 
-/* -- equality ---------------------------------------------------------------------- */
+/* -- equality -------------------------------------------------------------------------- */
 
 static bool same_number(const tm_json *a, const tm_json *b) {
   if (a->type == b->type)
@@ -207,7 +207,7 @@ bool tm_json_equal(const tm_json *a, const tm_json *b) {
   }
 }
 
-/* -- building ---------------------------------------------------------------------- */
+/* -- building -------------------------------------------------------------------------- */
 
 static tm_json *new_value(tm_arena *a, tm_json v) {
   tm_json *out = tm_arena_alloc(a, sizeof *out);
@@ -261,7 +261,7 @@ tm_json *tm_json_new_object(tm_arena *a) {
   return new_value(a, (tm_json){.type = TM_JSON_OBJECT});
 }
 
-/* -- growing ----------------------------------------------------------------------- */
+/* -- growing --------------------------------------------------------------------------- */
 
 static tm_json shallow(const tm_json *v) {
   tm_json copy = *v;
@@ -321,6 +321,35 @@ tm_json *tm_json_addn(tm_arena *a, tm_json *object, const char *key, size_t len,
   return &m->value;
 }
 
+static tm_json *lend(tm_arena *a, tm_json *object, const char *key, tm_json value) {
+  if (!object)
+    return NULL;
+  assert(object->type == TM_JSON_OBJECT);
+  tm_json_member *members = room_for_one(a, object, object->u.members, sizeof *members);
+  if (!members)
+    return NULL;
+  size_t len = strlen(key);
+  object->u.members = members;
+  tm_json_member *m = &members[object->len++];
+  *m = (tm_json_member){key, (uint32_t)len, scan_key_hash(key, len), value};
+  return &m->value;
+}
+
+tm_json *tm_json_lend(tm_arena *a, tm_json *object, const char *key, const tm_json *value) {
+  return value ? lend(a, object, key, shallow(value)) : NULL;
+}
+
+void tm_json_lend_str(tm_arena *a, tm_json *object, const char *key, const char *s) {
+  tm_json value = {.type = TM_JSON_NULL};
+  if (s)
+    value = (tm_json){.type = TM_JSON_STRING, .len = (uint32_t)strlen(s), .u.s = s};
+  lend(a, object, key, value);
+}
+
+void tm_json_lend_int(tm_arena *a, tm_json *object, const char *key, int64_t i) {
+  lend(a, object, key, (tm_json){.type = TM_JSON_INT, .u.i = i});
+}
+
 tm_json *tm_json_setn(tm_arena *a, tm_json *object, const char *key, size_t len,
                       const tm_json *value) {
   if (!object || !value)
@@ -345,7 +374,7 @@ void tm_json_remove(tm_json *object, const char *key) {
   object->len--;
 }
 
-/* -- deep copies ------------------------------------------------------------------- */
+/* -- deep copies ----------------------------------------------------------------------- */
 
 static bool copy_into(tm_arena *a, tm_json *out, const tm_json *v);
 
@@ -390,7 +419,7 @@ tm_json *tm_json_copy(tm_arena *a, const tm_json *v) {
   return out && copy_into(a, out, v) ? out : NULL;
 }
 
-/* -- UTF-8 ------------------------------------------------------------------------- */
+/* -- UTF-8 ----------------------------------------------------------------------------- */
 
 size_t tm_json_utf8_valid(const char *s, size_t len) {
   size_t at = 0;

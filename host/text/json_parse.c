@@ -23,7 +23,7 @@
 #define FIRST_CELLS 256
 #define NO_FRAME    SIZE_MAX
 
-/* -- the stack --------------------------------------------------------------------- */
+/* -- the stack ------------------------------------------------------------------------- */
 
 /* Make room on the stack. In a soft arena it counts against the limit, for a closed
  * container will need that much there. */
@@ -53,7 +53,7 @@ static inline tm_json_cell *push(tm_json_parser *p) {
   return &p->stack[p->top++];
 }
 
-/* -- strings ----------------------------------------------------------------------- */
+/* -- strings --------------------------------------------------------------------------- */
 
 /* `at` is behind the opening quote; *len gets the bytes of the string, which stands at `at`
  * with a NUL behind it. Returns what follows the closing quote. */
@@ -84,7 +84,7 @@ static inline char *read_string(tm_json_parser *p, char *at, uint32_t *len) {
   }
 }
 
-/* -- numbers and words ------------------------------------------------------------- */
+/* -- numbers and words ----------------------------------------------------------------- */
 
 static inline bool is_digit(char c) {
   return (unsigned char)(c - '0') < 10;
@@ -171,7 +171,7 @@ static inline char *read_word(tm_json_parser *p, char *at, const char *word, siz
   return memcmp(at, word, len) == 0 ? at + len : tm_json_fail_value(p, at);
 }
 
-/* -- containers -------------------------------------------------------------------- */
+/* -- containers ------------------------------------------------------------------------ */
 
 static inline char *skip_space(char *at) {
   while (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t')
@@ -247,7 +247,7 @@ static inline bool close_container(tm_json_parser *p) {
   return true;
 }
 
-/* -- the loop ---------------------------------------------------------------------- */
+/* -- the loop -------------------------------------------------------------------------- */
 
 /* A value that is no container, into a new cell. */
 static inline char *read_scalar(tm_json_parser *p, char *at) {

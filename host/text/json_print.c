@@ -6,7 +6,7 @@
 #include "text/json_scan.h"
 #include "text/number.h"
 
-/* -- pieces ------------------------------------------------------------------------ */
+/* -- pieces ---------------------------------------------------------------------------- */
 
 /* Strings with nothing to escape, which are most, are copied eight bytes at a time. */
 static inline bool fits(const tm_buf *b, size_t n) {
@@ -113,7 +113,7 @@ static bool is_container(const tm_json *v) {
   return v->type == TM_JSON_ARRAY || v->type == TM_JSON_OBJECT;
 }
 
-/* -- compact ----------------------------------------------------------------------- */
+/* -- compact --------------------------------------------------------------------------- */
 
 static void print(tm_buf *b, const tm_json *v) {
   if (!is_container(v)) {
@@ -143,7 +143,7 @@ void tm_json_print(tm_buf *out, const tm_json *v) {
   finish(out);
 }
 
-/* -- pretty ------------------------------------------------------------------------ */
+/* -- pretty ---------------------------------------------------------------------------- */
 
 static void new_line(tm_buf *b, size_t depth) {
   put_char(b, '\n');
@@ -180,7 +180,7 @@ void tm_json_print_pretty(tm_buf *out, const tm_json *v) {
   finish(out);
 }
 
-/* -- canonical --------------------------------------------------------------------- */
+/* -- canonical ------------------------------------------------------------------------- */
 
 /* A byte's rank among bytes at the same place of two keys, for the order of UTF-16. That
  * differs from the order of UTF-8 in one thing: characters beyond U+FFFF (bytes F0-F4), being
@@ -270,7 +270,7 @@ tm_hash tm_json_hash(const tm_json *v) {
   return hash;
 }
 
-/* -- into an arena ----------------------------------------------------------------- */
+/* -- into an arena --------------------------------------------------------------------- */
 
 char *tm_json_text(tm_arena *a, const tm_json *v, size_t *len) {
   tm_buf b;

@@ -122,7 +122,7 @@ static wide power_of_ten(int e) {
   return (mid.lo | rest) ? plus(top, 1) : top;
 }
 
-/* -- reading ----------------------------------------------------------------------- */
+/* -- reading --------------------------------------------------------------------------- */
 
 /* strtod under the plain locale: the embedding program may have set another. In glibc
  * and musl this locale is a constant, so nothing is allocated. */
@@ -186,7 +186,7 @@ double tm_number_read(uint64_t digits, int exp10, bool exact, const char *text) 
   return negative ? -d : d;
 }
 
-/* -- writing ----------------------------------------------------------------------- */
+/* -- writing --------------------------------------------------------------------------- */
 
 typedef struct decimal {
   uint64_t digits;

@@ -22,7 +22,7 @@ typedef struct expansion {
   tm_err *err;
 } expansion;
 
-/* -- words ------------------------------------------------------------------------------- */
+/* -- words ----------------------------------------------------------------------------- */
 
 /* "type, description" cut in two; without a comma the description is NULL. */
 typedef struct phrase {
@@ -63,7 +63,7 @@ static bool is_scalar(const char *type) {
   return false;
 }
 
-/* -- what is JSON Schema already --------------------------------------------------------- */
+/* -- what is JSON Schema already ------------------------------------------------------- */
 
 static bool is_json_schema(const tm_json *doc) {
   static const char *const lists[] = {"allOf", "anyOf", "oneOf", "enum"};
@@ -86,7 +86,7 @@ static bool is_json_schema(const tm_json *doc) {
   return false;
 }
 
-/* -- expanding --------------------------------------------------------------------------- */
+/* -- expanding ------------------------------------------------------------------------- */
 
 static tm_json *expand(const expansion *x, const tm_json *doc, const char *path, int depth);
 

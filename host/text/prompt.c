@@ -23,7 +23,7 @@ static int out_of_memory(reader *r) {
   return tm_err_set(r->err, TM_LIMIT, "%s: no memory is left to read this", r->file.path);
 }
 
-/* -- keys ------------------------------------------------------------------------- */
+/* -- keys ------------------------------------------------------------------------------ */
 
 enum { TEXT = 1 << TM_JSON_STRING, LIST = 1 << TM_JSON_ARRAY, OBJECT = 1 << TM_JSON_OBJECT };
 enum { NUMBER = 1 << TM_JSON_INT | 1 << TM_JSON_DOUBLE, ANY = ~0 };
@@ -140,7 +140,7 @@ static int read_keys(reader *r) {
   return r->unit->config ? 0 : out_of_memory(r);
 }
 
-/* -- schemas ------------------------------------------------------------------------ */
+/* -- schemas --------------------------------------------------------------------------- */
 
 /* Put the file and line of `key`.schema before what the schema compiler said. */
 static int blame_schema(reader *r, const char *key) {
@@ -221,7 +221,7 @@ static const tm_json *known_variables(const tm_json *schema) {
   return known;
 }
 
-/* -- the whole file ------------------------------------------------------------------- */
+/* -- the whole file -------------------------------------------------------------------- */
 
 static int read_front(reader *r) {
   tm_json *meta = NULL;
@@ -259,7 +259,7 @@ int tm_prompt_parse(tm_prompt **out, tm_arena *a, const char *name, const char *
   return 0;
 }
 
-/* -- rendering --------------------------------------------------------------------------- */
+/* -- rendering ------------------------------------------------------------------------- */
 
 /* Members of `top` on those of `base`, in a new object. NULL when memory ran out. */
 static tm_json *overlay(tm_arena *a, const tm_json *base, const tm_json *top) {

@@ -82,7 +82,7 @@ int tm_prompt_split(tm_prompt_file *out, const char *path, const char *text, siz
                     path, opened);
 }
 
-/* -- where a key stands ------------------------------------------------------------ */
+/* -- where a key stands ---------------------------------------------------------------- */
 
 /* Does the line begin with `key:`, quoted or not? */
 static bool begins_with_key(slice line, const char *key) {

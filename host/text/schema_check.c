@@ -24,7 +24,7 @@ static bool tell(run *r, const node *n, const char *keyword, const tm_json *v,
   return r->sink && tm_schema_tell(r, &f);
 }
 
-/* -- scalars ----------------------------------------------------------------------------- */
+/* -- scalars --------------------------------------------------------------------------- */
 
 static bool chosen(const choice *c, const tm_json *v) {
   if (v->type == TM_JSON_STRING) {
@@ -176,7 +176,7 @@ static int check_string(run *r, const node *n, const tm_json *v, const place *at
   return bad;
 }
 
-/* -- marks: what has been evaluated, for unevaluated* ------------------------------------ */
+/* -- marks: what has been evaluated, for unevaluated* ---------------------------------- */
 
 typedef struct marks_room {
   marks m;
@@ -223,7 +223,7 @@ static int eval_quietly(run *r, const node *n, const tm_json *v, const place *at
   return answer;
 }
 
-/* -- other schemas about the same value -------------------------------------------------- */
+/* -- other schemas about the same value ------------------------------------------------ */
 
 /* Where a $dynamicRef lands: in the outermost resource of the scope that has the name. */
 static const node *dynamic_target(const run *r, const inplace *s) {
@@ -359,7 +359,7 @@ static int check_same(run *r, const node *n, const tm_json *v, const place *at, 
   return bad;
 }
 
-/* -- one node ---------------------------------------------------------------------------- */
+/* -- one node -------------------------------------------------------------------------- */
 
 static int check_rules(run *r, const node *n, const tm_json *v, const place *at, marks *m) {
   int bad = 0;
@@ -444,7 +444,7 @@ int tm_schema_eval(run *r, const node *n, const tm_json *v, const place *at, mar
   return answer;
 }
 
-/* -- the door ---------------------------------------------------------------------------- */
+/* -- the door -------------------------------------------------------------------------- */
 
 #define REPORT_MAX 20
 

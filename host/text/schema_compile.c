@@ -3,7 +3,7 @@
  */
 #include "text/schema_program.h"
 
-/* -- children ---------------------------------------------------------------------------- */
+/* -- children -------------------------------------------------------------------------- */
 
 /* Nothing but $ref and words about it? */
 static bool only_refers(const node *n) {
@@ -40,7 +40,7 @@ const node *tm_schema_child(compiler *c, const tm_json *schema) {
   return n;
 }
 
-/* -- what the check can know beforehand -------------------------------------------------- */
+/* -- what the check can know beforehand ------------------------------------------------ */
 
 /* Whole limits that a double holds too: the usual ones, checked without looking further. */
 static bool is_plain_limit(const tm_json *v) {
@@ -59,7 +59,7 @@ static void settle_number(number_rules *r) {
   r->high = r->max ? (double)r->max->u.i : HUGE_VAL;
 }
 
-/* -- one node ---------------------------------------------------------------------------- */
+/* -- one node -------------------------------------------------------------------------- */
 
 /* Types that pass with nothing more to look at. */
 static uint8_t light_types(const node *n) {

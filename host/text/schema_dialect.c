@@ -7,7 +7,7 @@
 
 #include "text/schema_lower.h"
 
-/* -- the table --------------------------------------------------------------------------- */
+/* -- the table ------------------------------------------------------------------------- */
 
 enum {
   DROP = LOWER_DROP,
@@ -80,7 +80,7 @@ static const struct {
     {"contentMediaType", {SAY, SAY, SAY, SAY}},
 };
 
-/* -- what the columns leave open --------------------------------------------------------- */
+/* -- what the columns leave open ------------------------------------------------------- */
 
 static bool knows_format(tm_dialect d, const char *format) {
   static const char *const known[] = {"date-time", "date", "time", "duration", "email",
@@ -175,7 +175,7 @@ bool tm_dialect_orders_members(tm_dialect d) {
   return d == TM_DIALECT_GEMINI;
 }
 
-/* -- constraints in words ---------------------------------------------------------------- */
+/* -- constraints in words -------------------------------------------------------------- */
 
 #define SAID_MAX 300 /* bytes of a schema quoted in a description */
 

@@ -38,7 +38,7 @@ static size_t skip_digits(rest *r) {
   return (size_t)(r->s - start);
 }
 
-/* -- dates and times --------------------------------------------------------------------- */
+/* -- dates and times ------------------------------------------------------------------- */
 
 static int days_of(int year, int month) {
   static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
@@ -130,7 +130,7 @@ static bool is_duration(rest r) {
   return take_amounts(&r, "HMS") > 0 && r.s == r.end;
 }
 
-/* -- identifiers ------------------------------------------------------------------------- */
+/* -- identifiers ----------------------------------------------------------------------- */
 
 static bool is_hex(char c) {
   return is_digit(c) || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
@@ -174,7 +174,7 @@ static bool is_relative_pointer(rest r) {
   return (take(&mark, '#') && mark.s == mark.end) || is_pointer(r);
 }
 
-/* -- names of formats -------------------------------------------------------------------- */
+/* -- names of formats ------------------------------------------------------------------ */
 
 static const struct {
   const char *name;

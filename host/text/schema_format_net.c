@@ -25,7 +25,7 @@ uint32_t tm_schema_next_char(const char *s, size_t len, size_t *at) {
   return c;
 }
 
-/* -- addresses --------------------------------------------------------------------------- */
+/* -- addresses ------------------------------------------------------------------------- */
 
 bool tm_schema_format_ipv4(const char *s, size_t len) {
   int parts = 0;
@@ -77,7 +77,7 @@ bool tm_schema_format_ipv6(const char *s, size_t len) {
   return gap ? groups < 8 : groups == 8;
 }
 
-/* -- hosts ------------------------------------------------------------------------------- */
+/* -- hosts ----------------------------------------------------------------------------- */
 
 #define LABEL_MAX 63
 #define HOST_MAX  253
@@ -301,7 +301,7 @@ bool tm_schema_format_hostname(const char *s, size_t len, bool international) {
   return total <= HOST_MAX;
 }
 
-/* -- mailboxes --------------------------------------------------------------------------- */
+/* -- mailboxes ------------------------------------------------------------------------- */
 
 static bool is_atom_char(char c, bool international) {
   if ((unsigned char)c >= 0x80)
@@ -352,7 +352,7 @@ bool tm_schema_format_email(const char *s, size_t len, bool international) {
   return tm_schema_format_ipv4(domain + 1, n - 2);
 }
 
-/* -- URIs -------------------------------------------------------------------------------- */
+/* -- URIs ------------------------------------------------------------------------------ */
 
 /* RFC 3987's ucschar and, in queries, iprivate */
 static bool is_foreign(uint32_t c, bool private_too) {

@@ -96,7 +96,7 @@ int tm_schema_eval_rest(run *r, const node *n, const tm_json *v, const place *at
   return bad;
 }
 
-/* -- unique ------------------------------------------------------------------------------ */
+/* -- unique ---------------------------------------------------------------------------- */
 
 /* Few items are compared pair by pair; many go into a table by a hash that agrees with
  * tm_json_equal: 1 and 1.0 alike, members in any order. */

@@ -3,7 +3,7 @@
  */
 #include "text/schema_program.h"
 
-/* -- rules on demand --------------------------------------------------------------------- */
+/* -- rules on demand ------------------------------------------------------------------- */
 
 static number_rules *number_of(compiler *c, node *n) {
   if (!n->number)
@@ -71,7 +71,7 @@ fail:
   return NULL;
 }
 
-/* -- values that keywords take ----------------------------------------------------------- */
+/* -- values that keywords take --------------------------------------------------------- */
 
 /* A count: not negative, whole; what is larger than any array can be is cut. */
 static int take_count(const compiler *c, const node *n, const keyword_rule *k, const tm_json *v,
@@ -111,7 +111,7 @@ static const regex *take_regex(compiler *c, const node *n, const char *name, con
   return re;
 }
 
-/* -- lists of subschemas ----------------------------------------------------------------- */
+/* -- lists of subschemas --------------------------------------------------------------- */
 
 static int child_list(compiler *c, const tm_json *list, node_list *out) {
   out->list = tm_arena_array(c->a, const node *, (size_t)list->len + 1);
@@ -123,7 +123,7 @@ static int child_list(compiler *c, const tm_json *list, node_list *out) {
   return 0;
 }
 
-/* -- any type ---------------------------------------------------------------------------- */
+/* -- any type -------------------------------------------------------------------------- */
 
 static unsigned type_bit(const char *name) {
   static const struct {
@@ -199,7 +199,7 @@ static int fill_const(compiler *c, node *n, const keyword_rule *k, const tm_json
   return add_choice(c, n, k->name, v, 1);
 }
 
-/* -- numbers ----------------------------------------------------------------------------- */
+/* -- numbers --------------------------------------------------------------------------- */
 
 static int fill_number(compiler *c, node *n, const keyword_rule *k, const tm_json *v) {
   number_rules *r = number_of(c, n);
@@ -220,7 +220,7 @@ static int fill_number(compiler *c, node *n, const keyword_rule *k, const tm_jso
   }
 }
 
-/* -- strings ----------------------------------------------------------------------------- */
+/* -- strings --------------------------------------------------------------------------- */
 
 static int fill_length(compiler *c, node *n, const keyword_rule *k, const tm_json *v) {
   string_rules *r = string_of(c, n);
@@ -250,7 +250,7 @@ static int fill_format(compiler *c, node *n, const keyword_rule *k, const tm_jso
   return 0;
 }
 
-/* -- arrays ------------------------------------------------------------------------------ */
+/* -- arrays ---------------------------------------------------------------------------- */
 
 static int fill_array_count(compiler *c, node *n, const keyword_rule *k, const tm_json *v) {
   array_rules *r = array_of(c, n);
@@ -305,7 +305,7 @@ static int fill_rest_items(compiler *c, node *n, const keyword_rule *k, const tm
   return (n->rest_items = tm_schema_child(c, v)) ? 0 : -1;
 }
 
-/* -- objects ----------------------------------------------------------------------------- */
+/* -- objects --------------------------------------------------------------------------- */
 
 static int fill_object_count(compiler *c, node *n, const keyword_rule *k, const tm_json *v) {
   object_rules *r = object_of(c, n);
@@ -409,7 +409,7 @@ static int fill_rest_members(compiler *c, node *n, const keyword_rule *k, const 
   return (n->rest_members = tm_schema_child(c, v)) ? 0 : -1;
 }
 
-/* -- the same value ---------------------------------------------------------------------- */
+/* -- the same value -------------------------------------------------------------------- */
 
 static int fill_ref(compiler *c, node *n, const keyword_rule *k, const tm_json *v) {
   inplace *same = same_of(c, n);
@@ -459,7 +459,7 @@ static int fill_single(compiler *c, node *n, const keyword_rule *k, const tm_jso
   return (*to = tm_schema_child(c, v)) ? 0 : -1;
 }
 
-/* -- the table --------------------------------------------------------------------------- */
+/* -- the table ------------------------------------------------------------------------- */
 
 #define OLD  1
 #define NEW  2

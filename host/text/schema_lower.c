@@ -21,6 +21,7 @@ typedef struct lowering {
   const tm_json *root;
   tm_json *lost;
   bool wrapped;
+  bool failed; /* words did not fit, or memory for them ran out */
   int merges;
 } lowering;
 
@@ -47,7 +48,7 @@ static size_t member_count(const tm_json *v) {
   return is_a(v, TM_JSON_OBJECT) ? tm_json_len(v) : 0;
 }
 
-/* -- what is lost ------------------------------------------------------------------------ */
+/* -- what is lost ---------------------------------------------------------------------- */
 
 static void put_way(tm_buf *out, const way *at) {
   if (!at)
@@ -65,6 +66,7 @@ static void lose(lowering *x, const way *at, const char *keyword, const char *wh
   put_way(&text, at);
   tm_buf_printf(&text, "/%s: %s", keyword, why);
   tm_json_push(x->a, x->lost, tm_json_new_str(x->a, tm_buf_str(&text)));
+  x->failed = x->failed || text.failed;
   tm_buf_free(&text);
 }
 
@@ -90,7 +92,7 @@ static void end_description(lowering *x, tm_json *out, const tm_json *schema,
       tm_arena_printf(x->a, "%s%s(%s)", own ? own : "", own ? " " : "", tm_buf_str(words)));
 }
 
-/* -- types ------------------------------------------------------------------------------- */
+/* -- types ----------------------------------------------------------------------------- */
 
 static bool has_type(const tm_json *schema, const char *name) {
   const tm_json *type = tm_json_get(schema, "type");
@@ -183,7 +185,7 @@ static tm_json *nullable(lowering *x, tm_json *schema) {
   return out;
 }
 
-/* -- references -------------------------------------------------------------------------- */
+/* -- references ------------------------------------------------------------------------ */
 
 static const tm_json *target(const lowering *x, const char *ref) {
   return ref && ref[0] == '#' ? tm_json_pointer(x->root, ref + 1) : NULL;
@@ -259,7 +261,7 @@ static tm_json *lower_ref(lowering *x, const char *ref, const way *at) {
   return out;
 }
 
-/* -- merging allOf ----------------------------------------------------------------------- */
+/* -- merging allOf --------------------------------------------------------------------- */
 
 static void merge_members(lowering *x, tm_json *into, const tm_json *from, const way *at) {
   for (size_t i = 0; i < member_count(from); i++) {
@@ -328,7 +330,7 @@ static const tm_json *merged(lowering *x, const tm_json *schema, const way *at) 
   return out;
 }
 
-/* -- keywords with a function of their own ----------------------------------------------- */
+/* -- keywords with a function of their own --------------------------------------------- */
 
 static bool is_required(const tm_json *schema, const char *key) {
   const tm_json *names = tm_json_get(schema, "required");
@@ -465,7 +467,7 @@ static void lower_own(lowering *x, tm_json *out, const tm_json *schema, const tm
     say(x, at, words, k, &m->value);
 }
 
-/* -- one schema -------------------------------------------------------------------------- */
+/* -- one schema ------------------------------------------------------------------------ */
 
 static bool is_empty(const tm_json *out) {
   return !tm_json_get(out, "type") && !tm_json_get(out, "anyOf") &&
@@ -528,11 +530,12 @@ static tm_json *lower(lowering *x, const tm_json *schema, const way *at, int dep
   if (is_empty(out) && tm_dialect_needs_types(x->d))
     tm_json_set(x->a, out, "type", tm_json_get(anything(x, at), "type"));
   end_description(x, out, schema, &words);
+  x->failed = x->failed || words.failed;
   tm_buf_free(&words);
   return out;
 }
 
-/* -- the root ---------------------------------------------------------------------------- */
+/* -- the root -------------------------------------------------------------------------- */
 
 /* A $ref at the root becomes what it refers to: no provider takes it there. */
 static const tm_json *root_of(lowering *x, const tm_json *schema) {
@@ -589,5 +592,5 @@ tm_json *tm_schema_lower(tm_arena *a, const tm_json *schema, tm_dialect dialect,
   }
   if (lost)
     *lost = x.lost;
-  return a->limit && a->failed ? NULL : out;
+  return x.failed || (a->limit && a->failed) ? NULL : out;
 }

@@ -4,7 +4,7 @@
 #include "base/hash.h"
 #include "text/schema_program.h"
 
-/* -- words ------------------------------------------------------------------------------- */
+/* -- words ----------------------------------------------------------------------------- */
 
 static uint32_t word_hash(const word *w) {
   uint64_t h = (w->head ^ (w->tail * UINT64_C(0x9e3779b97f4a7c15)) ^ w->len) *
@@ -49,7 +49,7 @@ uint32_t tm_schema_words_add(word_set *set, const char *s, size_t len) {
   return set->count - 1;
 }
 
-/* -- the table for compiling ------------------------------------------------------------- */
+/* -- the table for compiling ----------------------------------------------------------- */
 
 static name_slot *slot_of(const name_table *t, const void *key, size_t len) {
   size_t at = (size_t)tm_hash_fast(key, len) & (t->cap - 1);
@@ -85,7 +85,7 @@ int tm_schema_names_put(name_table *t, tm_arena *a, const void *key, size_t len,
   return 0;
 }
 
-/* -- URIs -------------------------------------------------------------------------------- */
+/* -- URIs ------------------------------------------------------------------------------ */
 
 /*   scheme ":" "//" authority path "?" query       (the fragment is cut off before) */
 typedef struct span {

@@ -28,7 +28,7 @@ struct plain_pattern {
   step steps[];
 };
 
-/* -- sets -------------------------------------------------------------------------------- */
+/* -- sets ------------------------------------------------------------------------------ */
 
 static void add(step *s, unsigned c) {
   s->ascii[c >> 6] |= UINT64_C(1) << (c & 63);
@@ -49,7 +49,7 @@ static bool overlaps(const step *a, const step *b) {
   return (a->ascii[0] & b->ascii[0]) || (a->ascii[1] & b->ascii[1]) || (a->beyond && b->beyond);
 }
 
-/* -- reading a pattern ------------------------------------------------------------------- */
+/* -- reading a pattern ----------------------------------------------------------------- */
 
 typedef struct reader {
   const char *s, *end;
@@ -222,7 +222,7 @@ const plain_pattern *tm_schema_pattern_new(tm_arena *a, const char *s, size_t le
   return p;
 }
 
-/* -- matching ---------------------------------------------------------------------------- */
+/* -- matching -------------------------------------------------------------------------- */
 
 /* Length of the character beyond ASCII at s if the set has it, else 0. */
 static size_t beyond_len(const step *t, const char *s, const char *end) {

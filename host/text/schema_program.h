@@ -28,7 +28,7 @@
 #define SCHEMA_STEPS   30000000 /* in-place schemas tried in one check */
 #define SCHEMA_SCRATCH ((size_t)256 << 20)
 
-/* -- words: strings found by their ends -------------------------------------------------- */
+/* -- words: strings found by their ends ------------------------------------------------ */
 
 typedef struct word {
   const char *s;
@@ -83,7 +83,7 @@ uint32_t tm_schema_words_find(const word_set *set, const word *w);
 int tm_schema_words_init(word_set *set, tm_arena *a, size_t room);
 uint32_t tm_schema_words_add(word_set *set, const char *s, size_t len);
 
-/* -- rules ------------------------------------------------------------------------------- */
+/* -- rules ----------------------------------------------------------------------------- */
 
 typedef struct node node;
 typedef struct resource resource;
@@ -249,7 +249,7 @@ struct tm_schema {
   bool dynamic; /* some $dynamicRef can be overridden: scopes must be kept */
 };
 
-/* -- compiling --------------------------------------------------------------------------- */
+/* -- compiling ------------------------------------------------------------------------- */
 
 #define VOCABULARY_CORE        0x01u
 #define VOCABULARY_APPLICATOR  0x02u
@@ -358,7 +358,7 @@ bool tm_schema_format_uri_template(const char *s, size_t len);
 /* The code point at s[*at]; moves on. The text is valid UTF-8. */
 uint32_t tm_schema_next_char(const char *s, size_t len, size_t *at);
 
-/* -- checking ---------------------------------------------------------------------------- */
+/* -- checking -------------------------------------------------------------------------- */
 
 /* The way from the root to a value, one link for each container, on the C stack. */
 typedef struct place {
@@ -436,7 +436,7 @@ static inline void marks_set(marks *m, uint32_t i) {
   m->bits[i / 64] |= UINT64_C(1) << (i % 64);
 }
 
-/* -- telling ----------------------------------------------------------------------------- */
+/* -- telling --------------------------------------------------------------------------- */
 
 /* What is wrong: `keyword` of schema `n`, about `value` at `at`; `key` names a member when
  * the keyword is about one (required, dependentRequired). `first` and `second` are indexes

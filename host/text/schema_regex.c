@@ -26,7 +26,7 @@ struct regex {
 
 static const char no_memory[] = TM_SCHEMA_NO_MEMORY;
 
-/* -- translation ------------------------------------------------------------------------- */
+/* -- translation ----------------------------------------------------------------------- */
 
 typedef struct translation {
   const char *s;
@@ -383,7 +383,7 @@ static void translate(translation *t) {
   }
 }
 
-/* -- compiling --------------------------------------------------------------------------- */
+/* -- compiling ------------------------------------------------------------------------- */
 
 static void *from_arena(size_t size, void *arena) {
   return tm_arena_alloc(arena, size);
@@ -454,7 +454,7 @@ bool tm_schema_regex_valid(const char *text, size_t len) {
   return valid;
 }
 
-/* -- matching ---------------------------------------------------------------------------- */
+/* -- matching -------------------------------------------------------------------------- */
 
 static void *from_room(size_t size, void *data) {
   regex_room *room = data;

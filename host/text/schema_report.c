@@ -7,7 +7,7 @@
 #define REASON_MAX  300 /* bytes of one alternative's message inside another */
 #define POINTER_MAX 300 /* bytes of a pointer in an error that has no field for it */
 
-/* -- pointers ---------------------------------------------------------------------------- */
+/* -- pointers -------------------------------------------------------------------------- */
 
 static void put_token(tm_buf *out, const char *s, size_t len) {
   tm_buf_putc(out, '/');
@@ -61,10 +61,11 @@ void tm_schema_pointer_clip(tm_buf *pointer) {
   tm_buf_puts(pointer, "…");
 }
 
-/* -- the list of faults ------------------------------------------------------------------ */
+/* -- the list of faults ---------------------------------------------------------------- */
 
+/* NULL when there was no memory for it, here or while it was written. */
 static char *keep(tm_arena *a, const tm_buf *b) {
-  return tm_arena_strndup(a, tm_buf_str(b), b->len);
+  return b->failed && !b->len ? NULL : tm_arena_strndup(a, tm_buf_str(b), b->len);
 }
 
 /* The control character at s in code points, 0: it is none. *len: its bytes. */
@@ -85,7 +86,7 @@ char *tm_schema_keep_line(tm_arena *a, const tm_buf *b) {
     else
       tm_buf_putc(&line, b->data[at]);
   }
-  char *kept = keep(a, &line);
+  char *kept = b->failed && !b->len ? NULL : keep(a, &line);
   tm_buf_free(&line);
   return kept;
 }
@@ -167,7 +168,7 @@ bool tm_schema_tell_tag(run *r, const fault *f, const tag_table *tags) {
   return add_telling(r, &t, f);
 }
 
-/* -- alternatives ------------------------------------------------------------------------ */
+/* -- alternatives ---------------------------------------------------------------------- */
 
 #define NOT_MEANT 1000 /* the alternative is about another kind of value */
 #define OTHER_TAG 500  /* another value of a member that tells kinds apart */

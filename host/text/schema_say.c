@@ -10,7 +10,7 @@
 #define ABOUT_MAX   200  /* bytes of a description that goes into advice */
 #define TEXT_MAX    (32 * 1024)
 
-/* -- pieces of sentences ----------------------------------------------------------------- */
+/* -- pieces of sentences --------------------------------------------------------------- */
 
 void tm_schema_put_string(tm_buf *out, const char *s, size_t len) {
   size_t keep = len;
@@ -97,7 +97,7 @@ static void put_types(tm_buf *out, unsigned types) {
   }
 }
 
-/* -- sentences --------------------------------------------------------------------------- */
+/* -- sentences ------------------------------------------------------------------------- */
 
 const char *tm_schema_subject(const telling *t) {
   return t->place.len ? tm_buf_str(&t->place) : "the value";

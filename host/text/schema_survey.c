@@ -13,7 +13,7 @@
 #define DRAFT_2020      "https://json-schema.org/draft/2020-12/schema"
 #define METASCHEMA_HOPS 8
 
-/* -- errors ------------------------------------------------------------------------------ */
+/* -- errors ---------------------------------------------------------------------------- */
 
 int tm_schema_no_memory(const compiler *c) {
   return tm_err_set(c->err, TM_LIMIT, "schema: out of memory while compiling");
@@ -33,7 +33,7 @@ int tm_schema_bad(const compiler *c, const node *n, const char *keyword, const c
   return -1;
 }
 
-/* -- dialects ---------------------------------------------------------------------------- */
+/* -- dialects -------------------------------------------------------------------------- */
 
 static bool same_uri(const char *a, const char *b) {
   size_t la = strlen(a), lb = strlen(b);
@@ -116,7 +116,7 @@ static int read_dialect(const compiler *c, const node *n, resource *r, const cha
   return tm_schema_bad(c, n, "$schema", "the metaschemas lead in a circle");
 }
 
-/* -- the survey -------------------------------------------------------------------------- */
+/* -- the survey ------------------------------------------------------------------------ */
 
 static node *survey(compiler *c, const tm_json *schema, resource *home, const node *way,
                     unsigned depth);
@@ -338,7 +338,7 @@ resource *tm_schema_survey(compiler *c, const tm_json *doc, const char *uri,
   return register_resource(c, n->home, uri) < 0 ? NULL : n->home;
 }
 
-/* -- references -------------------------------------------------------------------------- */
+/* -- references ------------------------------------------------------------------------ */
 
 /* A document nobody has mentioned yet. *out stays NULL when nobody knows it. */
 static int load(compiler *c, resource **out, const resource *from, const char *uri) {

@@ -44,7 +44,7 @@ static int put(tm_buf *b, const char *bytes, size_t len, tm_err *err) {
   return b->failed ? tm_err_set(err, TM_LIMIT, "no memory is left to read the stream") : 0;
 }
 
-/* -- events ------------------------------------------------------------------------ */
+/* -- events ---------------------------------------------------------------------------- */
 
 static int dispatch(tm_sse *s, tm_sse_fn fn, void *ctx, tm_err *err) {
   bool given = s->has_data;
@@ -145,7 +145,7 @@ static int finish_line(tm_sse *s, const char *from, const char *end, tm_sse_fn f
   return rc;
 }
 
-/* -- bytes --------------------------------------------------------------------------- */
+/* -- bytes ----------------------------------------------------------------------------- */
 
 static int keep_rest(tm_sse *s, const char *from, const char *end, tm_err *err) {
   size_t len = (size_t)(end - from);

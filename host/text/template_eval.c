@@ -11,7 +11,7 @@ int tm_template_too_large(render *r, const place *in, size_t at) {
               TM_TEMPLATE_OUTPUT >> 20);
 }
 
-/* -- names to values --------------------------------------------------------------------- */
+/* -- names to values ------------------------------------------------------------------- */
 
 static const tm_json *follow(render *r, const tm_json *v, const slice *parts, size_t n) {
   for (size_t i = 0; i < n && v; i++)
@@ -59,7 +59,7 @@ static const tm_json *find_param(render *r, const place *in, const expr *e) {
   return p ? follow(r, p->value[e->param], e->parts, e->part_count) : NULL;
 }
 
-/* -- calls that give a value -------------------------------------------------------------- */
+/* -- calls that give a value ----------------------------------------------------------- */
 
 static const expr *named_argument(const expr *call, const char *name) {
   for (const hash_pair *h = call->hash; h; h = h->next)

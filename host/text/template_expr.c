@@ -8,7 +8,7 @@
 
 #define MAX_PARTS 32
 
-/* -- literals ----------------------------------------------------------------------- */
+/* -- literals -------------------------------------------------------------------------- */
 
 static int parse_string(parser *p, expr *e) {
   slice raw = p->token.text;
@@ -68,7 +68,7 @@ static int parse_literal(parser *p, expr **out) {
   return advance(p);
 }
 
-/* -- paths ---------------------------------------------------------------------------- */
+/* -- paths ----------------------------------------------------------------------------- */
 
 static bool is_segment(const token *t) {
   return t->kind == TOKEN_ID || t->kind == TOKEN_SEGMENT || t->kind == TOKEN_NUMBER ||
@@ -146,7 +146,7 @@ static int parse_path(parser *p, expr **out) {
   return 0;
 }
 
-/* -- calls ------------------------------------------------------------------------------ */
+/* -- calls ----------------------------------------------------------------------------- */
 
 bool tm_template_starts_value(const token *t) {
   return is_segment(t) || t->kind == TOKEN_STRING || t->kind == TOKEN_AT ||

@@ -48,7 +48,7 @@ static size_t offset_of(const lexer *l, const char *p) {
   return p ? (size_t)(p - l->src->text) : l->src->len;
 }
 
-/* -- text ------------------------------------------------------------------------ */
+/* -- text ------------------------------------------------------------------------------ */
 
 /* \{{ makes literal text of all up to the next tag, escaped or not. */
 static token lex_escaped(lexer *l) {
@@ -75,7 +75,7 @@ static token lex_text(lexer *l) {
   return t;
 }
 
-/* -- tags ------------------------------------------------------------------------ */
+/* -- tags ------------------------------------------------------------------------------ */
 
 static int lex_comment(lexer *l, token *out, size_t bang, tm_err *err) {
   bool dashed = ahead_is(l, bang, "!--");

@@ -47,7 +47,7 @@ static void end(builder *b) {
   checked(b, tm_json_push(b->arena, b->messages, message));
 }
 
-/* -- content ----------------------------------------------------------------------- */
+/* -- content --------------------------------------------------------------------------- */
 
 static tm_json *media_part(builder *b, const piece *p) {
   tm_json *media = checked(b, tm_json_new_object(b->arena));
@@ -86,7 +86,7 @@ static void add_part(builder *b, const piece *p) {
     checked(b, tm_json_push(b->arena, b->parts, part));
 }
 
-/* -- roles and history ------------------------------------------------------------- */
+/* -- roles and history ----------------------------------------------------------------- */
 
 static void add_extra(builder *b, const tm_json *extra) {
   if (!b->extra)

@@ -12,7 +12,7 @@
 
 static int parse_program(parser *p, program **out);
 
-/* -- nodes ------------------------------------------------------------------------------- */
+/* -- nodes ----------------------------------------------------------------------------- */
 
 static node *append(parser *p, program *to, node_kind kind) {
   node *n = take(p, sizeof *n);
@@ -52,7 +52,7 @@ static int parse_print(parser *p, program *to) {
   return close_tag(p, n);
 }
 
-/* -- partials ------------------------------------------------------------------------------ */
+/* -- partials -------------------------------------------------------------------------- */
 
 /* Partial names become file names: a relative path that stays inside its folder. */
 static bool is_partial_name(slice s) {

@@ -11,7 +11,7 @@
 
 static int run(render *r, const place *in, const program *p);
 
-/* -- the output stream --------------------------------------------------------------- */
+/* -- the output stream ----------------------------------------------------------------- */
 
 static piece *add_piece(render *r, piece_kind kind) {
   piece *p = tm_arena_new(r->scratch, piece);
@@ -73,7 +73,7 @@ static piece *put_piece(render *r, const place *in, piece_kind kind) {
   return r->out->text.failed ? NULL : add_piece(r, kind);
 }
 
-/* -- helpers that print ------------------------------------------------------------------- */
+/* -- helpers that print ---------------------------------------------------------------- */
 
 /* name=value pairs as an object on top of `base`; undefined becomes null. */
 static int collect(render *r, const place *in, size_t at, const hash_pair *pairs,
@@ -188,7 +188,7 @@ static int run_print(render *r, const place *in, const expr *e) {
   }
 }
 
-/* -- blocks -------------------------------------------------------------------------------- */
+/* -- blocks ---------------------------------------------------------------------------- */
 
 static int run_within(render *r, const place *in, const program *p, const tm_json *value) {
   scope s = {value, in->scope};

@@ -15,7 +15,7 @@
 
 static void strip_program(program *p, bool root);
 
-/* -- what a text begins and ends with ------------------------------------------------ */
+/* -- what a text begins and ends with -------------------------------------------------- */
 
 static size_t leading_blank(slice t) {
   size_t n = 0;
@@ -109,7 +109,7 @@ static node *last_of(const program *p) {
   return p ? p->last : NULL;
 }
 
-/* -- blocks ------------------------------------------------------------------------------ */
+/* -- blocks ---------------------------------------------------------------------------- */
 
 typedef struct edges {
   bool open, close;             /* tildes outside the block */

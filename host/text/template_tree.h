@@ -37,7 +37,7 @@ typedef struct tm_template_source {
 int tm_template_fail(tm_err *err, const tm_template_source *src, size_t at, tm_code code,
                      const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 
-/* -- helpers -------------------------------------------------------------------- */
+/* -- helpers --------------------------------------------------------------------------- */
 
 typedef enum tm_template_helper {
   HELPER_NONE,
@@ -57,7 +57,7 @@ typedef enum tm_template_helper {
   HELPER_UNLESS_EQUALS
 } tm_template_helper;
 
-/* -- expressions ------------------------------------------------------------------ */
+/* -- expressions ----------------------------------------------------------------------- */
 
 typedef enum expr_kind { EXPR_LITERAL, EXPR_PATH, EXPR_DATA, EXPR_PARAM, EXPR_CALL } expr_kind;
 
@@ -89,7 +89,7 @@ struct expr {
   hash_pair *hash;
 };
 
-/* -- nodes ------------------------------------------------------------------------- */
+/* -- nodes ----------------------------------------------------------------------------- */
 
 typedef enum node_kind {
   NODE_TEXT,
@@ -148,7 +148,7 @@ struct tm_template {
   unit *units;
 };
 
-/* -- lexing ---------------------------------------------------------------------- */
+/* -- lexing ---------------------------------------------------------------------------- */
 
 typedef enum token_kind {
   TOKEN_END,
@@ -192,7 +192,7 @@ typedef struct lexer {
 
 int tm_template_lex(lexer *l, token *out, tm_err *err);
 
-/* -- the passes ------------------------------------------------------------------ */
+/* -- the passes ------------------------------------------------------------------------ */
 
 /* Parse a source into a program; partials it calls are added to t->units, unparsed. */
 int tm_template_parse(program **out, tm_arena *a, tm_template *t, const tm_template_source *src,
@@ -210,7 +210,7 @@ int tm_template_unknown_helper(const tm_template_source *src, const expr *call, 
 tm_template_helper tm_template_helper_named(slice name);
 bool tm_template_is_role(slice name);
 
-/* -- values ---------------------------------------------------------------------- */
+/* -- values ---------------------------------------------------------------------------- */
 
 /* Length of the white space character at s, as JavaScript's trim() sees it; 0 when none. */
 size_t tm_template_blank_at(const char *s, size_t len);
@@ -229,7 +229,7 @@ void tm_template_print(tm_buf *out, const tm_json *v);
  * by `failed` that memory ran out. */
 void tm_template_print_json(tm_buf *out, tm_arena *scratch, const tm_json *v, size_t indent);
 
-/* -- rendering ------------------------------------------------------------------- */
+/* -- rendering ------------------------------------------------------------------------- */
 
 typedef enum piece_kind {
   PIECE_TEXT,

@@ -6,7 +6,7 @@
 #include "text/number.h"
 #include "text/template_tree.h"
 
-/* -- white space ------------------------------------------------------------------ */
+/* -- white space ----------------------------------------------------------------------- */
 
 size_t tm_template_blank_at(const char *s, size_t len) {
   const unsigned char *u = (const unsigned char *)s;
@@ -43,7 +43,7 @@ slice tm_template_trim(slice t) {
   return t;
 }
 
-/* -- truth and sameness ------------------------------------------------------------- */
+/* -- truth and sameness ---------------------------------------------------------------- */
 
 bool tm_template_truthy(const tm_json *v, bool zero_counts) {
   if (!v)
@@ -97,7 +97,7 @@ bool tm_template_same(const tm_json *a, const tm_json *b) {
   return tm_json_equal(a, b);
 }
 
-/* -- members -------------------------------------------------------------------------- */
+/* -- members --------------------------------------------------------------------------- */
 
 /* UTF-16 code units, as JavaScript counts a string's length. */
 static int64_t count_units(const char *s, size_t len) {
@@ -143,7 +143,7 @@ const tm_json *tm_template_member(tm_arena *scratch, const tm_json *v, slice nam
   }
 }
 
-/* -- printing ----------------------------------------------------------------------------- */
+/* -- printing -------------------------------------------------------------------------- */
 
 static void print_double(tm_buf *out, double d) {
   char text[TM_NUMBER_TEXT];

@@ -31,7 +31,7 @@ typedef struct reader {
   tm_json *root;
 } reader;
 
-/* -- what went wrong ---------------------------------------------------------- */
+/* -- what went wrong ------------------------------------------------------------------- */
 
 static size_t line_of(const reader *r, yaml_mark_t mark) {
   return r->first_line + mark.line;
@@ -103,7 +103,7 @@ static int refuse_syntax(reader *r, const char *text) {
   return fail_at(r, p->problem_mark, TM_USAGE, "%s%s", problem, hint_for(problem));
 }
 
-/* -- scalars ------------------------------------------------------------------- */
+/* -- scalars --------------------------------------------------------------------------- */
 
 static bool is_one_of(const char *s, const char *const words[]) {
   for (size_t i = 0; words[i]; i++)
@@ -168,7 +168,7 @@ static int read_plain(reader *r, tm_json **out, const char *s, size_t len) {
   return 0;
 }
 
-/* -- the tree -------------------------------------------------------------------- */
+/* -- the tree -------------------------------------------------------------------------- */
 
 /* Put a finished value where it belongs: the root, the open list, or under the open key. */
 static int place(reader *r, const tm_json *value) {

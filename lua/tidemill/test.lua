@@ -60,6 +60,13 @@ function M.world(opts)
   return world
 end
 
+--- Replay a run capsule (`tidemill export RUN > FILE`), offline and without keys. opts:
+-- sources = "disk" for the project's sources as they are now (nil: the run's own), dir.
+-- @treturn table {verdict = "equal" | "diverged", records, message, stands, asked, changes, …}
+function M.replay(path, opts)
+  return require("tidemill.test_capsule").replay(path, opts)
+end
+
 --- Kill the run's process after each record of its journal, go on in a new process, and compare
 -- the end with a life without crashes: state, value, effects by key. A difference is an error
 -- that names the point. Doubts (on_unknown = "ask") are answered by the truth in the journal.

@@ -15,7 +15,21 @@ local function catching_exit(fn)
   error(err, 0)
 end
 
+--- `--from FILE`: make a spec of a capsule, and run that one.
+local function take_capsule(arguments)
+  if arguments[1] ~= "--from" then return arguments end
+  local ok, spec = pcall(require("tidemill.test_capsule").write_spec, arguments[2] or "")
+  if not ok then
+    io.stderr:write("tidemill: ", tostring(spec), "\n")
+    return nil
+  end
+  io.stderr:write("wrote ", spec, "\n")
+  return table.pack(spec, table.unpack(arguments, 3))
+end
+
 local function run(arguments)
+  arguments = take_capsule(arguments)
+  if not arguments then return 2 end
   local found, runner = pcall(require, "busted.runner")
   if not found then
     io.stderr:write("tidemill: busted is not installed (sudo apt-get install lua-busted): ",

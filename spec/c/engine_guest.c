@@ -30,7 +30,7 @@ typedef struct frame {
   int64_t now;
 } frame;
 
-/* -- what a step says -------------------------------------------------------------- */
+/* -- what a step says ------------------------------------------------------------------ */
 
 static bool is(const tm_json *step, const char *op) {
   return strcmp(tm_json_str(tm_json_at(step, 0), NULL), op) == 0;
@@ -89,7 +89,7 @@ static void where_of(const tm_branch *b, char out[64]) {
   snprintf(out, 64, "flow:%zu", f->at);
 }
 
-/* -- what it was told ----------------------------------------------------------------- */
+/* -- what it was told ------------------------------------------------------------------ */
 
 static void put_results(frame *f) {
   tm_buf_putc(&f->acc, '[');
@@ -141,7 +141,7 @@ static void trace(script *s, const tm_branch *b, const tm_answer *a) {
   kit_trace(s->kit->world, s->run->id, &s->trace);
 }
 
-/* -- bodies of actions --------------------------------------------------------------------- */
+/* -- bodies of actions ----------------------------------------------------------------- */
 
 static void call(tm_branch *b, tm_call_kind kind, const char *name, const tm_json *request,
                  const tm_json *live) {
@@ -254,7 +254,7 @@ static void verb_answered(script *s, tm_branch *b, const tm_answer *a) {
   run_body(s, b);
 }
 
-/* -- steps ------------------------------------------------------------------------------------ */
+/* -- steps ----------------------------------------------------------------------------- */
 
 static void raise_kind(tm_branch *b, const char *kind) {
   frame *f = b->slot;
@@ -294,13 +294,15 @@ static void ask_model(script *s, tm_branch *b) {
 
 static void fork(tm_branch *b) {
   frame *f = b->slot;
-  const tm_json *max = tm_json_get(f->opts, "max");
+  const tm_json *max = tm_json_get(f->opts, "max"), *race = tm_json_get(f->opts, "race");
   tm_json *request = tm_json_new_object(&f->arena);
   f->result_count = tm_json_len(tm_json_at(f->step, 1));
   f->results = tm_new_array(char *, f->result_count + 1);
   tm_json_set_int(&f->arena, request, "n", (int64_t)f->result_count);
   if (max)
     tm_json_set(&f->arena, request, "max", max);
+  if (race)
+    tm_json_set(&f->arena, request, "race", race);
   call(b, TM_CALL_FORK, "fork", request, NULL);
 }
 
@@ -342,7 +344,9 @@ static bool step(script *s, tm_branch *b) {
       raise_kind(b, name_of(f->step));
     return false;
   }
-  if (is(f->step, "step")) {
+  if (is(f->step, "step") || is(f->step, "unwind")) {
+    if (is(f->step, "unwind"))
+      s->run->unwinding = true;
     tm_perform_step(b, name_of(f->step));
     return true;
   }
@@ -380,7 +384,7 @@ static void go(script *s, tm_branch *b) {
   finish(b);
 }
 
-/* -- the guest ---------------------------------------------------------------------------------- */
+/* -- the guest ------------------------------------------------------------------------- */
 
 static void begin(script *s, tm_branch *b) {
   frame *f = tm_new(frame);
@@ -457,6 +461,8 @@ static int open_script(void **out, void *ctx, tm_run *run, tm_err *err) {
   if (s->kit->other)
     tm_json_parse(&other, &s->arena, s->kit->other, strlen(s->kit->other), NULL, err);
   s->steps = tm_json_get(other ? other : run->closure->models, run->workflow);
+  if (!run->events)
+    run->events = tm_json_get(run->closure->models, "events");
   if (s->steps) {
     *out = s;
     return 0;

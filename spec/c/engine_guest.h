@@ -1,4 +1,5 @@
-/* engine_guest.h - the language of the engine's tests: scripts of JSON steps, see engine_kit.h. */
+/* engine_guest.h - the language of the engine's tests: scripts of JSON steps, see engine_kit.h.
+ */
 #ifndef TM_SPEC_ENGINE_GUEST_H
 #define TM_SPEC_ENGINE_GUEST_H
 

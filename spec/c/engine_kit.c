@@ -1,6 +1,7 @@
 /* engine_kit.c - a process and its world, one thing at a time.
  *
- *   engine ─► commit ─► [dies before?] ─► disk ─► [dies after?] ─► told list ─► kit_hear ─► engine
+ *   engine ─► commit ─► [dies before?] ─► disk ─► [dies after?] ─► told list ─► kit_hear ─►
+ * engine
  */
 #include "engine_kit.h"
 
@@ -13,7 +14,7 @@
 
 #define MAX_STEPS 200000
 
-/* -- the store's thread writes letters ---------------------------------------------------- */
+/* -- the store's thread writes letters ------------------------------------------------- */
 
 typedef struct kit_letter {
   struct kit_letter *next;
@@ -50,7 +51,7 @@ static bool take_letter(kit_world *w, bool wait) {
   return true;
 }
 
-/* -- commits --------------------------------------------------------------------------------- */
+/* -- commits --------------------------------------------------------------------------- */
 
 /* A batch on its way, and whom to tell. */
 typedef struct kit_parcel {
@@ -121,7 +122,7 @@ static bool tell(kit *k) {
   return true;
 }
 
-/* -- reads: the disk's ------------------------------------------------------------------------ */
+/* -- reads: the disk's ----------------------------------------------------------------- */
 
 static tm_store *disk(tm_store *s) {
   return kit_of(s)->world->disk;
@@ -177,6 +178,16 @@ static int disk_decision(tm_store *s, const tm_decision_row *key, tm_arena *a,
   return disk(s)->vt->decision(disk(s), key, a, out, err);
 }
 
+static int disk_signals(tm_store *s, const tm_signal_filter *f, tm_signal_fn fn, void *ctx,
+                        tm_err *err) {
+  return disk(s)->vt->signals(disk(s), f, fn, ctx, err);
+}
+
+static int disk_locks(tm_store *s, const tm_lock_filter *f, tm_lock_fn fn, void *ctx,
+                      tm_err *err) {
+  return disk(s)->vt->locks(disk(s), f, fn, ctx, err);
+}
+
 static bool disk_changed(tm_store *s) {
   bool was = kit_of(s)->foreign;
   kit_of(s)->foreign = false;
@@ -193,10 +204,12 @@ static const tm_store_vt disk_vt = {
     .closure = disk_closure,
     .effect = disk_effect,
     .decision = disk_decision,
+    .signals = disk_signals,
+    .locks = disk_locks,
     .changed = disk_changed,
 };
 
-/* -- the executor, and the other side ----------------------------------------------------------- */
+/* -- the executor, and the other side -------------------------------------------------- */
 
 static int start_task(void *ctx, tm_task *task, const char *name, const tm_json *request,
                       tm_err *err) {
@@ -330,7 +343,7 @@ int kit_task_count(const kit *k) {
   return n;
 }
 
-/* -- ports ----------------------------------------------------------------------------------------- */
+/* -- ports ----------------------------------------------------------------------------- */
 
 static int64_t world_now(void *ctx) {
   return ((kit_world *)ctx)->now;
@@ -388,7 +401,7 @@ void kit_play(kit *k, const char *id) {
 
 void kit_cancel(kit *k, const char *id) {
   tm_err err = TM_ERR_INIT;
-  CHECK_INT(tm_engine_cancel(k->engine, id, "enough", "kit", &err), 0);
+  CHECK_INT(tm_control_give(k->engine, id, TM_ORDER_CANCEL, "enough", "kit", &err), 0);
   CHECK_STR(err.msg, "");
 }
 
@@ -404,7 +417,7 @@ void kit_decide(kit *k, const char *gate, bool approve, const char *decision) {
   tm_engine_decide(k->engine, gate, approve, d, on_told, k);
 }
 
-/* -- a person ------------------------------------------------------------------------------------------ */
+/* -- a person -------------------------------------------------------------------------- */
 
 typedef struct asked {
   tm_arena *arena;
@@ -439,7 +452,7 @@ static bool person_acts(kit *k) {
   return true;
 }
 
-/* -- one thing at a time ---------------------------------------------------------------------------------- */
+/* -- one thing at a time --------------------------------------------------------------- */
 
 bool kit_hear(kit *k) {
   while (take_letter(k->world, k->underway > 0 && !k->told))
@@ -531,7 +544,7 @@ void kit_run(kit *k) {
   CHECK(steps < MAX_STEPS);
 }
 
-/* -- processes ---------------------------------------------------------------------------------------------- */
+/* -- processes ------------------------------------------------------------------------- */
 
 void kit_boot(kit *k) {
   tm_err err = TM_ERR_INIT;
@@ -583,7 +596,7 @@ void kit_close(kit *k) {
   end_process(k);
 }
 
-/* -- worlds --------------------------------------------------------------------------------------------------- */
+/* -- worlds ---------------------------------------------------------------------------- */
 
 static void quiet(void *ctx, tm_log_level level, const char *component, const char *msg) {
   (void)ctx, (void)level, (void)component, (void)msg;
@@ -617,8 +630,9 @@ void kit_trace(kit_world *w, const char *run, const tm_buf *now) {
   }
   size_t both = now->len < t->longest.len ? now->len : t->longest.len;
   if (both && memcmp(now->data, t->longest.data, both) != 0 && !w->breach[0])
-    snprintf(w->breach, sizeof w->breach, "law 7: run %s was told, in one life\n%.180s\nin another\n%.180s",
-             run, tm_buf_str(&t->longest), tm_buf_str(now));
+    snprintf(w->breach, sizeof w->breach,
+             "law 7: run %s was told, in one life\n%.180s\nin another\n%.180s", run,
+             tm_buf_str(&t->longest), tm_buf_str(now));
   if (now->len <= t->longest.len)
     return;
   tm_buf_reset(&t->longest);

@@ -8,21 +8,23 @@
  *
  *   {'flow': [['now'], ['llm', 'classify'], ['fork', [[…], […]], {'max': 1}]]}
  *
- *   ['llm', UNIT, {budget, …}] (one USD a call)  ['sleep', MS]  ['gate', NAME, {ask, deadline_ms, on_timeout, answer}]
+ *   ['llm', UNIT, {budget, …}] (one USD a call)  ['sleep', MS]  ['gate', NAME, {ask,
+ * deadline_ms, on_timeout, answer}]
  *   ['action', NAME, {key, args, blast, gate_above, on_unknown, repeatable, host, body, probe}]
  *   ['fetch', NAME, {body}]  ['recall' | 'decide', NAME, {key, value, input_hash}]
- *   ['now'] ['random', '', {m, n}] ['uuid'] ['env', NAME] ['state', FIELD, {value}] ['log', '', {…}]
- *   ['fork', SCRIPTS, {max}]  ['raise', KIND]  ['stop']  ['http', METHOD, {…}]
- *   a body: ['http', METHOD, {…}] ['log', '', {…}] ['ok', VALUE] ['fail', {kind, unknown}]
+ *   ['now'] ['random', '', {m, n}] ['uuid'] ['env', NAME] ['state', FIELD, {value}] ['log', '',
+ * {…}]
+ *   ['fork', SCRIPTS, {max, race}]  ['raise', KIND]  ['stop']  ['unwind']  ['http', METHOD,
+ * {…}] a body: ['http', METHOD, {…}] ['log', '', {…}] ['ok', VALUE] ['fail', {kind, unknown}]
  *
- * {'try': true} catches a step's error. In a step's options "$acc" stands for a hash of all that
- * the branch was told, "$all" for one of all that the run was told (as branches that share a
- * table would see it), "$now" for the last clock reading. A script's result is what its main
+ * {'try': true} catches a step's error. In a step's options "$acc" stands for a hash of all
+ * that the branch was told, "$all" for one of all that the run was told (as branches that share
+ * a table would see it), "$now" for the last clock reading. A script's result is what its main
  * branch was told, in text, without times.
  *
- * Nothing happens by itself: kit_step does the next thing (hear of a commit, take a turn, finish
- * a task, let the person answer, let time pass). The world checks, in every test, that a run is
- * resumed in one order only, whoever runs it and however often (law 7).
+ * Nothing happens by itself: kit_step does the next thing (hear of a commit, take a turn,
+ * finish a task, let the person answer, let time pass). The world checks, in every test, that a
+ * run is resumed in one order only, whoever runs it and however often (law 7).
  */
 #ifndef TM_SPEC_ENGINE_KIT_H
 #define TM_SPEC_ENGINE_KIT_H
@@ -89,15 +91,16 @@ struct kit {
   int die_before, die_after; /* the commit with this number, from 1; 0: none */
   bool dead;
   kit_reply (*reply)(kit *k, const kit_task *t); /* how it will end; NULL: KIT_OK */
-  bool person;      /* approves gates, and tells doubts as they are */
-  bool random;      /* the next thing is drawn */
-  bool still;       /* time does not pass */
+  bool person; /* approves gates, and tells doubts as they are */
+  bool random; /* the next thing is drawn */
+  bool still;  /* time does not pass */
   tm_dice dice;
-  int started;      /* tasks, since boot */
-  tm_buf events;    /* "event place name\n", over all lives */
+  int started;       /* tasks, since boot */
+  tm_buf events;     /* "event place name\n", over all lives */
   const char *other; /* scripts that run instead of the closure's */
-  int (*damage)(tm_record *r); /* done to records on their way from the disk; 1: ends the reading */
-  tm_err last;      /* what the last start or decision was told */
+  int (*damage)(
+      tm_record *r); /* done to records on their way from the disk; 1: ends the reading */
+  tm_err last;       /* what the last start or decision was told */
   bool last_told;
 };
 
@@ -122,16 +125,16 @@ void kit_box_close(kit_box *b);
 
 /* The next thing; false: nothing more happens without a test's help. */
 bool kit_step(kit *k);
-void kit_run(kit *k);              /* until nothing more happens */
-bool kit_steps(kit *k, int n);     /* false: it came to rest before */
-bool kit_hear(kit *k);             /* of one commit; false: there was none */
-bool kit_turn(kit *k);             /* if the engine wants one */
+void kit_run(kit *k);                   /* until nothing more happens */
+bool kit_steps(kit *k, int n);          /* false: it came to rest before */
+bool kit_hear(kit *k);                  /* of one commit; false: there was none */
+bool kit_turn(kit *k);                  /* if the engine wants one */
 void kit_start(kit *k, const char *id); /* workflow "flow"; told by kit_step */
 /* Start it and let it go as far as it goes. */
 void kit_play(kit *k, const char *id);
 void kit_cancel(kit *k, const char *id); /* has to be accepted */
 void kit_decide(kit *k, const char *gate, bool approve, const char *decision);
-kit_task *kit_task_at(kit *k, const char *name); /* NULL: none */
+kit_task *kit_task_at(kit *k, const char *name);     /* NULL: none */
 void kit_finish(kit *k, kit_task *t, kit_reply how); /* by hand */
 int kit_task_count(const kit *k);
 
@@ -146,7 +149,7 @@ const char *kit_journal(kit_world *w, const char *run); /* "start open:1 done:1 
 const char *kit_body(kit_world *w, const char *run, int64_t seq);
 /* The first record of a kind ("done") at a place: its body; NULL none. */
 const char *kit_record(kit_world *w, const char *run, const char *kind, const char *place);
-const char *kit_gates(kit_world *w); /* "r/ask@1 open, …" */
+const char *kit_gates(kit_world *w);   /* "r/ask@1 open, …" */
 const char *kit_effects(kit_world *w); /* "k1 k2", sorted, with "x2" behind one sent twice */
 const kit_effect *kit_effect_of(kit_world *w, const char *key); /* all zero: never seen */
 int kit_count(const kit *k, const char *event); /* how often it was told, over all lives */

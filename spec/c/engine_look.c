@@ -35,7 +35,7 @@ static const char *take(looking *l) {
   return text;
 }
 
-/* -- rows ------------------------------------------------------------------------- */
+/* -- rows ------------------------------------------------------------------------------ */
 
 static int on_run(void *ctx, const tm_run_row *row) {
   looking *l = ctx;
@@ -95,7 +95,7 @@ const char *kit_gates(kit_world *w) {
   return take(&l);
 }
 
-/* -- journals ------------------------------------------------------------------------ */
+/* -- journals -------------------------------------------------------------------------- */
 
 static int on_record(void *ctx, const tm_record *r) {
   looking *l = ctx;
@@ -142,7 +142,7 @@ int kit_verify(kit_world *w, const char *run, tm_err *err) {
   return rc;
 }
 
-/* -- the other side ---------------------------------------------------------------------- */
+/* -- the other side -------------------------------------------------------------------- */
 
 static int by_key(const void *a, const void *b) {
   const tm_map_entry *const *x = a, *const *y = b;

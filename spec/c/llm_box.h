@@ -15,13 +15,16 @@ typedef struct llm_box {
   tm_llm *llm;
   peer *peer;
   tm_arena arena;      /* everything told is copied into it */
-  const char *env[16]; /* name, value, ..., NULL */
+  const char *env[32]; /* name, value, ..., NULL */
   tm_llm_ask *ask;
   const tm_json *attempts[BOX_ATTEMPTS];
   int attempt_count, done;
   const tm_json *value, *meta, *error;
   char *requests[BOX_ATTEMPTS]; /* as the peer got them; the peer's until it stops */
-  int cancel_at;                /* the attempt at which the listener cancels; 0: never */
+  tm_buf heard;                 /* deltas, since the last attempt */
+  int deltas;
+  int cancel_at; /* the attempt at which the listener cancels; 0: never */
+  int cancel_at_delta;
 } llm_box;
 
 __attribute__((unused)) static const char *box_env(void *ctx, const char *name) {
@@ -67,11 +70,24 @@ __attribute__((unused)) static void box_close(llm_box *b) {
     peer_stop(&b->peer);
   for (int i = 0; i < BOX_ATTEMPTS; i++)
     tm_free(b->requests[i]);
+  tm_buf_free(&b->heard);
   tm_arena_free(&b->arena);
+}
+
+static void box_delta(void *ctx, const char *text, size_t len) {
+  llm_box *b = ctx;
+  CHECK_INT(tm_json_utf8_valid(text, len), len);
+  CHECK_INT(b->done, 0);
+  tm_buf_put(&b->heard, text, len);
+  b->deltas++;
+  if (b->cancel_at_delta && b->deltas == b->cancel_at_delta)
+    tm_llm_cancel(&b->ask);
 }
 
 static void box_attempt(void *ctx, const tm_json *attempt) {
   llm_box *b = ctx;
+  if (tm_json_get(attempt, "error"))
+    tm_buf_reset(&b->heard);
   CHECK_INT(b->done, 0);
   if (b->attempt_count < BOX_ATTEMPTS)
     b->attempts[b->attempt_count++] = tm_json_copy(&b->arena, attempt);
@@ -98,8 +114,9 @@ __attribute__((unused)) static tm_json *box_json(llm_box *b, const char *text) {
 }
 
 static int box_start(llm_box *b, const char *request, tm_err *err) {
-  tm_llm_events ev = {.attempt = box_attempt, .done = box_done, .ctx = b};
-  b->attempt_count = b->done = 0;
+  tm_llm_events ev = {.delta = box_delta, .attempt = box_attempt, .done = box_done, .ctx = b};
+  b->attempt_count = b->done = b->deltas = 0;
+  tm_buf_reset(&b->heard);
   b->value = b->meta = b->error = NULL;
   int rc = tm_llm_start(&b->ask, b->llm, box_json(b, request), &ev, err);
   CHECK_INT(b->done + b->attempt_count, 0);

@@ -5,11 +5,13 @@
 #ifndef TM_SPEC_SCRIPT_H
 #define TM_SPEC_SCRIPT_H
 
+#include <stdlib.h>
 #include <time.h>
 
 #include "base/buf.h"
 #include "base/err.h"
 #include "check.h"
+#include "script/globals.h"
 #include "script/vm.h"
 
 typedef struct script {
@@ -88,6 +90,19 @@ static inline void script_go(script *s, int nargs) {
     tm_vm_describe(s->co, -1, s->error, sizeof s->error);
 }
 
+/* A run's globals are a copy (script/globals.h), and so are these; NULL when that failed. */
+static inline const tm_globals *script_globals(void) {
+  static tm_globals *globals;
+  static tm_arena arena;
+  tm_vm *model;
+  tm_err err = TM_ERR_INIT;
+  if (!globals && tm_vm_open(&model, &(tm_vm_opts){.memory = 0}, &err) == 0) {
+    tm_globals_read(&globals, &arena, tm_vm_state(model), &err);
+    tm_vm_close(&model);
+  }
+  return globals;
+}
+
 /* Open, compile, run until it ends or waits. False when there is nothing to resume. */
 static inline bool script_run(script *s, tm_vm_opts opts, const char *source) {
   memset(s, 0, sizeof *s);
@@ -95,6 +110,8 @@ static inline bool script_run(script *s, tm_vm_opts opts, const char *source) {
   opts.owner = s;
   if (!opts.seed)
     opts.seed = "spec";
+  if (!opts.trusted && !getenv("TM_SPEC_ASSEMBLED"))
+    opts.globals = script_globals();
   if (tm_vm_open(&s->vm, &opts, &s->err) < 0 ||
       tm_vm_protect(s->vm, script_load, &job, &s->err) < 0) {
     s->status = TM_VM_STOPPED;

@@ -10,7 +10,7 @@
 #include "check.h"
 #include "store/apply.h"
 
-/* -- the owner's thread -------------------------------------------------------- */
+/* -- the owner's thread ---------------------------------------------------------------- */
 
 static void post(void *ctx, void (*fn)(void *arg), void *arg) {
   box *b = ctx;
@@ -64,7 +64,7 @@ static void told(tm_batch *batch, const tm_err *err) {
   tm_batch_free(&batch);
 }
 
-/* -- opening ------------------------------------------------------------------- */
+/* -- opening --------------------------------------------------------------------------- */
 
 static int64_t fixed_time(void *ctx) {
   (void)ctx;
@@ -141,7 +141,7 @@ void box_close(box *b) {
   pthread_mutex_destroy(&b->mutex);
 }
 
-/* -- writing ------------------------------------------------------------------- */
+/* -- writing --------------------------------------------------------------------------- */
 
 tm_batch *box_batch(box *b) {
   tm_batch *batch = tm_batch_new();
@@ -221,7 +221,7 @@ tm_code box_append(box *b, const char *id, int64_t from, int64_t to) {
   return box_commit(b, batch);
 }
 
-/* -- reading ------------------------------------------------------------------- */
+/* -- reading --------------------------------------------------------------------------- */
 
 typedef struct reading {
   box *b;

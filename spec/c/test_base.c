@@ -16,7 +16,7 @@
 #include "base/mem.h"
 #include "check.h"
 
-/* -- errors -------------------------------------------------------------------------- */
+/* -- errors ---------------------------------------------------------------------------- */
 
 static void wrapping_puts_the_context_in_front_and_keeps_the_code(void) {
   tm_err err = TM_ERR_INIT;
@@ -76,7 +76,7 @@ static void every_code_has_its_word(void) {
   CHECK_STR(tm_err_word((tm_code)999), "internal");
 }
 
-/* -- memory --------------------------------------------------------------------------- */
+/* -- memory ---------------------------------------------------------------------------- */
 
 static void arena_pieces_are_aligned_and_apart(void) {
   tm_arena a;
@@ -147,7 +147,7 @@ static void the_nth_fallible_allocation_fails(void) {
   tm_arena_free(&firm);
 }
 
-/* -- buffers ----------------------------------------------------------------------------- */
+/* -- buffers --------------------------------------------------------------------------- */
 
 static void a_buffer_grows_and_ends_in_nul(void) {
   tm_buf b = TM_BUF_INIT;
@@ -185,7 +185,7 @@ static void a_soft_buffer_takes_its_limit_and_no_byte_more(void) {
   tm_buf_free(&b);
 }
 
-/* -- maps ---------------------------------------------------------------------------------- */
+/* -- maps ------------------------------------------------------------------------------ */
 
 static void a_map_keeps_the_order_of_insertion(void) {
   tm_map m = TM_MAP_INIT;

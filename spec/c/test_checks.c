@@ -161,9 +161,7 @@ static void messages_are_one_line_of_utf8(void) {
   tm_arena_free(&o.arena);
 }
 
-/* -- what is no check
- * ---------------------------------------------------------------------------
- */
+/* -- what is no check ------------------------------------------------------------------ */
 
 static void a_wrong_spec_says_what_it_takes(void) {
   static const char *const cases[][2] = {

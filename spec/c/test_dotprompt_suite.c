@@ -62,7 +62,7 @@ static tm_json *input_of(tm_arena *a, const tm_json *g, const tm_json *test) {
   return out;
 }
 
-/* -- comparing ---------------------------------------------------------------------------- */
+/* -- comparing ------------------------------------------------------------------------- */
 
 static bool same(tm_arena *a, const char *what, const tm_json *got, const tm_json *want) {
   if (got && want && tm_json_equal(got, want))

@@ -21,7 +21,7 @@ static void finish(kit *k, const char *name) {
     kit_finish(k, t, KIT_OK);
 }
 
-/* -- law 1 --------------------------------------------------------------------------- */
+/* -- law 1 ----------------------------------------------------------------------------- */
 
 static void law_1_a_call_starts_after_the_records_it_rests_on(void) {
   kit_box box;
@@ -98,7 +98,7 @@ static void law_1_a_start_is_told_when_it_is_durable(void) {
   kit_box_close(&box);
 }
 
-/* -- law 2 --------------------------------------------------------------------------- */
+/* -- law 2 ----------------------------------------------------------------------------- */
 
 static const char *const two_branches =
     "{'flow': [['log', '', {}], ['fork', [[['llm', 'a'], ['llm', 'c']],"
@@ -148,7 +148,7 @@ static void law_2_an_identity_is_the_hash_of_the_canonical_request(void) {
   kit_box_close(&box);
 }
 
-/* -- law 3 --------------------------------------------------------------------------- */
+/* -- law 3 ----------------------------------------------------------------------------- */
 
 static const char *const story =
     "{'flow': [['now'], ['llm', 'a', {'x': 1}], ['fork', [[['sleep', 9000]], [['llm', 'b']]]],"
@@ -159,7 +159,8 @@ static kit_reply b_hangs(kit *k, const kit_task *t) {
   return strcmp(t->name, "b") == 0 ? KIT_HANGS : KIT_OK;
 }
 
-/* The run has come to `story`'s sleep and its model b; then it is taken up with another script. */
+/* The run has come to `story`'s sleep and its model b; then it is taken up with another script.
+ */
 static kit *take_up_with(kit_box *box, const char *other, tm_buf *before) {
   kit *k = kit_box_open(box, story);
   k->reply = b_hangs;
@@ -187,7 +188,8 @@ static void diverges(const char *other, const char *place, const char *says) {
   char at[32];
   snprintf(at, sizeof at, "diverged at place %s: ", place);
   if (!strstr(reason, at) || !strstr(reason, says))
-    check_fail(__FILE__, __LINE__, "%s\n    says %s\n    want %s ... %s", other, reason, at, says);
+    check_fail(__FILE__, __LINE__, "%s\n    says %s\n    want %s ... %s", other, reason, at,
+               says);
   tm_buf_free(&before);
   kit_box_close(&box);
 }
@@ -212,10 +214,11 @@ static void law_3_a_call_more_or_less_diverges(void) {
 static void law_3_what_comes_after_the_frontier_may_differ(void) {
   kit_box box;
   tm_buf before = TM_BUF_INIT;
-  kit *k = take_up_with(&box,
-                        "{'flow': [['now'], ['llm', 'a', {'x': 1}], ['fork', [[['sleep', 9000]],"
-                        " [['llm', 'b']]]], ['llm', 'other']]}",
-                        &before);
+  kit *k =
+      take_up_with(&box,
+                   "{'flow': [['now'], ['llm', 'a', {'x': 1}], ['fork', [[['sleep', 9000]],"
+                   " [['llm', 'b']]]], ['llm', 'other']]}",
+                   &before);
   finish(k, "b");
   kit_run(k);
   CHECK_STR(kit_state(&box.world, "r"), "done");
@@ -237,7 +240,8 @@ static void law_3_a_log_line_may_change(void) {
 
 static void law_3_a_note_is_held_to_its_own_record(void) {
   kit_box box;
-  kit *k = open_by_hand(&box, "{'flow': [['llm', 'a', {'x': 1}], ['env', 'COLOUR'], ['llm', 'b']]}");
+  kit *k =
+      open_by_hand(&box, "{'flow': [['llm', 'a', {'x': 1}], ['env', 'COLOUR'], ['llm', 'b']]}");
   kit_play(k, "r");
   finish(k, "a");
   kit_run(k);
@@ -253,11 +257,12 @@ static void law_3_a_note_is_held_to_its_own_record(void) {
   kit_box_close(&box);
 }
 
-/* -- law 4 --------------------------------------------------------------------------- */
+/* -- law 4 ----------------------------------------------------------------------------- */
 
 static void law_4_the_intent_is_committed_before_the_effect(void) {
   kit_box box;
-  kit *k = open_by_hand(&box, "{'flow': [['action', 'pay', {'key': 'k1', 'args': {'usd': 3}}]]}");
+  kit *k =
+      open_by_hand(&box, "{'flow': [['action', 'pay', {'key': 'k1', 'args': {'usd': 3}}]]}");
   kit_start(k, "r");
   kit_turn(k), kit_hear(k);
   kit_turn(k);
@@ -287,7 +292,7 @@ static void law_4_an_intent_that_is_lost_had_no_effect(void) {
   kit_box_close(&box);
 }
 
-/* -- law 5 --------------------------------------------------------------------------- */
+/* -- law 5 ----------------------------------------------------------------------------- */
 
 static void law_5_a_run_goes_on_with_the_sources_it_began_with(void) {
   kit_box box;
@@ -306,14 +311,14 @@ static void law_5_a_run_goes_on_with_the_sources_it_began_with(void) {
   kit_box_close(&box);
 }
 
-/* -- law 6 --------------------------------------------------------------------------- */
+/* -- law 6 ----------------------------------------------------------------------------- */
 
 static void law_6_a_replay_does_nothing_and_costs_nothing(void) {
   kit_box box;
-  kit *k = kit_box_open(&box,
-                        "{'flow': [['now'], ['log', '', {}], ['env', 'COLOUR'], ['llm', 'a'],"
-                        " ['action', 'pay', {'key': 'p1', 'args': {}, 'on_unknown': 'probe'}],"
-                        " ['fetch', 'look'], ['sleep', 100], ['gate', 'g', {'ask': '?'}]]}");
+  kit *k =
+      kit_box_open(&box, "{'flow': [['now'], ['log', '', {}], ['env', 'COLOUR'], ['llm', 'a'],"
+                         " ['action', 'pay', {'key': 'p1', 'args': {}, 'on_unknown': 'probe'}],"
+                         " ['fetch', 'look'], ['sleep', 100], ['gate', 'g', {'ask': '?'}]]}");
   kit_play(k, "r");
   CHECK_STR(kit_state(&box.world, "r"), "waiting");
   int events = kit_count(k, "");
@@ -359,14 +364,16 @@ static void law_6_what_was_spent_is_read_from_the_journal(void) {
              " {'ask': '?'}], ['llm', 'c', {'budget': {'usd': 2}, 'try': true}]]}");
 }
 
-/* -- law 7 --------------------------------------------------------------------------- */
+/* -- law 7 ----------------------------------------------------------------------------- */
 
 static const char *const racing =
     "{'flow': [['fork', [[['llm', 'a'], ['llm', 'x', {'of': '$all'}]],"
-    " [['llm', 'b'], ['llm', 'y', {'of': '$all'}]], [['sleep', 500], ['llm', 'z', {'of': '$all'}]]"
+    " [['llm', 'b'], ['llm', 'y', {'of': '$all'}]], [['sleep', 500], ['llm', 'z', {'of': "
+    "'$all'}]]"
     "]], ['llm', 'end', {'of': '$all'}]]}";
 
-/* Requests hold a hash of all that the run was told so far, in order: another order would diverge.
+/* Requests hold a hash of all that the run was told so far, in order: another order would
+ * diverge.
  */
 static void law_7_resumptions_follow_the_journal(void) {
   static const char *const orders[] = {"ab", "ba"};
@@ -409,12 +416,13 @@ static void law_7_completions_of_one_batch_are_told_in_its_order(void) {
   kit_box_close(&box);
 }
 
-/* -- law 8 --------------------------------------------------------------------------- */
+/* -- law 8 ----------------------------------------------------------------------------- */
 
 static void law_8_a_stop_cannot_be_caught(void) {
   kit_box box;
-  kit *k = kit_box_open(&box, "{'flow': [['fork', [[['gate', 'g', {'ask': '?'}]], [['sleep', 10],"
-                              " ['stop']]], {'try': true}], ['llm', 'a']]}");
+  kit *k =
+      kit_box_open(&box, "{'flow': [['fork', [[['gate', 'g', {'ask': '?'}]], [['sleep', 10],"
+                         " ['stop']]], {'try': true}], ['llm', 'a']]}");
   kit_play(k, "r");
   CHECK_STR(kit_state(&box.world, "r"), "failed");
   CHECK(strstr(kit_reason(&box.world, "r"), "\"limit\"") != NULL);
@@ -426,11 +434,12 @@ static void law_8_a_stop_cannot_be_caught(void) {
 
 static void law_8_a_cancel_cannot_be_caught(void) {
   kit_box box;
-  kit *k = open_by_hand(&box, "{'flow': [['llm', 'a', {'try': true}], ['llm', 'b', {'try': true}],"
-                              " ['sleep', 1, {'try': true}], ['now']]}");
+  kit *k =
+      open_by_hand(&box, "{'flow': [['llm', 'a', {'try': true}], ['llm', 'b', {'try': true}],"
+                         " ['sleep', 1, {'try': true}], ['now']]}");
   tm_err err = TM_ERR_INIT;
   kit_play(k, "r");
-  CHECK_INT(tm_engine_cancel(k->engine, "r", "enough", "kit", &err), 0);
+  CHECK_INT(tm_control_give(k->engine, "r", TM_ORDER_CANCEL, "enough", "kit", &err), 0);
   kit_run(k);
   CHECK_STR(kit_state(&box.world, "r"), "cancelled");
   CHECK_STR(kit_journal(&box.world, "r"), "start cancel note:4 end");
@@ -449,7 +458,7 @@ static void law_8_a_failing_run_harms_no_other(void) {
   kit_box_close(&box);
 }
 
-/* -- law 9 --------------------------------------------------------------------------- */
+/* -- law 9 ----------------------------------------------------------------------------- */
 
 static const char *const big_payment =
     "{'flow': [['action', 'pay', {'key': 'k1', 'args': {'usd': 82000}, 'blast': 82000,"
@@ -466,9 +475,9 @@ static void law_9_what_was_approved_is_what_is_done(void) {
   kit_run(k);
   kit_crash(k);
   CHECK_STR(kit_gates(&box.world), "r/pay@1 approved");
-  k->other = kit_text(&box.world,
-                      "{'flow': [['action', 'pay', {'key': 'k1', 'args': {'usd': 820000}, 'blast':"
-                      " 82000, 'gate_above': 50}]]}");
+  k->other = kit_text(
+      &box.world, "{'flow': [['action', 'pay', {'key': 'k1', 'args': {'usd': 820000}, 'blast':"
+                  " 82000, 'gate_above': 50}]]}");
   kit_boot(k);
   kit_run(k);
   CHECK_STR(kit_state(&box.world, "r"), "diverged");
@@ -536,7 +545,7 @@ static void law_9_an_approval_is_used_once(void) {
   kit_box_close(&box);
 }
 
-/* -- starting --------------------------------------------------------------------------- */
+/* -- starting -------------------------------------------------------------------------- */
 
 static void starting_twice_gives_the_same_run(void) {
   kit_box box;

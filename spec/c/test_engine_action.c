@@ -25,7 +25,8 @@ static kit_reply cuts_once(kit *k, const kit_task *t) {
                                                                                   : KIT_OK;
 }
 
-static const char *const pay = "{'flow': [['action', 'pay', {'key': 'k1', 'args': {'usd': 3}}]]}";
+static const char *const pay =
+    "{'flow': [['action', 'pay', {'key': 'k1', 'args': {'usd': 3}}]]}";
 
 static void finish(kit *k, const char *name, kit_reply how) {
   kit_task *t = kit_task_at(k, name);
@@ -35,7 +36,7 @@ static void finish(kit *k, const char *name, kit_reply how) {
   kit_run(k);
 }
 
-/* -- the key is known -------------------------------------------------------------------- */
+/* -- the key is known ------------------------------------------------------------------ */
 
 static void a_done_effect_gives_its_result_to_another_run(void) {
   kit_box box;
@@ -53,8 +54,8 @@ static void the_same_key_with_other_arguments_is_a_conflict(void) {
   kit_box box;
   kit *k = kit_box_open(&box, pay);
   kit_play(k, "one");
-  box.world.sources = kit_text(&box.world,
-                               "{'flow': [['action', 'pay', {'key': 'k1', 'args': {'usd': 4}}]]}");
+  box.world.sources =
+      kit_text(&box.world, "{'flow': [['action', 'pay', {'key': 'k1', 'args': {'usd': 4}}]]}");
   kit_play(k, "two");
   CHECK_STR(kit_state(&box.world, "two"), "failed");
   CHECK(strstr(kit_reason(&box.world, "two"), "\"conflict\"") != NULL);
@@ -101,8 +102,8 @@ static void a_definite_failure_leaves_no_trace_of_the_key(void) {
   k->reply = refuses;
   kit_play(k, "one");
   k->reply = NULL;
-  box.world.sources = kit_text(&box.world,
-                               "{'flow': [['action', 'pay', {'key': 'k1', 'args': {'usd': 4}}]]}");
+  box.world.sources =
+      kit_text(&box.world, "{'flow': [['action', 'pay', {'key': 'k1', 'args': {'usd': 4}}]]}");
   kit_play(k, "two");
   CHECK_STR(kit_state(&box.world, "one"), "failed");
   CHECK_STR(kit_state(&box.world, "two"), "done");
@@ -137,7 +138,8 @@ static void of_two_that_claim_at_once_one_does_it(void) {
 static const char *const careful_pay =
     "{'flow': [['action', 'pay', {'key': 'k1', 'args': {}, 'on_unknown': 'ask'}]]}";
 
-/* The loser's intent is in its journal, but its body was never entered: there is nothing to doubt.
+/* The loser's intent is in its journal, but its body was never entered: there is nothing to
+ * doubt.
  */
 static void an_intent_that_came_too_late_is_no_doubt(void) {
   kit_box box;
@@ -182,7 +184,33 @@ static void an_intent_that_came_too_late_claims_again(void) {
   kit_box_close(&box);
 }
 
-/* -- unknown: the process died between intent and result -------------------------------------- */
+/* The process dies before the loser has heard that it lost: the effect's row tells it. */
+static void an_intent_whose_key_was_taken_is_no_doubt_either(void) {
+  kit_box box;
+  kit *k = kit_box_open(&box, careful_pay);
+  k->reply = hangs;
+  kit_start(k, "one");
+  kit_start(k, "two");
+  k->die_after = 2; /* the starts; the intents */
+  kit_run(k);
+  kit_crash(k);
+  CHECK_STR(kit_journal(&box.world, "one"), "start open:1");
+  CHECK_STR(kit_journal(&box.world, "two"), "start open:1");
+  kit_boot(k);
+  kit_run(k);
+  CHECK_STR(kit_gates(&box.world), "one/pay@1! open");
+  kit_decide(k, "one/pay@1!", false, NULL);
+  kit_run(k);
+  finish(k, "POST", KIT_REFUSED);
+  CHECK_STR(kit_gates(&box.world), "one/pay@1! rejected");
+  finish(k, "POST", KIT_OK);
+  CHECK_STR(kit_state(&box.world, "one"), "failed");
+  CHECK_STR(kit_state(&box.world, "two"), "done");
+  CHECK_STR(kit_effects(&box.world), "k1");
+  kit_box_close(&box);
+}
+
+/* -- unknown: the process died between intent and result ------------------------------- */
 
 static kit *die_in_flight(kit_box *box, const char *sources, kit_reply how) {
   kit *k = kit_box_open(box, sources);
@@ -199,8 +227,9 @@ static kit *die_in_flight(kit_box *box, const char *sources, kit_reply how) {
 
 static void retry_sends_again_under_the_same_key(void) {
   kit_box box;
-  die_in_flight(&box, "{'flow': [['action', 'pay', {'key': 'r1', 'args': {'usd': 3},"
-                      " 'on_unknown': 'retry'}]]}",
+  die_in_flight(&box,
+                "{'flow': [['action', 'pay', {'key': 'r1', 'args': {'usd': 3},"
+                " 'on_unknown': 'retry'}]]}",
                 KIT_OK);
   CHECK_STR(kit_state(&box.world, "r"), "done");
   CHECK_STR(kit_effects(&box.world), "r1x2"); /* the same bytes: kit_world_close looks */
@@ -209,6 +238,24 @@ static void retry_sends_again_under_the_same_key(void) {
 
 static const char *const probing =
     "{'flow': [['action', 'pay', {'key': 'p1', 'args': {}, 'on_unknown': 'probe'}]]}";
+
+/* Past the time that the receiver keeps a key, a second try would be a second effect. */
+static void retry_ends_with_the_keys_window(void) {
+  kit_box box;
+  kit *k =
+      kit_box_open(&box, "{'flow': [['action', 'pay', {'key': 'r1', 'args': {}, 'on_unknown':"
+                         " 'retry', 'window_ms': 60000}]]}");
+  k->reply = hangs;
+  kit_play(k, "r");
+  kit_finish(k, kit_task_at(k, "POST"), KIT_CUT);
+  kit_crash(k);
+  box.world.now += 60001;
+  kit_boot(k);
+  kit_run(k);
+  CHECK_STR(kit_gates(&box.world), "r/pay@1! open");
+  CHECK_INT(k->started, 0);
+  kit_box_close(&box);
+}
 
 static void probe_finds_what_was_done(void) {
   kit_box box;
@@ -273,7 +320,7 @@ static void a_doubt_survives_crashes(void) {
   kit_box_close(&box);
 }
 
-/* -- unknown: a verb was cut off ---------------------------------------------------------------- */
+/* -- unknown: a verb was cut off ------------------------------------------------------- */
 
 static void a_verb_cut_off_is_settled_by_the_policy(void) {
   kit_box box;
@@ -287,10 +334,10 @@ static void a_verb_cut_off_is_settled_by_the_policy(void) {
 
 static void a_body_may_say_itself_that_it_does_not_know(void) {
   kit_box box;
-  kit *k = kit_box_open(&box,
-                        "{'flow': [['action', 'pay', {'key': 'a1', 'args': {}, 'on_unknown': 'ask',"
-                        " 'body': [['http', 'POST'], ['fail', {'kind': 'http', 'message': '502',"
-                        " 'unknown': true}]]}]]}");
+  kit *k = kit_box_open(
+      &box, "{'flow': [['action', 'pay', {'key': 'a1', 'args': {}, 'on_unknown': 'ask',"
+            " 'body': [['http', 'POST'], ['fail', {'kind': 'http', 'message': '502',"
+            " 'unknown': true}]]}]]}");
   kit_play(k, "r");
   CHECK_STR(kit_gates(&box.world), "r/pay@1! open");
   CHECK_STR(kit_effects(&box.world), "a1");
@@ -309,8 +356,9 @@ static void tries_that_lead_nowhere_end_at_a_person(void) {
 
 static void probes_that_fail_end_at_a_person(void) {
   kit_box box;
-  kit *k = kit_box_open(&box, "{'flow': [['action', 'pay', {'key': 'p1', 'args': {}, 'on_unknown':"
-                              " 'probe', 'probe': [['fail', {'kind': 'down'}]]}]]}");
+  kit *k =
+      kit_box_open(&box, "{'flow': [['action', 'pay', {'key': 'p1', 'args': {}, 'on_unknown':"
+                         " 'probe', 'probe': [['fail', {'kind': 'down'}]]}]]}");
   k->reply = loses;
   kit_play(k, "r");
   CHECK_INT(k->started, 1);
@@ -335,8 +383,7 @@ static void each_doubt_is_a_gate_of_its_own(void) {
   CHECK_INT(sent, 2);
   kit_decide(k, "r/pay@1!2", false, NULL);
   kit_run(k);
-  CHECK_STR(kit_gates(&box.world),
-            "r/pay@1! rejected, r/pay@1!2 rejected, r/pay@1!3 open");
+  CHECK_STR(kit_gates(&box.world), "r/pay@1! rejected, r/pay@1!2 rejected, r/pay@1!3 open");
   kit_decide(k, "r/pay@1!3", true, "{'answer': 7}");
   kit_run(k);
   CHECK_STR(kit_result(&box.world, "r"), "action=7");
@@ -356,7 +403,7 @@ static void tries_are_counted_for_each_action_anew(void) {
   kit_box_close(&box);
 }
 
-/* -- gates -------------------------------------------------------------------------------------- */
+/* -- gates ----------------------------------------------------------------------------- */
 
 static const char *const two_sizes =
     "{'flow': [['action', 'small', {'key': 'k1', 'args': {}, 'blast': 50, 'gate_above': 50}],"
@@ -416,8 +463,9 @@ static void an_approval_survives_a_crash_at_any_commit(void) {
 /* Approved, but meanwhile another call has the key: it waits, and does not ask again. */
 static void an_approved_action_that_is_held_does_not_ask_again(void) {
   kit_box box;
-  kit *k = kit_box_open(&box, "{'flow': [['action', 'pay', {'key': 'k1', 'args': {}, 'blast': 60,"
-                              " 'gate_above': 50}]]}");
+  kit *k =
+      kit_box_open(&box, "{'flow': [['action', 'pay', {'key': 'k1', 'args': {}, 'blast': 60,"
+                         " 'gate_above': 50}]]}");
   k->reply = hangs;
   kit_play(k, "one");
   kit_play(k, "two");
@@ -434,13 +482,14 @@ static void an_approved_action_that_is_held_does_not_ask_again(void) {
   kit_box_close(&box);
 }
 
-/* -- repeatable, fetch, host ---------------------------------------------------------------------- */
+/* -- repeatable, fetch, host ----------------------------------------------------------- */
 
 static void a_repeatable_action_has_one_record(void) {
   kit_box box;
-  kit *k = kit_box_open(&box, "{'flow': [['action', 'read', {'repeatable': true, 'args': {}, 'body':"
-                              " [['ok', 5]]}], ['fetch', 'look', {'body': [['ok', 6]]}],"
-                              " ['fetch', 'bad', {'try': true, 'body': [['fail', {'kind': 'x'}]]}]]}");
+  kit *k = kit_box_open(
+      &box, "{'flow': [['action', 'read', {'repeatable': true, 'args': {}, 'body':"
+            " [['ok', 5]]}], ['fetch', 'look', {'body': [['ok', 6]]}],"
+            " ['fetch', 'bad', {'try': true, 'body': [['fail', {'kind': 'x'}]]}]]}");
   kit_play(k, "r");
   CHECK_STR(kit_result(&box.world, "r"), "action=5;fetch=6;fetch=!x");
   CHECK_STR(kit_journal(&box.world, "r"), "start done:1 done:2 fail:3 end");
@@ -450,9 +499,10 @@ static void a_repeatable_action_has_one_record(void) {
 
 static void a_host_action_needs_no_body(void) {
   kit_box box;
-  kit *k = kit_box_open(&box, "{'flow': [['action', 'pay', {'key': 'k1', 'args': {'usd': 1}, 'host':"
-                              " true}], ['action', 'no', {'key': 'k2', 'args': {}, 'host': true,"
-                              " 'try': true}]]}");
+  kit *k =
+      kit_box_open(&box, "{'flow': [['action', 'pay', {'key': 'k1', 'args': {'usd': 1}, 'host':"
+                         " true}], ['action', 'no', {'key': 'k2', 'args': {}, 'host': true,"
+                         " 'try': true}]]}");
   k->reply = hangs;
   kit_play(k, "r");
   kit_task *t = kit_task_at(k, "pay");
@@ -465,12 +515,13 @@ static void a_host_action_needs_no_body(void) {
   kit_box_close(&box);
 }
 
-/* -- what may stand where --------------------------------------------------------------------------- */
+/* -- what may stand where -------------------------------------------------------------- */
 
 static void verbs_live_in_bodies_and_calls_outside(void) {
   kit_box box;
-  kit *k = kit_box_open(&box, "{'flow': [['fetch', 'look', {'try': true, 'body': [['llm', 'a']]}],"
-                              " ['fork', [[['http', 'POST']]], {'try': true}]]}");
+  kit *k =
+      kit_box_open(&box, "{'flow': [['fetch', 'look', {'try': true, 'body': [['llm', 'a']]}],"
+                         " ['fork', [[['http', 'POST']]], {'try': true}]]}");
   kit_play(k, "r");
   CHECK_STR(kit_result(&box.world, "r"), "fetch=!usage;fork=!usage");
   CHECK_INT(k->started, 0);
@@ -479,8 +530,9 @@ static void verbs_live_in_bodies_and_calls_outside(void) {
 
 static void a_log_line_in_a_body_is_an_attempt(void) {
   kit_box box;
-  kit *k = kit_box_open(&box, "{'flow': [['fetch', 'look', {'body': [['log', '', {'m': 1}], ['ok',"
-                              " 6]]}]]}");
+  kit *k =
+      kit_box_open(&box, "{'flow': [['fetch', 'look', {'body': [['log', '', {'m': 1}], ['ok',"
+                         " 6]]}]]}");
   kit_play(k, "r");
   CHECK_STR(kit_journal(&box.world, "r"), "start attempt:1 done:1 end");
   CHECK(strstr(kit_record(&box.world, "r", "attempt", "1"), "{\"log\":{\"m\":1}}") != NULL);
@@ -489,8 +541,9 @@ static void a_log_line_in_a_body_is_an_attempt(void) {
 
 static void secrets_never_reach_the_journal(void) {
   kit_box box;
-  kit *k = kit_box_open(&box, "{'flow': [['fetch', 'look', {'body': [['http', 'GET', {'key': '',"
-                              " 'headers': {'X-Api-Key': 'sesame', 'Accept': 'text'}}]]}]]}");
+  kit *k =
+      kit_box_open(&box, "{'flow': [['fetch', 'look', {'body': [['http', 'GET', {'key': '',"
+                         " 'headers': {'X-Api-Key': 'sesame', 'Accept': 'text'}}]]}]]}");
   kit_play(k, "r");
   const char *attempt = kit_record(&box.world, "r", "attempt", "1");
   REQUIRE(attempt != NULL);
@@ -498,12 +551,13 @@ static void secrets_never_reach_the_journal(void) {
   kit_box_close(&box);
 }
 
-/* -- a cancel does not come between intent and result ---------------------------------------------------- */
+/* -- a cancel does not come between intent and result ---------------------------------- */
 
 static void a_cancel_lets_a_begun_action_end(void) {
   kit_box box;
-  kit *k = kit_box_open(&box, "{'flow': [['action', 'pay', {'key': 'k1', 'args': {}}], ['llm', 'a',"
-                              " {'try': true}]]}");
+  kit *k =
+      kit_box_open(&box, "{'flow': [['action', 'pay', {'key': 'k1', 'args': {}}], ['llm', 'a',"
+                         " {'try': true}]]}");
   k->reply = hangs;
   kit_play(k, "r");
   kit_cancel(k, "r");
@@ -576,7 +630,9 @@ CHECK_SUITE(engine_action) {
   CHECK_RUN(of_two_that_claim_at_once_one_does_it);
   CHECK_RUN(an_intent_that_came_too_late_is_no_doubt);
   CHECK_RUN(an_intent_that_came_too_late_claims_again);
+  CHECK_RUN(an_intent_whose_key_was_taken_is_no_doubt_either);
   CHECK_RUN(retry_sends_again_under_the_same_key);
+  CHECK_RUN(retry_ends_with_the_keys_window);
   CHECK_RUN(probe_finds_what_was_done);
   CHECK_RUN(probe_finds_nothing_and_it_is_done_now);
   CHECK_RUN(ask_lets_a_person_tell_that_it_happened);

@@ -32,20 +32,22 @@ static const char *tasks(kit *k) {
   return s;
 }
 
-/* -- forks --------------------------------------------------------------------------- */
+/* -- forks ----------------------------------------------------------------------------- */
 
 static void branches_start_in_their_order(void) {
   kit_box box;
-  kit *k = open_by_hand(&box, "{'flow': [['fork', [[['llm', 'a']], [['fork', [[['llm', 'b']], [['llm',"
-                              " 'c']]]]], [['llm', 'd']]]]]}");
+  kit *k = open_by_hand(
+      &box, "{'flow': [['fork', [[['llm', 'a']], [['fork', [[['llm', 'b']], [['llm',"
+            " 'c']]]]], [['llm', 'd']]]]]}");
   CHECK_STR(tasks(k), "a d b c"); /* inner branches come behind those that were there */
   kit_box_close(&box);
 }
 
 static void results_stand_in_index_order(void) {
   kit_box box;
-  kit *k = open_by_hand(&box, "{'flow': [['fork', [[['llm', 'a']], [], [['random', '', {'m': 3, 'n':"
-                              " 3}]], [['llm', 'b']]]]]}");
+  kit *k =
+      open_by_hand(&box, "{'flow': [['fork', [[['llm', 'a']], [], [['random', '', {'m': 3, 'n':"
+                         " 3}]], [['llm', 'b']]]]]}");
   finish(k, "b", KIT_OK);
   kit_run(k);
   finish(k, "a", KIT_OK);
@@ -58,8 +60,9 @@ static void results_stand_in_index_order(void) {
 
 static void at_most_max_branches_run_at_once(void) {
   kit_box box;
-  kit *k = open_by_hand(&box, "{'flow': [['fork', [[['llm', 'a']], [['llm', 'b']], [['llm', 'c']],"
-                              " [['llm', 'd']], [['llm', 'e']]], {'max': 2}]]}");
+  kit *k =
+      open_by_hand(&box, "{'flow': [['fork', [[['llm', 'a']], [['llm', 'b']], [['llm', 'c']],"
+                         " [['llm', 'd']], [['llm', 'e']]], {'max': 2}]]}");
   CHECK_STR(tasks(k), "a b");
   finish(k, "b", KIT_OK);
   kit_run(k);
@@ -81,17 +84,19 @@ static void at_most_max_branches_run_at_once(void) {
 
 static void a_fork_of_none_goes_on(void) {
   kit_box box;
-  kit *k = kit_box_open(&box, "{'flow': [['fork', []], ['fork', [], {'max': 0}], ['llm', 'a']]}");
+  kit *k =
+      kit_box_open(&box, "{'flow': [['fork', []], ['fork', [], {'max': 0}], ['llm', 'a']]}");
   kit_play(k, "r");
   CHECK_STR(kit_journal(&box.world, "r"), "start attempt:3 done:3 end");
   kit_box_close(&box);
 }
 
-/* -- the first error -------------------------------------------------------------------- */
+/* -- the first error ------------------------------------------------------------------- */
 
 static const char *const failing =
     "{'flow': [['fork', [[['llm', 'a']], [['llm', 'b'], ['log', '', {}]], [['sleep', 90000]],"
-    " [['gate', 'g', {'ask': '?'}]], [['fork', [[['llm', 'c']]]]], [['llm', 'd'], ['llm', 'e']]],"
+    " [['gate', 'g', {'ask': '?'}]], [['fork', [[['llm', 'c']]]]], [['llm', 'd'], ['llm', "
+    "'e']]],"
     " {'try': true}], ['llm', 'z']]}";
 
 static void the_first_error_cancels_the_siblings(void) {
@@ -151,8 +156,9 @@ static void an_outcome_before_the_error_is_told(void) {
 
 static void an_error_that_nobody_catches_fails_the_run(void) {
   kit_box box;
-  kit *k = kit_box_open(&box, "{'flow': [['fork', [[['fork', [[['raise', 'deep']], [['gate', 'g',"
-                              " {'ask': '?'}]]]]], [['sleep', 50]]]]]}");
+  kit *k =
+      kit_box_open(&box, "{'flow': [['fork', [[['fork', [[['raise', 'deep']], [['gate', 'g',"
+                         " {'ask': '?'}]]]]], [['sleep', 50]]]]]}");
   kit_play(k, "r");
   CHECK_STR(kit_state(&box.world, "r"), "failed");
   CHECK(strstr(kit_reason(&box.world, "r"), "\"kind\":\"deep\"") != NULL);
@@ -160,10 +166,92 @@ static void an_error_that_nobody_catches_fails_the_run(void) {
   kit_box_close(&box);
 }
 
-/* -- cancel -------------------------------------------------------------------------------- */
+/* -- races, and actions under way ------------------------------------------------------------
+ */
+
+static void the_first_to_end_decides_a_race(void) {
+  for (int crash = 0; crash < 2; crash++) {
+    kit_box box;
+    kit *k =
+        open_by_hand(&box, "{'flow': [['fork', [[['llm', 'a']], [['llm', 'b']], [['gate', 'g',"
+                           " {'ask': '?'}]]], {'race': true}], ['llm', 'z']]}");
+    finish(k, "b", KIT_OK);
+    finish(k, "a", KIT_OK); /* in the same batch, but behind */
+    kit_run(k);
+    if (crash) {
+      kit_crash(k);
+      kit_boot(k);
+      kit_run(k);
+    }
+    CHECK_STR(tasks(k), "z");
+    CHECK_STR(kit_gates(&box.world), "r/g@1/2.1 closed");
+    finish(k, "z", KIT_OK);
+    kit_run(k);
+    CHECK(strncmp(kit_result(&box.world, "r"), "fork=[|llm={\"says\":\"b:", 22) == 0);
+    kit_box_close(&box);
+  }
+}
+
+static const char *const action_beside_failure =
+    "{'flow': [['fork', [[['llm', 'a']], [['action', 'pay', {'key': 'p1', 'args': {}, "
+    "'on_unknown':"
+    " 'probe'}], ['log', '', {}]]], {'try': true}], ['llm', 'z']]}";
+
+/* The fork goes on when the effect is known, and not before; its branch does not. */
+static void the_first_error_waits_for_an_action_under_way(void) {
+  for (int crash = 0; crash < 2; crash++) {
+    kit_box box;
+    kit *k = open_by_hand(&box, action_beside_failure);
+    finish(k, "a", KIT_REFUSED);
+    kit_run(k);
+    CHECK_STR(tasks(k), "POST");
+    if (crash) { /* it arrived; nobody saw the answer */
+      k->die_before = k->commits + 1;
+      finish(k, "POST", KIT_OK);
+      kit_run(k);
+      kit_crash(k);
+      kit_boot(k);
+      kit_run(k);
+      CHECK_STR(tasks(k), "GET");
+      finish(k, "GET", KIT_OK);
+    } else {
+      finish(k, "POST", KIT_OK);
+    }
+    kit_run(k);
+    CHECK_STR(tasks(k), "z");
+    CHECK(kit_record(&box.world, "r", "done", "1/1.1") != NULL);
+    CHECK_INT(kit_count(k, "log"), 0);
+    CHECK_STR(kit_effects(&box.world), "p1");
+    kit_crash(k);
+    kit_boot(k);
+    kit_run(k);
+    CHECK_STR(tasks(k), "z");
+    kit_box_close(&box);
+  }
+}
+
+static void cleaning_up_is_done_in_a_cancelled_run_too(void) {
+  kit_box box;
+  kit *k =
+      open_by_hand(&box, "{'flow': [['llm', 'a', {'try': true}], ['llm', 'b', {'try': true}],"
+                         " ['unwind'], ['action', 'undo', {'key': 'k1', 'args': {}}]]}");
+  kit_cancel(k, "r");
+  kit_run(k);
+  CHECK_STR(tasks(k), "POST");
+  kit_crash(k);
+  kit_boot(k);
+  k->reply = NULL;
+  kit_run(k);
+  CHECK_STR(kit_state(&box.world, "r"), "cancelled");
+  CHECK_STR(kit_effects(&box.world), "k1");
+  kit_box_close(&box);
+}
+
+/* -- cancel ---------------------------------------------------------------------------- */
 
 static const char *const waiting_everywhere =
-    "{'flow': [['fork', [[['llm', 'a', {'try': true}], ['log', '', {'m': 1}]], [['sleep', 90000]],"
+    "{'flow': [['fork', [[['llm', 'a', {'try': true}], ['log', '', {'m': 1}]], [['sleep', "
+    "90000]],"
     " [['gate', 'g', {'ask': '?'}]]], {'try': true}], ['llm', 'never', {'try': true}]]}";
 
 static void a_cancel_ends_what_waits(void) {
@@ -174,8 +262,7 @@ static void a_cancel_ends_what_waits(void) {
   kit_run(k);
   CHECK_STR(kit_state(&box.world, "r"), "cancelled");
   CHECK_STR(kit_gates(&box.world), "r/g@1/2.1 closed");
-  CHECK_STR(kit_journal(&box.world, "r"),
-            "start open:1/1.1 open:1/2.1 cancel note:1/0.2 end");
+  CHECK_STR(kit_journal(&box.world, "r"), "start open:1/1.1 open:1/2.1 cancel note:1/0.2 end");
   CHECK_STR(kit_body(&box.world, "r", 3),
             "{\"note\":\"enough\",\"by\":\"kit\",\"at\":1000000}");
   CHECK_INT(kit_count(k, "run.cancelled"), 1);
@@ -184,8 +271,9 @@ static void a_cancel_ends_what_waits(void) {
 
 static void a_run_taken_up_is_cancelled(void) {
   kit_box box;
-  kit *k = kit_box_open(&box, "{'flow': [['llm', 'a'], ['gate', 'g', {'ask': '?', 'try': true}],"
-                              " ['llm', 'b', {'try': true}]]}");
+  kit *k =
+      kit_box_open(&box, "{'flow': [['llm', 'a'], ['gate', 'g', {'ask': '?', 'try': true}],"
+                         " ['llm', 'b', {'try': true}]]}");
   kit_play(k, "r");
   kit_crash(k);
   kit_boot(k);
@@ -215,12 +303,13 @@ static void a_cancel_is_kept_over_a_crash(void) {
 }
 
 static const char *const patient =
-    "{'flow': [['fork', [[['llm', 'a', {'try': true}], ['log', '', {'m': 1}]], [['sleep', 90000,"
+    "{'flow': [['fork', [[['llm', 'a', {'try': true}], ['log', '', {'m': 1}]], [['sleep', "
+    "90000,"
     " {'try': true}]], [['gate', 'g', {'ask': '?', 'try': true}]]]]]}";
 
-/* Its request and a model's answer meet in one batch, either way round. What was recorded before
- * the cancel is told before it, and what stands behind it is told all the same: a replay tells
- * the same story (the world looks). */
+/* Its request and a model's answer meet in one batch, either way round. What was recorded
+ * before the cancel is told before it, and what stands behind it is told all the same: a replay
+ * tells the same story (the world looks). */
 static void an_answer_that_meets_a_cancel_is_told(void) {
   for (int first = 0; first < 2; first++)
     for (int crash = 0; crash < 2; crash++) {
@@ -245,6 +334,32 @@ static void an_answer_that_meets_a_cancel_is_told(void) {
     }
 }
 
+/* No record says how far a read had come, so a cancel does not interrupt it: a life after this
+ * one could not tell its place in the story. */
+static void a_cancel_lets_a_read_end(void) {
+  for (int crash = 0; crash < 2; crash++) {
+    kit_box box;
+    kit *k =
+        open_by_hand(&box, "{'flow': [['fork', [[['fetch', 'look', {'body': [['http', 'GET',"
+                           " {'key': ''}]], 'try': true}]], [['gate', 'g', {'ask': '?', 'try':"
+                           " true}], ['state', 'x', {'value': '$all'}]]]]]}");
+    kit_cancel(k, "r");
+    kit_run(k);
+    CHECK_STR(kit_gates(&box.world), "r/g@1/1.1 closed");
+    CHECK(kit_record(&box.world, "r", "note", "1/1.2") != NULL);
+    if (crash) {
+      kit_crash(k);
+      kit_boot(k);
+      kit_run(k);
+    }
+    CHECK_STR(tasks(k), "GET");
+    finish(k, "GET", KIT_REFUSED);
+    kit_run(k);
+    CHECK_STR(kit_state(&box.world, "r"), "cancelled");
+    kit_box_close(&box);
+  }
+}
+
 static void a_run_that_ended_cannot_be_cancelled(void) {
   kit_box box;
   kit *k = kit_box_open(&box, "{'flow': [['now']]}");
@@ -252,11 +367,12 @@ static void a_run_that_ended_cannot_be_cancelled(void) {
   kit_start(k, "r");
   while (!strstr(kit_journal(&box.world, "r"), "end") && kit_step(k))
     ;
-  CHECK_INT(tm_engine_cancel(k->engine, "r", "", "", &err), -1); /* it has not heard yet */
+  CHECK_INT(tm_control_give(k->engine, "r", TM_ORDER_CANCEL, "", "", &err),
+            -1); /* it has not heard yet */
   CHECK_INT(err.code, TM_CONFLICT);
   kit_run(k);
   tm_err_clear(&err);
-  CHECK_INT(tm_engine_cancel(k->engine, "r", "", "", &err), -1);
+  CHECK_INT(tm_control_give(k->engine, "r", TM_ORDER_CANCEL, "", "", &err), -1);
   CHECK_INT(err.code, TM_CONFLICT);
   CHECK_STR(kit_journal(&box.world, "r"), "start note:1 end");
   kit_box_close(&box);
@@ -264,8 +380,9 @@ static void a_run_that_ended_cannot_be_cancelled(void) {
 
 static void a_cancel_while_a_decision_is_stored_gives_one_answer(void) {
   kit_box box;
-  kit *k = kit_box_open(&box, "{'flow': [['decide', 'd', {'key': 'k', 'value': 1, 'try': true}],"
-                              " ['log', '', {}]]}");
+  kit *k =
+      kit_box_open(&box, "{'flow': [['decide', 'd', {'key': 'k', 'value': 1, 'try': true}],"
+                         " ['log', '', {}]]}");
   kit_start(k, "r");
   kit_turn(k), kit_hear(k);
   kit_turn(k); /* the decision is on its way */
@@ -276,19 +393,22 @@ static void a_cancel_while_a_decision_is_stored_gives_one_answer(void) {
   kit_box_close(&box);
 }
 
-/* -- notes and decisions ------------------------------------------------------------------------ */
+/* -- notes and decisions --------------------------------------------------------------- */
 
 static void a_decision_is_made_once_for_all_runs(void) {
   kit_box box;
-  kit *k = kit_box_open(&box, "{'flow': [['recall', 'd', {'key': 'k'}], ['decide', 'd', {'key': 'k',"
-                              " 'value': 1}]]}");
+  kit *k =
+      kit_box_open(&box, "{'flow': [['recall', 'd', {'key': 'k'}], ['decide', 'd', {'key': 'k',"
+                         " 'value': 1}]]}");
   kit_play(k, "one");
-  box.world.sources = kit_text(&box.world, "{'flow': [['decide', 'd', {'key': 'k', 'value': 2}],"
-                                           " ['recall', 'd', {'key': 'k'}]]}");
+  box.world.sources =
+      kit_text(&box.world, "{'flow': [['decide', 'd', {'key': 'k', 'value': 2}],"
+                           " ['recall', 'd', {'key': 'k'}]]}");
   kit_play(k, "two");
   CHECK_STR(kit_result(&box.world, "two"), "decide=value 1;recall=value 1");
-  box.world.sources = kit_text(&box.world, "{'flow': [['recall', 'd', {'key': 'k', 'input_hash':"
-                                           " 'x', 'try': true}]]}");
+  box.world.sources =
+      kit_text(&box.world, "{'flow': [['recall', 'd', {'key': 'k', 'input_hash':"
+                           " 'x', 'try': true}]]}");
   kit_play(k, "three");
   CHECK_STR(kit_result(&box.world, "three"), "recall=!conflict");
   kit_box_close(&box);
@@ -296,8 +416,9 @@ static void a_decision_is_made_once_for_all_runs(void) {
 
 static void dice_are_the_runs_own(void) {
   kit_box box;
-  kit *k = kit_box_open(&box, "{'flow': [['random'], ['random', '', {'m': 1, 'n': 1000000}], ['env',"
-                              " 'COLOUR'], ['env', 'SIZE']]}");
+  kit *k =
+      kit_box_open(&box, "{'flow': [['random'], ['random', '', {'m': 1, 'n': 1000000}], ['env',"
+                         " 'COLOUR'], ['env', 'SIZE']]}");
   kit_play(k, "one");
   kit_play(k, "two");
   CHECK(strcmp(kit_result(&box.world, "one"), kit_result(&box.world, "two")) != 0);
@@ -314,10 +435,14 @@ CHECK_SUITE(engine_branch) {
   CHECK_RUN(an_outcome_left_over_is_passed_over);
   CHECK_RUN(an_outcome_before_the_error_is_told);
   CHECK_RUN(an_error_that_nobody_catches_fails_the_run);
+  CHECK_RUN(the_first_to_end_decides_a_race);
+  CHECK_RUN(the_first_error_waits_for_an_action_under_way);
+  CHECK_RUN(cleaning_up_is_done_in_a_cancelled_run_too);
   CHECK_RUN(a_cancel_ends_what_waits);
   CHECK_RUN(a_run_taken_up_is_cancelled);
   CHECK_RUN(a_cancel_is_kept_over_a_crash);
   CHECK_RUN(an_answer_that_meets_a_cancel_is_told);
+  CHECK_RUN(a_cancel_lets_a_read_end);
   CHECK_RUN(a_run_that_ended_cannot_be_cancelled);
   CHECK_RUN(a_cancel_while_a_decision_is_stored_gives_one_answer);
   CHECK_RUN(a_decision_is_made_once_for_all_runs);

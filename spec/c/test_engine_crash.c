@@ -1,12 +1,11 @@
 /* test_engine_crash.c - dying at every moment, and going on as if nothing had been. */
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "check.h"
 #include "engine_kit.h"
 
-/* Keys begin with their action's policy: of p(robe) and a(sk) the other side may see one, whatever
- * happens; of r(etry) more than one, all alike. */
+/* Keys begin with their action's policy: of p(robe) and a(sk) the other side may see one,
+ * whatever happens; of r(etry) more than one, all alike. */
 static void check_effects(kit_world *w) {
   tm_map_entry *e;
   for (size_t i = 0; (e = tm_map_next(&w->effects, &i));) {
@@ -169,7 +168,7 @@ static void a_stop_in_peace_changes_nothing(void) {
   }
 }
 
-/* -- random programs ------------------------------------------------------------------ */
+/* -- random programs ------------------------------------------------------------------- */
 
 typedef struct maker {
   tm_dice dice;
@@ -191,7 +190,8 @@ static void make_fork(maker *m, int depth) {
     tm_buf_puts(&m->text, i ? "," : "");
     make_steps(m, depth - 1);
   }
-  tm_buf_printf(&m->text, "],{'try':true,'max':%d}]", (int)draw(m, 3) + 1);
+  tm_buf_printf(&m->text, "],{'try':true,'max':%d,'race':%s}]", (int)draw(m, 3) + 1,
+                m->shared && draw(m, 3) == 0 ? "true" : "false");
 }
 
 static void make_action(maker *m) {
@@ -305,8 +305,8 @@ static void any_program_crashed_anywhere_ends_the_same(void) {
       if (crashes == 0)
         keep_ending(&want, &box.world);
       check_same_end(&want, &box.world);
-      if (0 && getenv("DBG") && atoi(getenv("DBG")) == seed) { printf("%s\n%s\ntasks %d turn %p inflight %d due %lld now %lld woken %d  gates %s reason %s\n", kit_journal(&box.world,"r"), tm_buf_str(&box.kit.events), kit_task_count(&box.kit), (void*)box.kit.engine->turn, box.kit.engine->in_flight, (long long)box.kit.due, (long long)box.world.now, box.kit.woken, kit_gates(&box.world), kit_reason(&box.world,"r")); }
-      if (strcmp(want.state, "done") != 0 || strcmp(kit_state(&box.world, "r"), "done") != 0 || box.world.breach[0])
+      if (strcmp(want.state, "done") != 0 || strcmp(kit_state(&box.world, "r"), "done") != 0 ||
+          box.world.breach[0])
         printf("    seed %d, %d crashes: %s\n", seed, crashes, tm_buf_str(&m.text));
       kit_box_close(&box);
     }
@@ -329,8 +329,8 @@ static void shared_state_never_diverges(void) {
       CHECK(ended);
       check_rest(&box.world, "r");
       if (!ended || box.world.breach[0] || strstr(kit_gates(&box.world), " open"))
-        printf("    seed %d, %d crashes: %s %s\n%s\n", seed, crashes, state, kit_reason(&box.world, "r"),
-               tm_buf_str(&m.text));
+        printf("    seed %d, %d crashes: %s %s\n%s\n", seed, crashes, state,
+               kit_reason(&box.world, "r"), tm_buf_str(&m.text));
       kit_box_close(&box);
     }
     tm_buf_free(&m.text);
@@ -348,7 +348,8 @@ static void cancelled_at_any_moment(void) {
     open_random(&box, &m, seed);
     kit_start(&box.kit, "r");
     kit_steps(&box.kit, 4 + (int)draw(&m, 40));
-    bool cancelled = tm_engine_cancel(box.kit.engine, "r", "no more", "kit", &err) == 0;
+    bool cancelled =
+        tm_control_give(box.kit.engine, "r", TM_ORDER_CANCEL, "no more", "kit", &err) == 0;
     for (int crashes = seed % 4; crashes > 0; crashes--) {
       kit_steps(&box.kit, (int)draw(&m, 12));
       kit_crash(&box.kit);
@@ -361,8 +362,9 @@ static void cancelled_at_any_moment(void) {
     CHECK(ended);
     check_rest(&box.world, "r");
     if (!ended || box.world.breach[0] || strstr(kit_gates(&box.world), " open"))
-      printf("    seed %d (%d): %s %s\n%s\n%s\n%s\n", seed, cancelled, state, kit_reason(&box.world, "r"),
-             tm_buf_str(&m.text), kit_journal(&box.world, "r"), kit_gates(&box.world));
+      printf("    seed %d (%d): %s %s\n%s\n%s\n%s\n", seed, cancelled, state,
+             kit_reason(&box.world, "r"), tm_buf_str(&m.text), kit_journal(&box.world, "r"),
+             kit_gates(&box.world));
     kit_box_close(&box);
     tm_buf_free(&m.text);
   }

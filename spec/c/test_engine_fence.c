@@ -47,7 +47,8 @@ static void the_loser_writes_nothing_more(void) {
 
 static void the_losers_effect_is_absorbed_by_its_key(void) {
   pair p;
-  take_over(&p, "{'flow': [['action', 'pay', {'key': 'p1', 'args': {}, 'on_unknown': 'probe'}]]}");
+  take_over(&p,
+            "{'flow': [['action', 'pay', {'key': 'p1', 'args': {}, 'on_unknown': 'probe'}]]}");
   kit_finish(&p.first, kit_task_at(&p.first, "POST"), KIT_OK); /* it arrived; then: too late */
   kit_run(&p.second);
   kit_run(&p.first);
@@ -95,13 +96,14 @@ static void of_two_that_wake_a_waiting_run_one_gets_it(void) {
     kit_run(&p.second);
     CHECK_STR(kit_owner(&p.world, "r"), "");
     kit_decide(who ? &p.second : &p.first, "r/g@1", true, NULL);
-    while (kit_step(&p.first) | kit_step(&p.second)) {
+    for (bool more = true; more;) {
+      more = kit_step(&p.first);
+      more = kit_step(&p.second) || more;
       tm_engine_notice(p.first.engine);
       tm_engine_notice(p.second.engine);
     }
     CHECK_STR(kit_state(&p.world, "r"), "done");
-    CHECK_STR(kit_journal(&p.world, "r"),
-              "start open:1 decided:1 done:1 attempt:2 done:2 end");
+    CHECK_STR(kit_journal(&p.world, "r"), "start open:1 decided:1 done:1 attempt:2 done:2 end");
     CHECK_INT(p.first.started + p.second.started, 1);
     kit_world_close(&p.world);
   }
@@ -123,8 +125,8 @@ static void of_two_that_resume_at_once_one_gets_it(void) {
 /* The first process does the effect; a run of the second waits for the same key. */
 static void a_held_action_hears_of_another_process(void) {
   pair p;
-  kit_world_open(&p.world, "memory:",
-                 "{'flow': [['action', 'pay', {'key': 'k1', 'args': {}}]]}");
+  kit_world_open(&p.world,
+                 "memory:", "{'flow': [['action', 'pay', {'key': 'k1', 'args': {}}]]}");
   kit_open(&p.first, &p.world);
   kit_open(&p.second, &p.world);
   p.first.reply = hangs;
@@ -140,7 +142,7 @@ static void a_held_action_hears_of_another_process(void) {
   kit_world_close(&p.world);
 }
 
-/* -- the same on a real file --------------------------------------------------------------- */
+/* -- the same on a real file ----------------------------------------------------------- */
 
 static void a_run_on_sqlite_survives_its_processes(void) {
   char dir[] = "/tmp/tidemill-engine-XXXXXX", url[96], command[96];

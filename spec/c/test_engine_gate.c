@@ -27,27 +27,26 @@ static void a_waiting_run_needs_no_process(void) {
   CHECK_STR(kit_result(&box.world, "r"), "gate=approved trueanswer 3");
   const char *decided = kit_record(&box.world, "r", "decided", "1");
   REQUIRE(decided != NULL);
-  CHECK(strstr(decided, "\"answer\":3,\"note\":\"fine\",\"by\":\"ann\",\"at\":1000000") != NULL);
+  CHECK(strstr(decided, "\"answer\":3,\"note\":\"fine\",\"by\":\"ann\",\"at\":1000000") !=
+        NULL);
   kit_box_close(&box);
 }
 
 static void exactly_one_decision_wins(void) {
   kit_box box;
   kit *k = open_at_gate(&box, ask);
-  tm_err first, second;
   kit_decide(k, "r/ask@1", true, "{'by': 'ann'}");
   kit_decide(k, "r/ask@1", false, "{'by': 'bob'}");
   kit_turn(k);
-  kit_hear(k); /* both are told in the order of their decisions: the last one stands in `last` */
-  second = k->last;
+  kit_hear(
+      k); /* both are told in the order of their decisions: the last one stands in `last` */
+  CHECK_INT(k->last.code, TM_CONFLICT);
+  CHECK(strstr(k->last.msg, "already approved by ann") != NULL);
   kit_run(k);
-  CHECK_INT(second.code, TM_CONFLICT);
-  CHECK(strstr(second.msg, "already approved by ann") != NULL);
   CHECK_STR(kit_result(&box.world, "r"), "gate=approved trueanswer null");
   kit_decide(k, "r/ask@1", false, NULL);
-  first = k->last;
-  CHECK_INT(first.code, TM_CONFLICT);
-  CHECK(strstr(first.msg, "already approved by ann at 1970-01-01T00:16:40.000Z") != NULL);
+  CHECK_INT(k->last.code, TM_CONFLICT);
+  CHECK(strstr(k->last.msg, "already approved by ann at 1970-01-01T00:16:40.000Z") != NULL);
   kit_box_close(&box);
 }
 
@@ -89,22 +88,24 @@ static void an_answer_is_held_to_its_schema(void) {
 
 static void a_rejection_needs_no_answer(void) {
   kit_box box;
-  kit *k = open_at_gate(&box, "{'flow': [['gate', 'ask', {'ask': '?', 'answer': {'type': 'string'}}]]}");
+  kit *k = open_at_gate(
+      &box, "{'flow': [['gate', 'ask', {'ask': '?', 'answer': {'type': 'string'}}]]}");
   kit_decide(k, "r/ask@1", false, NULL);
   kit_run(k);
   CHECK_STR(kit_state(&box.world, "r"), "done");
   kit_box_close(&box);
 }
 
-/* -- deadlines ---------------------------------------------------------------------------- */
+/* -- deadlines ------------------------------------------------------------------------- */
 
 static void ends_at_deadline(const char *on_timeout, const char *result) {
   kit_box box;
   char sources[256];
-  snprintf(sources, sizeof sources,
-           "{'flow': [['gate', 'ask', {'ask': '?', 'deadline_ms': 5000, 'on_timeout': %s, 'try':"
-           " true}]]}",
-           on_timeout);
+  snprintf(
+      sources, sizeof sources,
+      "{'flow': [['gate', 'ask', {'ask': '?', 'deadline_ms': 5000, 'on_timeout': %s, 'try':"
+      " true}]]}",
+      on_timeout);
   kit *k = open_at_gate(&box, sources);
   CHECK_STR(kit_gates(&box.world), "r/ask@1 expired");
   CHECK_INT(box.world.now, 1005000);
@@ -174,7 +175,7 @@ static void a_decision_in_time_beats_the_deadline(void) {
   kit_box_close(&box);
 }
 
-/* -- decided elsewhere, or in another life ------------------------------------------------------ */
+/* -- decided elsewhere, or in another life --------------------------------------------- */
 
 static void a_decision_is_found_after_a_crash(void) {
   kit_box box;
@@ -247,10 +248,11 @@ static void whoever_decides_may_take_the_run_up(void) {
   kit_box_close(&box);
 }
 
-/* -- nobody asks any more ------------------------------------------------------------------------- */
+/* -- nobody asks any more -------------------------------------------------------------- */
 
 static const char *const gate_beside_failure =
-    "{'flow': [['fork', [[['gate', 'ask', {'ask': '?'}]], [['llm', 'a'], ['raise', 'bad']]], {'try':"
+    "{'flow': [['fork', [[['gate', 'ask', {'ask': '?'}]], [['llm', 'a'], ['raise', 'bad']]], "
+    "{'try':"
     " true}], ['llm', 'b']]}";
 
 static void a_gate_whose_branch_is_gone_is_closed(void) {
@@ -287,8 +289,9 @@ static void a_diverged_run_keeps_its_gates_open(void) {
   kit *k = open_at_gate(&box, "{'flow': [['fork', [[['gate', 'ask', {'ask': '?'}]], [['sleep',"
                               " 100]]]]]}");
   kit_crash(k);
-  k->other = kit_text(&box.world, "{'flow': [['fork', [[['gate', 'ask', {'ask': '?'}]], [['sleep',"
-                                  " 101]]]]]}");
+  k->other =
+      kit_text(&box.world, "{'flow': [['fork', [[['gate', 'ask', {'ask': '?'}]], [['sleep',"
+                           " 101]]]]]}");
   kit_boot(k);
   tm_err err = TM_ERR_INIT;
   tm_engine_resume(k->engine, "r", &err);

@@ -83,7 +83,7 @@ static void ask(asked *a, tm_http_req req) {
     tm_loop_turn(a->loop, -1);
 }
 
-/* -- plain requests -------------------------------------------------------------- */
+/* -- plain requests -------------------------------------------------------------------- */
 
 static peer_then echo(peer *p, int n, const char *request, tm_buf *reply) {
   (void)p, (void)n;
@@ -199,7 +199,7 @@ static void only_the_last_header_block_counts(void) {
   close_all(&a);
 }
 
-/* -- what is refused before anything happens ------------------------------------- */
+/* -- what is refused before anything happens ------------------------------------------- */
 
 static void what_cannot_be_a_request_is_refused_at_once(void) {
   static const struct {
@@ -251,7 +251,7 @@ static void a_missing_libcurl_is_named_with_its_package(void) {
   tm_curl_unload(&curl);
 }
 
-/* -- faults ---------------------------------------------------------------------- */
+/* -- faults ---------------------------------------------------------------------------- */
 
 static void nobody_listening_is_refused_and_nothing_was_sent(void) {
   asked a;
@@ -386,7 +386,7 @@ static void a_connection_that_never_stands_has_a_deadline_of_its_own(void) {
   close_all(&a);
 }
 
-/* -- TLS ------------------------------------------------------------------------- */
+/* -- TLS ------------------------------------------------------------------------------- */
 
 static void a_peer_that_speaks_no_tls_is_refused_before_anything_is_sent(void) {
   asked a;
@@ -438,7 +438,7 @@ static void a_certificate_that_nobody_vouches_for_is_not_accepted(void) {
   fclose(lines);
 }
 
-/* -- limits ---------------------------------------------------------------------- */
+/* -- limits ---------------------------------------------------------------------------- */
 
 static const char gzipped[] = /* {"tide":"high"} */
     "\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\xff\xab\x56\x2a\xc9\x4c\x49\x55\xb2\x52\xca\xc8\x4c"
@@ -560,7 +560,7 @@ static void too_many_headers_too_long_ones_and_floods_of_interim_answers_are_cut
   close_all(&a);
 }
 
-/* -- data as it comes, cancelling, starting from callbacks ----------------------- */
+/* -- data as it comes, cancelling, starting from callbacks ----------------------------- */
 
 static int count_data(void *ctx, int status, const char *bytes, size_t len, tm_err *err) {
   (void)bytes, (void)err;
@@ -668,7 +668,7 @@ static void a_call_can_be_started_from_done_and_from_data(void) {
   close_all(&a);
 }
 
-/* -- many at once ---------------------------------------------------------------- */
+/* -- many at once ---------------------------------------------------------------------- */
 
 #define IN_FLIGHT 1000
 #define REQUESTS  5000

@@ -44,7 +44,7 @@ static void check_error(const char *text, size_t len, const tm_json_opts *opts, 
   tm_arena_free(&a);
 }
 
-/* -- text to value to text ---------------------------------------------------------------- */
+/* -- text to value to text ------------------------------------------------------------- */
 
 static void values_survive_a_round_trip(void) {
   static const char *const same[] = {
@@ -163,7 +163,7 @@ static void equal_values_hash_alike(void) {
   tm_arena_free(&a);
 }
 
-/* -- errors -------------------------------------------------------------------------------- */
+/* -- errors ---------------------------------------------------------------------------- */
 
 static void errors_say_what_and_where(void) {
   static const char *const cases[][2] = {
@@ -325,7 +325,7 @@ static void the_last_of_equal_keys_wins_when_asked(void) {
   tm_arena_free(&a);
 }
 
-/* -- UTF-8 ------------------------------------------------------------------------------ */
+/* -- UTF-8 ----------------------------------------------------------------------------- */
 
 static void utf8_is_checked_strictly(void) {
   static const struct {

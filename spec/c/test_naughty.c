@@ -30,7 +30,7 @@ static bool is_text(const tm_json *v, const char *s, size_t len) {
   return got && n == len && memcmp(got, s, len) == 0;
 }
 
-/* -- JSON ---------------------------------------------------------------------------------- */
+/* -- JSON ------------------------------------------------------------------------------ */
 
 typedef void (*print_fn)(tm_buf *out, const tm_json *v);
 
@@ -97,9 +97,7 @@ static bool stays_text_in_a_prompt(tm_arena *a, const char *s, size_t len) {
          is_the_message(a, tm_json_get(second, "content"), s, len);
 }
 
-/* -- an error message
- * --------------------------------------------------------------------------
- */
+/* -- an error message ------------------------------------------------------------------ */
 
 /* One line of UTF-8 with no control characters. */
 static bool is_a_line(const char *message) {
@@ -143,9 +141,7 @@ static bool is_told_in_errors(tm_arena *a, const char *s, size_t len) {
   return is_told(a, one_of, text) && is_told(a, closed(a), object) && is_told(a, needs, none);
 }
 
-/* -- all of them
- * ---------------------------------------------------------------------------------
- */
+/* -- all of them ----------------------------------------------------------------------- */
 
 static void try_all(const char *title, trial fits) {
   tm_arena lists;

@@ -54,7 +54,7 @@ static const char *first_text(const made *m) {
   return tm_json_str(tm_json_pointer(m->messages, "/0/content/0/text"), NULL);
 }
 
-/* -- the two halves ----------------------------------------------------------------------- */
+/* -- the two halves -------------------------------------------------------------------- */
 
 static void front_matter_and_body_are_told_apart(void) {
   static const struct {

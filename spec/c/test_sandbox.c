@@ -319,7 +319,7 @@ static void run_rows(const row *rows, size_t n) {
 
 #define RUN_ROWS(rows) run_rows(rows, sizeof rows / sizeof *rows)
 
-/* -- the same in each process ---------------------------------------------------- */
+/* -- the same in each process ---------------------------------------------------------- */
 
 static const char everything[] =
     "local t = {} for i = 1, 40 do t['key' .. i * 7919 % 1000] = i t[i / 4] = i end t[true] = "
@@ -383,7 +383,17 @@ static void another_run_throws_other_dice(void) {
   tm_buf_free(&b);
 }
 
+/* What the copies are made from. */
+static void assembled_anew(void) {
+  setenv("TM_SPEC_ASSEMBLED", "1", 1);
+  RUN_ROWS(globals);
+  RUN_ROWS(frozen);
+  RUN_ROWS(order);
+  unsetenv("TM_SPEC_ASSEMBLED");
+}
+
 CHECK_SUITE(sandbox) {
+  assembled_anew();
   RUN_ROWS(globals);
   RUN_ROWS(frozen);
   RUN_ROWS(addresses);

@@ -319,7 +319,7 @@ static void run_all(const attack *attacks, size_t n, tm_vm_opts opts, double sec
 #define RUN_ALL(attacks, opts, seconds) \
   run_all(attacks, sizeof attacks / sizeof *attacks, opts, seconds)
 
-/* -- source texts ---------------------------------------------------------------- */
+/* -- source texts ---------------------------------------------------------------------- */
 
 static char *repeated(const char *head, const char *part, size_t n, const char *tail) {
   tm_buf b = TM_BUF_INIT;
@@ -354,7 +354,7 @@ static void bytecode_is_refused(void) {
   refuses_source(repeated("\x1BLua", "T", 10, ""), "compiled Lua is refused");
 }
 
-/* -- two runs -------------------------------------------------------------------- */
+/* -- two runs -------------------------------------------------------------------------- */
 
 static void runs_share_nothing(void) {
   script a, b;

@@ -5,7 +5,7 @@
  */
 #include "schema_kit.h"
 
-/* -- messages ---------------------------------------------------------------------------- */
+/* -- messages -------------------------------------------------------------------------- */
 
 /* Each error as a line "instance|schema|keyword|message". */
 static void expect_report(const char *schema, const char *value, const char *want) {
@@ -176,7 +176,7 @@ static void advice_can_be_followed_without_the_schema(void) {
   tm_arena_free(&a);
 }
 
-/* -- schemas that are wrong -------------------------------------------------------------- */
+/* -- schemas that are wrong ------------------------------------------------------------ */
 
 static void a_wrong_schema_names_its_place(void) {
   static const struct {
@@ -233,7 +233,7 @@ static void a_wrong_schema_names_its_place(void) {
   }
 }
 
-/* -- drafts and documents ---------------------------------------------------------------- */
+/* -- drafts and documents -------------------------------------------------------------- */
 
 static void draft_07_is_read_as_draft_07(void) {
 #define D7 "\"$schema\":\"http://json-schema.org/draft-07/schema#\","
@@ -338,7 +338,7 @@ static void unevaluated_keeps_track_of_large_objects(void) {
   tm_arena_free(&a);
 }
 
-/* -- defaults ---------------------------------------------------------------------------- */
+/* -- defaults -------------------------------------------------------------------------- */
 
 static void defaults_are_filled_on_request(void) {
   static const struct {

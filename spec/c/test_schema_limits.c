@@ -4,7 +4,7 @@
 #include "base/clock.h"
 #include "schema_kit.h"
 
-/* -- limits ------------------------------------------------------------------------------ */
+/* -- limits ---------------------------------------------------------------------------- */
 
 static void a_schema_that_only_refers_to_itself_is_undecided(void) {
   static const char *const schemas[] = {
@@ -148,7 +148,7 @@ static void a_hundred_thousand_unique_items_are_quick(void) {
   tm_arena_free(&a);
 }
 
-/* -- memory ------------------------------------------------------------------------------ */
+/* -- memory ---------------------------------------------------------------------------- */
 
 static const char everything[] =
     "{\"$id\":\"http://x/"

@@ -17,7 +17,7 @@
 #define REMOTE_URI "http://localhost:1234/"
 #define FILES_MAX  512
 
-/* -- files ------------------------------------------------------------------------------- */
+/* -- files ----------------------------------------------------------------------------- */
 
 static bool read_file(tm_buf *out, const char *path) {
   FILE *f = fopen(path, "rb");
@@ -65,7 +65,7 @@ static size_t list_files(tm_arena *a, const char *folder, char *names[FILES_MAX]
   return count;
 }
 
-/* -- remotes ----------------------------------------------------------------------------- */
+/* -- remotes --------------------------------------------------------------------------- */
 
 typedef struct remotes {
   tm_arena arena;
@@ -83,7 +83,7 @@ static const tm_json *resolve(void *ctx, const char *uri) {
   return doc ? tm_json_set(&r->arena, r->cache, uri, doc) : NULL;
 }
 
-/* -- running ----------------------------------------------------------------------------- */
+/* -- running --------------------------------------------------------------------------- */
 
 typedef struct tally {
   size_t passed, total;

@@ -2,7 +2,7 @@
  */
 #include "schema_kit.h"
 
-/* -- numbers ----------------------------------------------------------------------------- */
+/* -- numbers --------------------------------------------------------------------------- */
 
 static void numbers_are_compared_exactly(void) {
   static const verdict cases[] = {
@@ -51,7 +51,7 @@ static void items_are_unique_by_value(void) {
   EXPECT_ALL(cases, NULL);
 }
 
-/* -- strings ----------------------------------------------------------------------------- */
+/* -- strings --------------------------------------------------------------------------- */
 
 static void patterns_are_ecma_262(void) {
   static const verdict cases[] = {

@@ -5,7 +5,7 @@
 
 static const char *kind; /* of the store under test */
 
-/* -- runs ------------------------------------------------------------------------ */
+/* -- runs ------------------------------------------------------------------------------ */
 
 static void a_new_run_is_read_back_with_all_its_fields(void) {
   box b;
@@ -231,7 +231,7 @@ static void a_run_that_ends_is_no_longer_unfinished(void) {
   box_close(&b);
 }
 
-/* -- journals -------------------------------------------------------------------- */
+/* -- journals -------------------------------------------------------------------------- */
 
 static int check_record(void *ctx, const tm_record *r) {
   int *seen = ctx;
@@ -294,7 +294,7 @@ static void empty_and_large_bodies_are_kept(void) {
   box_close(&b);
 }
 
-/* -- contents -------------------------------------------------------------------- */
+/* -- contents -------------------------------------------------------------------------- */
 
 static void put(tm_batch *batch, tm_op_kind what, const char *hash, const char *bytes,
                 size_t len) {
@@ -345,7 +345,7 @@ static void a_full_arena_is_an_error_and_not_the_end(void) {
   box_close(&b);
 }
 
-/* -- order ----------------------------------------------------------------------- */
+/* -- order ----------------------------------------------------------------------------- */
 
 typedef struct queue_check {
   box *b;
@@ -414,7 +414,7 @@ static void closing_waits_for_what_is_queued(void) {
   box_close(&b);
 }
 
-/* -- reading while reading ------------------------------------------------------- */
+/* -- reading while reading ------------------------------------------------------------- */
 
 static int count_records(void *ctx, const tm_record *r) {
   (void)r;

@@ -5,7 +5,7 @@
 
 static const char *kind; /* of the store under test */
 
-/* -- gates ----------------------------------------------------------------------- */
+/* -- gates ----------------------------------------------------------------------------- */
 
 static void open_gate(tm_batch *batch, const char *id, const char *digest) {
   tm_batch_add(batch, TM_OP_GATE_NEW)->u.gate = (tm_gate_row){.id = id,
@@ -93,7 +93,7 @@ static void gates_open_once_and_close_with_their_run(void) {
   box_close(&b);
 }
 
-/* -- effects and decisions ------------------------------------------------------- */
+/* -- effects and decisions ------------------------------------------------------------- */
 
 static tm_op *effect(tm_batch *batch, tm_op_kind what, const char *key, const char *place,
                      const char *result) {

@@ -11,7 +11,7 @@
 #include "check.h"
 #include "store_box.h"
 
-/* -- deaths ---------------------------------------------------------------------- */
+/* -- deaths ---------------------------------------------------------------------------- */
 
 /* A process that creates the file, commits records one by one, tells each on the pipe when it
  * is acknowledged, and is killed at the named point. */
@@ -93,7 +93,7 @@ static void a_torn_log_is_read_up_to_the_tear(void) {
   CHECK_INT(acknowledged(&b, "store.commit.post:6", true), 5);
   tm_buf log = box_slurp(box_path(&b, "-wal")), db = box_slurp(box_path(&b, ""));
   int64_t before = 0;
-  for (size_t len = 0; len <= log.len && len < 130000; len += 997) {
+  for (size_t len = 0; len <= log.len && len < 200000; len += 997) {
     FILE *f = fopen(box_path(&b, "-wal"), "w");
     fwrite(log.data, 1, len, f);
     fclose(f);
@@ -114,7 +114,7 @@ static void a_torn_log_is_read_up_to_the_tear(void) {
   box_close(&b);
 }
 
-/* -- a disk that refuses --------------------------------------------------------- */
+/* -- a disk that refuses --------------------------------------------------------------- */
 
 /* A file layer over SQLite's own in which the n-th write or sync fails, and all after it. */
 typedef struct layer { /* one for each kind of file that SQLite knows */

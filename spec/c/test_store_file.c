@@ -13,7 +13,7 @@
 #include "check.h"
 #include "store_box.h"
 
-/* -- the file -------------------------------------------------------------------- */
+/* -- the file -------------------------------------------------------------------------- */
 
 static int mode_of(const char *path) {
   struct stat st;
@@ -216,7 +216,7 @@ static void the_log_does_not_grow_without_end(void) {
   box_close(&b);
 }
 
-/* -- more than one --------------------------------------------------------------- */
+/* -- more than one --------------------------------------------------------------------- */
 
 static void two_handles_on_one_file_see_each_other(void) {
   box a, b;

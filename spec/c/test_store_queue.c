@@ -60,7 +60,7 @@ static const char *line(box *b, const char *key) {
   return locks(b, &(tm_lock_filter){.ns = "flow", .key = key});
 }
 
-/* -- signals -------------------------------------------------------------------- */
+/* -- signals --------------------------------------------------------------------------- */
 
 static void signals_stand_in_the_order_in_which_they_came(void) {
   box b;
@@ -179,7 +179,7 @@ static void pending_signals_move_and_used_ones_stay(void) {
   box_close(&b);
 }
 
-/* -- locks ---------------------------------------------------------------------- */
+/* -- locks ----------------------------------------------------------------------------- */
 
 static void join(box *b, const char *run, const char *key) {
   tm_batch *batch = box_batch(b);
@@ -224,7 +224,7 @@ static void the_first_in_line_has_the_lock(void) {
   box_close(&b);
 }
 
-/* -- children ------------------------------------------------------------------- */
+/* -- children -------------------------------------------------------------------------- */
 
 static void a_chained_run_needs_the_group_before_it(void) {
   box b;
@@ -263,7 +263,7 @@ static void children_are_found_by_their_parent(void) {
   box_close(&b);
 }
 
-/* -- the file of the first schema ------------------------------------------------- */
+/* -- the file of the first schema ------------------------------------------------------ */
 
 /* What the first release left: without this schema's tables, and with a run in it. */
 static void make_old(const char *path) {

@@ -88,7 +88,7 @@ static void check_all(const kase *cases, size_t n) {
 
 #define CHECK_ALL(cases) check_all((cases), sizeof(cases) / sizeof(cases)[0])
 
-/* -- values ------------------------------------------------------------------------------ */
+/* -- values ---------------------------------------------------------------------------- */
 
 static void values_print_as_in_javascript(void) {
   static const kase cases[] = {
@@ -173,7 +173,7 @@ static void json_prints_like_stringify(void) {
   CHECK_ALL(cases);
 }
 
-/* -- blocks ------------------------------------------------------------------------------- */
+/* -- blocks ---------------------------------------------------------------------------- */
 
 static void each_walks_lists_and_objects(void) {
   static const kase cases[] = {

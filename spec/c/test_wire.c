@@ -1,4 +1,5 @@
 /* test_wire.c - the exact bytes for each provider, and how its answers are read. */
+#include "llm/stream.h"
 #include "llm_box.h"
 
 #define USER ",\"messages\":[{\"role\":\"user\",\"content\":[{\"text\":\"Hi\"}]}]"
@@ -28,12 +29,12 @@ static void chat_completions_are_asked_as_documented(void) {
   box_set(&b, "OPENAI_ORG_ID", "org");
   box_set(&b, "OPENAI_PROJECT_ID", "proj");
   const tm_json *p = preview(
-      &b,
-      "{\"model\":\"openai/gpt-4.1\",\"messages\":[{\"role\":\"system\",\"content\":[{\"text\":"
-      "\"Be brief\"}]},{\"role\":\"user\",\"content\":[{\"text\":\"a\"},{\"metadata\":{}},"
-      "{\"text\":\"b\"}]},{\"role\":\"model\",\"content\":[{\"text\":\"c\"}]}],"
-      "\"config\":{\"temperature\":0,\"maxOutputTokens\":9,\"topP\":0.5,\"topK\":3,"
-      "\"stopSequences\":[\"x\"],\"seed\":7,\"mystery\":1}}");
+      &b, "{\"model\":\"openai-chat/"
+          "gpt-4.1\",\"messages\":[{\"role\":\"system\",\"content\":[{\"text\":"
+          "\"Be brief\"}]},{\"role\":\"user\",\"content\":[{\"text\":\"a\"},{\"metadata\":{}},"
+          "{\"text\":\"b\"}]},{\"role\":\"model\",\"content\":[{\"text\":\"c\"}]}],"
+          "\"config\":{\"temperature\":0,\"maxOutputTokens\":9,\"topP\":0.5,\"topK\":3,"
+          "\"stopSequences\":[\"x\"],\"seed\":7,\"mystery\":1}}");
   CHECK_STR(tm_json_get_str(p, "method"), "POST");
   CHECK_STR(tm_json_get_str(p, "url"), "https://api.openai.com/v1/chat/completions");
   CHECK_STR(
@@ -55,7 +56,7 @@ static void a_schema_becomes_a_strict_response_format(void) {
   const tm_json *sent = box_json(
       &b,
       body(&b,
-           "{\"unit\":\"refund.v2\",\"model\":\"openai/gpt-4.1\"" USER
+           "{\"unit\":\"refund.v2\",\"model\":\"openai-chat/gpt-4.1\"" USER
            ",\"schema\":{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"string\"}}}}"));
   const tm_json *format = tm_json_get(sent, "response_format");
   CHECK_STR(tm_json_get_str(format, "type"), "json_schema");
@@ -74,7 +75,7 @@ static void images_are_parts_and_other_media_are_refused(void) {
   "{\"model\":\"" model                                                     \
   "\",\"messages\":[{\"role\":\"user\",\"content\":[{\"text\":\"What?\"},{" \
   "\"media\":{\"url\":\"" url "\",\"contentType\":\"" type "\"}}]}]}"
-  CHECK(strstr(body(&b, MEDIA("openai/gpt-4.1", "https://x/y.png", "image/png")),
+  CHECK(strstr(body(&b, MEDIA("openai-chat/gpt-4.1", "https://x/y.png", "image/png")),
                "{\"type\":\"image_url\",\"image_url\":{\"url\":\"https://x/y.png\"}}"));
   CHECK(
       strstr(body(&b, MEDIA("anthropic/claude-x", "data:image/png;base64,QUJD", "image/png")),
@@ -85,10 +86,11 @@ static void images_are_parts_and_other_media_are_refused(void) {
       "{\"type\":\"document\",\"source\":{\"type\":\"url\",\"url\":\"https://x/y.pdf\"}}"));
   tm_err err = TM_ERR_INIT;
   tm_json *out;
-  CHECK_INT(tm_llm_preview(
-                &out, &b.arena, b.llm,
-                box_json(&b, MEDIA("openai/gpt-4.1", "https://x/y.mp3", "audio/mp3")), &err),
-            -1);
+  CHECK_INT(
+      tm_llm_preview(&out, &b.arena, b.llm,
+                     box_json(&b, MEDIA("openai-chat/gpt-4.1", "https://x/y.mp3", "audio/mp3")),
+                     &err),
+      -1);
   CHECK_INT(err.code, TM_USAGE);
   CHECK(strstr(err.msg, "audio/mp3"));
   box_close(&b);
@@ -98,17 +100,18 @@ static void parameters_that_a_model_does_not_take_are_dropped(void) {
   static const struct {
     const char *model, *config, *has, *has_not;
   } table[] = {
-      {"openai/o3-mini", "{\"temperature\":0,\"stopSequences\":[\"x\"]}", "messages",
+      {"openai-chat/o3-mini", "{\"temperature\":0,\"stopSequences\":[\"x\"]}", "messages",
        "temperature"},
-      {"openai/o3-mini", "{\"temperature\":0,\"stopSequences\":[\"x\"]}", "messages", "stop"},
-      {"openai/gpt-5", "{\"temperature\":0,\"seed\":1}", "\"seed\":1", "temperature"},
-      {"openai/gpt-5-chat-latest", "{\"temperature\":0}", "\"temperature\":0", "seed"},
-      {"openai/gpt-5.2", "{\"temperature\":0}", "messages", "temperature"},
-      {"openai/gpt-5.2", "{\"temperature\":0,\"reasoningEffort\":\"none\"}",
+      {"openai-chat/o3-mini", "{\"temperature\":0,\"stopSequences\":[\"x\"]}", "messages",
+       "stop"},
+      {"openai-chat/gpt-5", "{\"temperature\":0,\"seed\":1}", "\"seed\":1", "temperature"},
+      {"openai-chat/gpt-5-chat-latest", "{\"temperature\":0}", "\"temperature\":0", "seed"},
+      {"openai-chat/gpt-5.2", "{\"temperature\":0}", "messages", "temperature"},
+      {"openai-chat/gpt-5.2", "{\"temperature\":0,\"reasoningEffort\":\"none\"}",
        "\"temperature\":0", "seed"},
-      {"openai/gpt-6-sol", "{\"topP\":1,\"reasoningEffort\":\"low\"}",
+      {"openai-chat/gpt-6-sol", "{\"topP\":1,\"reasoningEffort\":\"low\"}",
        "\"reasoning_effort\":\"low\"", "top_p"},
-      {"openai/gpt-4o", "{\"topK\":1,\"temperature\":null}", "messages", "top"},
+      {"openai-chat/gpt-4o", "{\"topK\":1,\"temperature\":null}", "messages", "top"},
       {"anthropic/claude-opus-5-5", "{\"temperature\":0,\"topK\":4}", "\"max_tokens\":4096",
        "temperature"},
       {"anthropic/claude-sonnet-4-5", "{\"temperature\":0}", "\"temperature\":0", "seed"},
@@ -215,7 +218,8 @@ static void messages_are_read_with_the_cache_counted_in(void) {
   CHECK_STR(tm_json_get_str(b.meta, "request_id"), "req_a");
   CHECK_STR(tm_json_get_str(b.meta, "model_answered"), "claude-2026");
   CHECK_STR(box_text(&b, tm_json_get(b.meta, "usage")),
-            "{\"input\":45,\"cached_input\":30,\"output\":7,\"reasoning\":null,\"total\":52}");
+            "{\"input\":45,\"cached_input\":30,\"cache_write\":5,\"output\":7,\"reasoning\":"
+            "null,\"total\":52}");
   CHECK(strstr(b.requests[0], "x-api-key: sk-ant-secret-of-anthropic\r\n"));
   for (int i = 0; i < 3; i++) {
     box_ask(&b, "{\"model\":\"anthropic/claude-x\"" USER "}");
@@ -225,7 +229,8 @@ static void messages_are_read_with_the_cache_counted_in(void) {
   box_ask(&b, "{\"model\":\"anthropic/claude-x\"" USER "}");
   CHECK_STR(tm_json_str(b.value, NULL), "");
   CHECK_STR(box_text(&b, tm_json_get(b.meta, "usage")),
-            "{\"input\":null,\"cached_input\":null,\"output\":null,\"reasoning\":null,"
+            "{\"input\":null,\"cached_input\":null,\"cache_write\":null,\"output\":null,"
+            "\"reasoning\":null,"
             "\"total\":null}");
   box_ask(&b, "{\"model\":\"anthropic/claude-x\"" USER ",\"retries\":0}");
   CHECK_STR(box_class(&b), "server_error");
@@ -261,22 +266,164 @@ static void an_answer_that_is_no_object_is_wrapped_on_the_wire_alone(void) {
   box_close(&b);
 }
 
+static const tm_json *described(llm_box *b, const char *provider) {
+  const tm_json *list = tm_llm_describe(b->llm, &b->arena);
+  for (size_t i = 0; i < tm_json_len(list); i++)
+    if (strcmp(tm_json_get_str(tm_json_at(list, i), "provider"), provider) == 0)
+      return tm_json_at(list, i);
+  return NULL;
+}
+
 static void providers_are_described_with_keys_masked(void) {
   llm_box b;
   with_keys(&b);
   box_set(&b, "ANTHROPIC_API_KEY", "");
-  const char *text = box_text(&b, tm_llm_describe(b.llm, &b.arena));
-  CHECK_STR(text,
-            "[{\"provider\":\"openai\",\"key_env\":\"OPENAI_API_KEY\",\"key\":\"sk-...ghij\","
+  box_set(&b, "GEMINI_API_KEY", "short-key");
+  CHECK_STR(box_text(&b, described(&b, "openai")),
+            "{\"provider\":\"openai\",\"key_env\":\"OPENAI_API_KEY\",\"key\":\"sk-...ghij\","
             "\"base_env\":\"OPENAI_BASE_URL\",\"base_url\":\"https://api.openai.com/v1\","
-            "\"in_process\":false,\"ready\":true},{\"provider\":\"anthropic\",\"key_env\":"
-            "\"ANTHROPIC_API_KEY\",\"key\":null,\"base_env\":\"ANTHROPIC_BASE_URL\","
-            "\"base_url\":\"https://api.anthropic.com\",\"in_process\":false,"
-            "\"ready\":false}]");
+            "\"in_process\":false,\"ready\":true}");
+  CHECK(!tm_json_bool(tm_json_get(described(&b, "anthropic"), "ready"), true));
+  CHECK_STR(tm_json_get_str(described(&b, "gemini"), "key"), "***");
+  CHECK(tm_json_bool(tm_json_get(described(&b, "ollama"), "ready"), false));
+  CHECK(tm_json_bool(tm_json_get(described(&b, "cassette"), "in_process"), false));
   box_close(&b);
 }
 
+/* -- the golden files: spec/cases/wire/PROVIDER.json ----------------------------------- */
+
+static const struct golden {
+  const char *file;
+  const tm_provider *provider;
+} goldens[] = {{"openai-chat", &tm_openai_chat},
+               {"openai-responses", &tm_openai},
+               {"anthropic", &tm_anthropic},
+               {"gemini", &tm_gemini},
+               {"ollama", &tm_ollama}};
+#define GOLDENS (sizeof goldens / sizeof *goldens)
+
+static const tm_json *golden_file(llm_box *b, const char *name) {
+  tm_buf text = TM_BUF_INIT;
+  char chunk[8192];
+  FILE *f = fopen(tm_arena_printf(&b->arena, "spec/cases/wire/%s.json", name), "r");
+  for (size_t n; f && (n = fread(chunk, 1, sizeof chunk, f));)
+    tm_buf_put(&text, chunk, n);
+  if (f)
+    fclose(f);
+  const tm_json *doc = box_json(b, tm_buf_str(&text));
+  const tm_json *env = tm_json_get(doc, "env");
+  for (size_t i = 0; i < tm_json_len(env); i++) {
+    const tm_json_member *m = tm_json_member_at(env, i);
+    box_set(b, m->key, tm_json_str(&m->value, NULL));
+  }
+  tm_buf_free(&text);
+  return doc;
+}
+
+/* Every member that the file names has to be the same, in the same order. */
+static void check_sent(llm_box *b, const char *file, const tm_json *golden) {
+  const tm_json *sent = tm_json_get(golden, "sent");
+  const tm_json *shown = preview(b, box_text(b, tm_json_get(golden, "request")));
+  for (size_t i = 0; i < tm_json_len(sent); i++) {
+    const tm_json_member *m = tm_json_member_at(sent, i);
+    const tm_json *got = tm_json_get(shown, m->key);
+    if (strcmp(m->key, "body") == 0)
+      got = box_json(b, tm_json_str(got, NULL));
+    const char *is = box_text(b, got), *want = box_text(b, &m->value);
+    if (strcmp(is, want) != 0)
+      check_fail(__FILE__, __LINE__, "%s, %s, %s:\n      got  %s\n      want %s", file,
+                 tm_json_get_str(golden, "name"), m->key, is, want);
+  }
+}
+
+static void each_request_is_sent_as_the_golden_file_says(void) {
+  for (size_t i = 0; i < GOLDENS; i++) {
+    llm_box b;
+    box_open(&b, NULL);
+    const tm_json *list = tm_json_get(golden_file(&b, goldens[i].file), "requests");
+    CHECK(tm_json_len(list) >= 4);
+    for (size_t k = 0; k < tm_json_len(list); k++)
+      check_sent(&b, goldens[i].file, tm_json_at(list, k));
+    box_close(&b);
+  }
+}
+
+static const tm_json *answer_json(tm_arena *a, const tm_llm_answer *answer) {
+  tm_json *o = tm_json_new_object(a);
+  tm_json_set_str(a, o, "class", tm_llm_class_word(answer->class));
+  tm_json_set(a, o, "text",
+              tm_json_new_strn(a, answer->text ? answer->text : "", answer->text_len));
+  tm_json_set_str(a, o, "message", answer->message);
+  tm_json_set_str(a, o, "finish", answer->finish);
+  tm_json_set_str(a, o, "model", answer->model);
+  tm_json_set_str(a, o, "request_id", answer->request_id);
+  tm_json_set_str(a, o, "fingerprint", answer->fingerprint);
+  tm_json_set_int(a, o, "wait_ms", answer->wait_ms);
+  if (answer->usage)
+    tm_json_set(a, o, "usage", answer->usage);
+  if (answer->tool_calls)
+    tm_json_set(a, o, "tool_calls", answer->tool_calls);
+  return o;
+}
+
+static void check_answer(llm_box *b, const char *file, const tm_json *golden, const char *way,
+                         const tm_llm_answer *answer) {
+  const tm_json *want = tm_json_get(golden, "answer"), *is = answer_json(&b->arena, answer);
+  if (!tm_json_get(want, "class"))
+    CHECK_STR(tm_llm_class_word(answer->class), "none");
+  for (size_t i = 0; i < tm_json_len(want); i++) {
+    const tm_json_member *m = tm_json_member_at(want, i);
+    const tm_json *got = tm_json_get(is, m->key);
+    bool part = strcmp(m->key, "message") == 0;
+    const char *words = tm_json_str(&m->value, NULL), *text = tm_json_str(got, NULL);
+    bool same = part ? text && strstr(text, words) : got && tm_json_equal(got, &m->value);
+    if (!same)
+      check_fail(__FILE__, __LINE__, "%s, %s, %s, %s:\n      got  %s\n      want %s", file,
+                 tm_json_get_str(golden, "name"), way, m->key, box_text(b, got),
+                 box_text(b, &m->value));
+  }
+}
+
+static void hear_golden(llm_box *b, const struct golden *g, const tm_json *golden) {
+  const tm_json *body = tm_json_get(golden, "body"), *lines = tm_json_get(golden, "stream");
+  tm_http_res res = {.status = (int)tm_json_int(tm_json_get(golden, "status"), 200)};
+  tm_llm_answer answer;
+  if (body) {
+    res.body = tm_json_text(&b->arena, body, &res.body_len);
+    tm_llm_receive(&answer, &b->arena, g->provider, &res, false);
+    check_answer(b, g->file, golden, "plain", &answer);
+  }
+  if (!lines)
+    return;
+  tm_arena work;
+  tm_buf text = TM_BUF_INIT;
+  tm_arena_init(&work, (size_t)1 << 20);
+  for (size_t i = 0; i < tm_json_len(lines); i++)
+    tm_buf_printf(&text, "%s%s", i ? "\n" : "", tm_json_str(tm_json_at(lines, i), NULL));
+  tm_llm_stream *s = tm_llm_stream_new(g->provider, &work);
+  tm_llm_stream_feed(s, tm_buf_str(&text), text.len);
+  tm_llm_stream_end(&answer, &b->arena, s, &res, NULL);
+  check_answer(b, g->file, golden, "streamed", &answer);
+  tm_llm_stream_free(&s);
+  tm_buf_free(&text);
+  tm_arena_free(&work);
+}
+
+static void each_answer_is_read_as_the_golden_file_says(void) {
+  for (size_t i = 0; i < GOLDENS; i++) {
+    llm_box b;
+    box_open(&b, NULL);
+    const tm_json *list = tm_json_get(golden_file(&b, goldens[i].file), "answers");
+    CHECK(tm_json_len(list) >= 6);
+    for (size_t k = 0; k < tm_json_len(list); k++)
+      hear_golden(&b, &goldens[i], tm_json_at(list, k));
+    box_close(&b);
+  }
+}
+
 CHECK_SUITE(wire) {
+  CHECK_RUN(each_request_is_sent_as_the_golden_file_says);
+  CHECK_RUN(each_answer_is_read_as_the_golden_file_says);
   CHECK_RUN(chat_completions_are_asked_as_documented);
   CHECK_RUN(a_schema_becomes_a_strict_response_format);
   CHECK_RUN(images_are_parts_and_other_media_are_refused);

@@ -192,7 +192,7 @@ static void columns_count_characters(void) {
             "line 1, column 10: the key \"äöü\" stands here twice; keep one of them");
 }
 
-/* -- limits ------------------------------------------------------------------------------ */
+/* -- limits ---------------------------------------------------------------------------- */
 
 static void depth_64_is_read_and_65_is_not(void) {
   char text[256];

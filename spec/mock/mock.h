@@ -1,7 +1,10 @@
 /* mock.h - a stand-in for model providers and for the world that actions act on.
  *
  *   server.c  sockets and HTTP/1.1: whole requests in, replies out
- *   play.c    rules, faults, and answers in the words of OpenAI and Anthropic
+ *   play.c    rules, and what the model says
+ *   fault.c   faults: what is sent instead of an answer, or done to one
+ *   speak.c   an answer in the words of each provider
+ *   frame.c   the events of a stream on the wire
  *   world.c   effects by idempotency key, and the log of everything received
  */
 #ifndef TM_MOCK_H
@@ -34,13 +37,19 @@ typedef enum mock_manner {
   MOCK_HANG,     /* not at all, and the connection stays */
   MOCK_RESET,    /* not at all, and the connection is reset */
   MOCK_TRUNCATE, /* half of it, then the connection is closed */
-  MOCK_CLOSE     /* not at all, and the connection is closed */
+  MOCK_CLOSE,    /* not at all, and the connection is closed */
+  MOCK_CUT,      /* half of it, then the connection is reset */
+  MOCK_STALL,    /* half of it, and the connection stays */
+  MOCK_LAST,     /* all of it, then the connection is closed */
+  MOCK_LINGER    /* all of it but its end is not told, and the connection stays */
 } mock_manner;
 
 typedef struct mock_reply {
   int status;
   tm_buf headers; /* lines that end in CRLF */
   tm_buf body;
+  tm_buf raw;  /* all bytes of the reply, instead of the above; empty: none */
+  size_t step; /* bytes sent at a time; 0: no limit */
   mock_manner manner;
   int64_t delay_ms;
 } mock_reply;
@@ -60,6 +69,32 @@ struct mock {
 int mock_load_rules(mock *m, const char *file, tm_err *err);
 /* The whole reply to one request. */
 void mock_answer(mock *m, const mock_request *r, mock_reply *out);
+
+typedef enum mock_dialect {
+  MOCK_NO_MODEL,
+  MOCK_CHAT,
+  MOCK_RESPONSES,
+  MOCK_ANTHROPIC,
+  MOCK_GEMINI,
+  MOCK_OLLAMA,
+  MOCK_VECTORS
+} mock_dialect;
+
+/* speak.c: by the path; whether a stream is wanted; the answer, whole or one event a line. */
+mock_dialect mock_dialect_of(const mock_request *r);
+bool mock_streams(const mock_request *r, const tm_json *body);
+void mock_speak(tm_buf *out, const mock_request *r, const tm_json *body, const tm_buf *text,
+                const tm_json *tool);
+
+/* frame.c: events on the wire; style "" is the plain one. */
+void mock_frame(tm_buf *out, const tm_buf *events, mock_dialect dialect, const char *style);
+
+/* fault.c: in the place of an answer (false: this one does not take it), for a provider that
+ * streams lines or events; and to an answer. */
+bool mock_fault_replaces(mock_reply *out, const char *name, bool lines);
+void mock_fault_spoils(mock_reply *out, const char *name);
+/* What a model says by this fault instead of `text`; NULL: nothing else. */
+const char *mock_fault_says(const char *name);
 
 /* world.c: true when the path is the world's or the log's. */
 bool mock_is_model(const mock_request *r);

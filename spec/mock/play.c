@@ -1,24 +1,18 @@
-/* play.c - rules, faults, and answers in the words of OpenAI and Anthropic.
+/* play.c - rules, and what the model says.
  *
  * The rules file is an array; the first rule that fits and is not used up answers:
  *
- *   {"match": "text in the body", "path": "text in the path",    both optional
- *    "times": 2,                                                  after that it no longer fits
- *    "answer": "text" | any JSON | ["one", "two", ...],           what the model says; of a
- * list one each time, then the last "fault": "429", "delay_ms": 10, "headers": {"Retry-After":
- * "1"}}
+ *   {"match": "text in the body", "path": "text in the path",   both optional
+ *    "times": 2,                                                 after that it no longer fits
+ *    "answer": "text" | any JSON | ["one", "two", ...],          what the model says; of a list
+ *                                                                one each time, then the last
+ *    "tool": {"name": "look_up", "arguments": {}},               the model wants a tool
+ *    "fault": "429", "delay_ms": 10, "headers": {"Retry-After": "1"}}
  *
- * A list as the model's own answer is written as a list in a list. Faults, also by the header
- * x-mock-fault or by a base URL that ends in /fault/NAME, and then "2x429" for the first two
- * only:
- *
- *   NNN            that status, with an error body
- *   reset close hang        without doing anything
- *   lost           reset after the effect has happened
- *   truncate garbage page nochoices empty      answers with status 200 that are none
- *   slow           50 ms late
+ * A list as the model's own answer is written as a list in a list. Faults (fault.c) also come
+ * by the header x-mock-fault or by a base URL that ends in /fault/NAME, and then "2x429" for
+ * the first two only.
  */
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -47,7 +41,7 @@ int mock_load_rules(mock *m, const char *file, tm_err *err) {
   return 0;
 }
 
-/* -- what the model says --------------------------------------------------------- */
+/* -- what the model says --------------------------------------------------------------- */
 
 /* The least value that a plain schema takes. */
 static tm_json *least(tm_arena *a, const tm_json *schema, const tm_json *root, int depth) {
@@ -89,17 +83,15 @@ static tm_json *least(tm_arena *a, const tm_json *schema, const tm_json *root, i
 }
 
 /* Without a rule: whatever fits the schema that was sent along, or a sentence. */
-static void say_default(tm_buf *out, const mock_request *r) {
+static void say_default(tm_buf *out, const tm_json *body) {
   static const char *const places[] = {"/response_format/json_schema/schema",
-                                       "/output_config/format/schema"};
+                                       "/text/format/schema", "/output_config/format/schema",
+                                       "/generationConfig/responseJsonSchema", "/format"};
   tm_arena a;
-  tm_err err;
-  tm_json *body;
   const tm_json *schema = NULL;
   tm_arena_init(&a, 0);
-  if (tm_json_parse(&body, &a, r->body, r->body_len, NULL, &err) == 0)
-    for (size_t i = 0; i < 2 && !schema; i++)
-      schema = tm_json_pointer(body, places[i]);
+  for (size_t i = 0; i < sizeof places / sizeof *places && !schema; i++)
+    schema = tm_json_pointer(body, places[i]);
   if (schema)
     tm_json_print(out, least(&a, schema, schema, 0));
   else
@@ -116,9 +108,9 @@ static void put_text(tm_buf *out, const tm_json *v) {
     tm_json_print(out, v);
 }
 
-static void say(tm_buf *out, const mock_request *r, const tm_json *answer, int use) {
+static void say(tm_buf *out, const tm_json *body, const tm_json *answer, int use) {
   if (!answer) {
-    say_default(out, r);
+    say_default(out, body);
     return;
   }
   if (tm_json_type_of(answer) == TM_JSON_ARRAY && tm_json_len(answer)) {
@@ -128,39 +120,27 @@ static void say(tm_buf *out, const mock_request *r, const tm_json *answer, int u
   put_text(out, answer);
 }
 
-/* The sentence in the provider's envelope. */
-static void speak(mock *m, const mock_request *r, const tm_buf *text, mock_reply *out) {
-  bool anthropic = strstr(r->path, "/messages") != NULL;
-  tm_arena a;
-  tm_arena_init(&a, 0);
-  long long in = (long long)r->body_len / 4, tokens = (long long)text->len / 4 + 1;
-  tm_buf *b = &out->body;
-  tm_buf_printf(&out->headers, "Content-Type: application/json\r\n%s: req_%lld\r\n",
-                anthropic ? "request-id" : "x-request-id", (long long)++m->models);
-  if (anthropic)
-    tm_buf_puts(b, "{\"id\":\"msg_1\",\"type\":\"message\",\"role\":\"assistant\",\"model\":"
-                   "\"mock-1\",\"content\":[{\"type\":\"text\",\"text\":");
+/* The sentence in the provider's words. */
+static void speak(mock *m, const mock_request *r, const tm_json *body, const tm_buf *text,
+                  const tm_json *tool, const char *style, mock_reply *out) {
+  mock_dialect dialect = mock_dialect_of(r);
+  tm_buf events = TM_BUF_INIT;
+  mock_speak(&events, r, body, text, tool);
+  bool streamed = mock_streams(r, body), lines = dialect == MOCK_OLLAMA;
+  if (streamed)
+    mock_frame(&out->body, &events, dialect, style);
   else
-    tm_buf_puts(b,
-                "{\"id\":\"chatcmpl-1\",\"object\":\"chat.completion\",\"created\":1,\"model\":"
-                "\"mock-1\",\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\","
-                "\"refusal\":null,\"content\":");
-  tm_json_print(b, tm_json_new_strn(&a, tm_buf_str(text), text->len));
-  tm_arena_free(&a);
-  if (anthropic)
-    tm_buf_printf(b,
-                  "}],\"stop_reason\":\"end_turn\",\"usage\":{\"input_tokens\":%lld,"
-                  "\"output_tokens\":%lld}}",
-                  in, tokens);
-  else
-    tm_buf_printf(b,
-                  "},\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":%lld,"
-                  "\"completion_tokens\":%lld,\"total_tokens\":%lld}}",
-                  in, tokens, in + tokens);
+    tm_buf_put(&out->body, tm_buf_str(&events), events.len);
+  tm_buf_free(&events);
+  tm_buf_printf(&out->headers, "Content-Type: %s\r\n%s: req_%lld\r\n",
+                !streamed ? "application/json"
+                : lines   ? "application/x-ndjson"
+                          : "text/event-stream",
+                dialect == MOCK_ANTHROPIC ? "request-id" : "x-request-id",
+                (long long)++m->models);
 }
 
-/* -- rules and faults -------------------------------------------------------------------------
- */
+/* -- rules and faults ------------------------------------------------------------------ */
 
 /* The rule that answers, and how often it has before; NULL: none. */
 static const tm_json *rule_for(mock *m, const mock_request *r, int *use) {
@@ -196,50 +176,6 @@ static bool fault_of(mock *m, const mock_request *r, char name[64]) {
   return due;
 }
 
-static void refuse(mock_reply *out, int status) {
-  out->status = status;
-  tm_buf_puts(&out->headers, "Content-Type: application/json\r\n");
-  tm_buf_printf(&out->body, "{\"error\":{\"message\":\"the mock says %d\",\"type\":\"mock\"}}",
-                status);
-}
-
-static bool silent_fault(const char *name, mock_manner *manner) {
-  static const struct {
-    const char *name;
-    mock_manner manner;
-  } table[] = {{"reset", MOCK_RESET}, {"close", MOCK_CLOSE}, {"hang", MOCK_HANG}};
-  for (size_t i = 0; i < sizeof table / sizeof *table; i++)
-    if (strcmp(name, table[i].name) == 0)
-      return *manner = table[i].manner, true;
-  return false;
-}
-
-/* Faults that take the place of an answer; false: this one does not. */
-static bool replace(mock_reply *out, const char *name) {
-  static const struct {
-    const char *name, *body;
-  } table[] = {{"garbage", "{\"choices\": [oops"},
-               {"page", "<!doctype html><title>Bad gateway</title>"},
-               {"nochoices", "{\"choices\":[],\"content\":null}"},
-               {"empty", ""}};
-  if (isdigit((unsigned char)*name))
-    return refuse(out, atoi(name)), true;
-  for (size_t i = 0; i < sizeof table / sizeof *table; i++)
-    if (strcmp(name, table[i].name) == 0)
-      return tm_buf_puts(&out->body, table[i].body), true;
-  return silent_fault(name, &out->manner);
-}
-
-/* Faults that happen to an answer. */
-static void spoil(mock_reply *out, const char *name) {
-  if (strcmp(name, "truncate") == 0)
-    out->manner = MOCK_TRUNCATE;
-  else if (strcmp(name, "lost") == 0)
-    out->manner = MOCK_RESET;
-  else if (strcmp(name, "slow") == 0)
-    out->delay_ms += 50;
-}
-
 static void put_extras(mock_reply *out, const tm_json *rule) {
   const tm_json *headers = tm_json_get(rule, "headers");
   for (size_t i = 0; i < tm_json_len(headers); i++) {
@@ -251,7 +187,26 @@ static void put_extras(mock_reply *out, const tm_json *rule) {
 }
 
 bool mock_is_model(const mock_request *r) {
-  return strstr(r->path, "/chat/completions") || strstr(r->path, "/v1/messages");
+  return mock_dialect_of(r) != MOCK_NO_MODEL;
+}
+
+static void model(mock *m, const mock_request *r, const tm_json *rule, int use,
+                  const char *fault, mock_reply *out) {
+  const char *instead = mock_fault_says(fault);
+  tm_arena a;
+  tm_err err;
+  tm_json *body = NULL;
+  tm_buf text = TM_BUF_INIT;
+  tm_arena_init(&a, 0);
+  if (tm_json_parse(&body, &a, r->body, r->body_len, NULL, &err) < 0)
+    body = NULL;
+  if (instead)
+    tm_buf_puts(&text, instead);
+  else
+    say(&text, body, tm_json_get(rule, "answer"), use);
+  speak(m, r, body, &text, tm_json_get(rule, "tool"), fault, out);
+  tm_buf_free(&text);
+  tm_arena_free(&a);
 }
 
 void mock_answer(mock *m, const mock_request *r, mock_reply *out) {
@@ -266,15 +221,11 @@ void mock_answer(mock *m, const mock_request *r, mock_reply *out) {
   if (!fault_of(m, r, fault))
     snprintf(fault, sizeof fault, "%s", of_rule ? of_rule : "");
   put_extras(out, rule);
-  if (*fault && replace(out, fault))
+  if (*fault && mock_fault_replaces(out, fault, mock_dialect_of(r) == MOCK_OLLAMA))
     return;
-  if (mock_is_model(r)) {
-    tm_buf text = TM_BUF_INIT;
-    say(&text, r, tm_json_get(rule, "answer"), use);
-    speak(m, r, &text, out);
-    tm_buf_free(&text);
-  } else {
+  if (mock_is_model(r))
+    model(m, r, rule, use, fault, out);
+  else
     mock_world(m, r, out);
-  }
-  spoil(out, fault);
+  mock_fault_spoils(out, fault);
 }

@@ -29,7 +29,8 @@ typedef struct conn {
   tm_list link; /* among those that wait for their time */
   int fd;
   tm_buf in, out;
-  size_t sent;
+  size_t sent, step;
+  bool reset_after;
   int64_t due_ms; /* the reply is held back until then; 0: no reply waits */
   bool close_after, stuck, writing;
 } conn;
@@ -73,24 +74,25 @@ static void watch(conn *c, bool writing) {
 /* false: the connection is gone. */
 static bool flush(conn *c) {
   while (c->sent < c->out.len) {
-    ssize_t n = send(c->fd, c->out.data + c->sent, c->out.len - c->sent, MSG_NOSIGNAL);
-    if (n < 0 && errno == EAGAIN) {
+    size_t left = c->out.len - c->sent, len = c->step && c->step < left ? c->step : left;
+    ssize_t n = send(c->fd, c->out.data + c->sent, len, MSG_NOSIGNAL);
+    if (n < 0 && errno != EAGAIN)
+      return drop(c, false), false;
+    c->sent += n < 0 ? 0 : (size_t)n;
+    if (n < 0 || (c->step && c->sent < c->out.len)) {
       watch(c, true);
       return true;
     }
-    if (n < 0)
-      return drop(c, false), false;
-    c->sent += (size_t)n;
   }
   tm_buf_reset(&c->out);
   c->sent = 0;
   watch(c, false);
   if (c->close_after)
-    return drop(c, false), false;
+    return drop(c, c->reset_after), false;
   return true;
 }
 
-/* -- requests -------------------------------------------------------------------- */
+/* -- requests -------------------------------------------------------------------------- */
 
 /* Cut `text` (which is changed) into a request; false when it is none. */
 static bool parse_head(mock_request *r, char *text) {
@@ -112,16 +114,30 @@ static bool parse_head(mock_request *r, char *text) {
   return true;
 }
 
+static void put_head(conn *c, const mock_reply *reply, bool told) {
+  tm_buf_printf(&c->out, "HTTP/1.1 %d %s\r\n%s", reply->status,
+                reply->status < 400 ? "OK" : "Error", tm_buf_str(&reply->headers));
+  if (told && reply->status != 204)
+    tm_buf_printf(&c->out, "Content-Length: %zu\r\n", reply->body.len);
+  tm_buf_puts(&c->out, "\r\n");
+}
+
 static void put_reply(conn *c, mock_reply *reply) {
   size_t before = c->out.len;
-  tm_buf_printf(&c->out, "HTTP/1.1 %d %s\r\n%sContent-Length: %zu\r\n\r\n", reply->status,
-                reply->status < 400 ? "OK" : "Error", tm_buf_str(&reply->headers),
-                reply->body.len);
-  tm_buf_put(&c->out, tm_buf_str(&reply->body), reply->body.len);
-  if (reply->manner == MOCK_TRUNCATE) {
-    c->out.len = before + (c->out.len - before) - reply->body.len / 2 - 1;
-    c->close_after = true;
+  mock_manner manner = reply->manner;
+  bool half = manner == MOCK_TRUNCATE || manner == MOCK_CUT || manner == MOCK_STALL;
+  if (reply->raw.len) {
+    tm_buf_put(&c->out, reply->raw.data, reply->raw.len);
+  } else {
+    put_head(c, reply, manner != MOCK_LINGER);
+    tm_buf_put(&c->out, tm_buf_str(&reply->body), reply->body.len);
   }
+  if (half)
+    c->out.len = before + (c->out.len - before) - reply->body.len / 2 - 1;
+  c->close_after = manner == MOCK_TRUNCATE || manner == MOCK_CUT || manner == MOCK_LAST;
+  c->reset_after = manner == MOCK_CUT;
+  c->stuck = manner == MOCK_STALL || manner == MOCK_LINGER;
+  c->step = reply->step;
 }
 
 /* false: the connection is gone. */
@@ -131,7 +147,7 @@ static bool respond(conn *c, const mock_request *r) {
   mock_manner manner = reply.manner;
   if (manner == MOCK_HANG)
     c->stuck = true;
-  else if (manner == MOCK_WHOLE || manner == MOCK_TRUNCATE)
+  else if (manner != MOCK_RESET && manner != MOCK_CLOSE)
     put_reply(c, &reply);
   if (reply.delay_ms > 0 && c->out.len) {
     c->due_ms = now_ms() + reply.delay_ms;
@@ -139,6 +155,7 @@ static bool respond(conn *c, const mock_request *r) {
   }
   tm_buf_free(&reply.headers);
   tm_buf_free(&reply.body);
+  tm_buf_free(&reply.raw);
   if (manner == MOCK_RESET || manner == MOCK_CLOSE)
     return drop(c, manner == MOCK_RESET), false;
   return true;
@@ -198,8 +215,7 @@ static void readable(conn *c) {
   serve(c);
 }
 
-/* -- time ------------------------------------------------------------------------------------
- */
+/* -- time ------------------------------------------------------------------------------ */
 
 /* Sends what is due; returns the ms until the next, -1: none. */
 static int run_delayed(server *s) {
@@ -219,7 +235,7 @@ static int run_delayed(server *s) {
   return (int)next;
 }
 
-/* -- the server ------------------------------------------------------------------ */
+/* -- the server ------------------------------------------------------------------------ */
 
 static int listen_on(int port) {
   struct sockaddr_in at = {.sin_family = AF_INET,

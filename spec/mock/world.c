@@ -14,7 +14,8 @@
 #include "mock.h"
 
 static bool secret(const char *header) {
-  return strcmp(header, "authorization") == 0 || strcmp(header, "x-api-key") == 0;
+  return strcmp(header, "authorization") == 0 || strcmp(header, "x-api-key") == 0 ||
+         strcmp(header, "x-goog-api-key") == 0;
 }
 
 static void put_bytes(tm_arena *a, tm_json *o, const char *key, const char *s, size_t len) {

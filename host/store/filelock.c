@@ -1,5 +1,5 @@
-/* lock.c - the writer's lock, and the directory that database and lock lie in. */
-#include "store/lock.h"
+/* filelock.c - the writer's lock, and the directory that database and lock lie in. */
+#include "store/filelock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,7 +18,7 @@
 #define PAUSE_MIN_US 50
 #define PAUSE_MAX_US 5000
 
-/* -- directories --------------------------------------------------------------- */
+/* -- directories ----------------------------------------------------------------------- */
 
 /* "a/b/c" -> "a/b", "c" -> ".", "/c" -> "/". The caller frees it. */
 static char *parent_of(const char *path) {
@@ -40,11 +40,11 @@ static int sync_dir(const char *dir, tm_err *err) {
   return rc;
 }
 
-int tm_lock_sync_dirs(const char *path, int levels, tm_err *err) {
+int tm_filelock_sync_dirs(const char *path, int levels, tm_err *err) {
   char *dir = parent_of(path);
   int rc = sync_dir(dir, err);
   if (rc == 0 && levels > 0)
-    rc = tm_lock_sync_dirs(dir, levels - 1, err);
+    rc = tm_filelock_sync_dirs(dir, levels - 1, err);
   tm_free(dir);
   return rc;
 }
@@ -60,20 +60,20 @@ static int make_dir(const char *dir, tm_err *err) {
                     dir, strerror(errno));
 }
 
-int tm_lock_make_dirs(const char *path, tm_err *err) {
+int tm_filelock_make_dirs(const char *path, tm_err *err) {
   char *dir = parent_of(path);
   int made = 0, rc = 0;
   if (access(dir, F_OK) < 0) {
-    made = tm_lock_make_dirs(dir, err);
+    made = tm_filelock_make_dirs(dir, err);
     rc = made < 0 ? -1 : make_dir(dir, err);
   }
   tm_free(dir);
   return rc < 0 ? -1 : made + rc;
 }
 
-/* -- the lock ------------------------------------------------------------------ */
+/* -- the lock -------------------------------------------------------------------------- */
 
-int tm_lock_open(tm_lock *l, const char *db_path, tm_err *err) {
+int tm_filelock_open(tm_filelock *l, const char *db_path, tm_err *err) {
   size_t len = strlen(db_path);
   l->path = tm_alloc(len + sizeof ".lock");
   memcpy(l->path, db_path, len);
@@ -87,7 +87,7 @@ int tm_lock_open(tm_lock *l, const char *db_path, tm_err *err) {
                     l->path, strerror(errno));
 }
 
-bool tm_lock_try(tm_lock *l) {
+bool tm_filelock_try(tm_filelock *l) {
   int rc;
   do
     rc = flock(l->fd, LOCK_EX | LOCK_NB);
@@ -95,21 +95,21 @@ bool tm_lock_try(tm_lock *l) {
   return rc == 0;
 }
 
-void tm_lock_release(tm_lock *l) {
+void tm_filelock_release(tm_filelock *l) {
   flock(l->fd, LOCK_UN);
 }
 
-void tm_lock_close(tm_lock *l) {
+void tm_filelock_close(tm_filelock *l) {
   if (l->fd >= 0)
     close(l->fd);
   tm_free(l->path);
-  *l = TM_LOCK_INIT;
+  *l = TM_FILELOCK_INIT;
 }
 
 /* Who holds it, as the kernel tells; 0: not known. Asking is better than writing the process's
  * id into the file at each commit: it costs the writers nothing and is never out of date. A
  * line of /proc/locks: "7: FLOCK  ADVISORY  WRITE 4711 08:02:123456 0 EOF". */
-static long holder(const tm_lock *l) {
+static long holder(const tm_filelock *l) {
   struct stat st;
   FILE *f = fopen("/proc/locks", "re");
   long found = 0;
@@ -128,7 +128,7 @@ static long holder(const tm_lock *l) {
   return found;
 }
 
-static int busy(const tm_lock *l, int wait_ms, tm_err *err) {
+static int busy(const tm_filelock *l, int wait_ms, tm_err *err) {
   long pid = holder(l);
   char who[48] = "another process";
   if (pid > 0)
@@ -139,10 +139,10 @@ static int busy(const tm_lock *l, int wait_ms, tm_err *err) {
                     who, l->path, wait_ms);
 }
 
-int tm_lock_take(tm_lock *l, int wait_ms, tm_err *err) {
+int tm_filelock_take(tm_filelock *l, int wait_ms, tm_err *err) {
   int64_t end = tm_clock_ns() + (int64_t)wait_ms * 1000000;
   long pause_us = PAUSE_MIN_US;
-  while (!tm_lock_try(l)) {
+  while (!tm_filelock_try(l)) {
     if (errno != EWOULDBLOCK)
       return tm_err_set(err, TM_CONFIG,
                         "%s cannot be locked: %s. Put the database on a local disk, not on a "

@@ -1,0 +1,268 @@
+/* fsck.c - reading every journal with suspicion.
+ *
+ *   a run      its journal loads (no gap, chain, kinds) ─ the row fits it ─ sources are there
+ *              a reason to wait, or a live owner
+ *   a place    at most one outcome ─ no outcome of an action without its intent
+ *   an effect  a finished intent has its row, with a result
+ *   a gate     at most one decision, alike in journal and row ─ none open behind an end
+ */
+#include "engine/fsck.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/owner.h"
+
+#define MAX_FINDINGS 1000
+
+typedef struct checking {
+  tm_engine *engine;
+  tm_arena *arena; /* of the findings */
+  tm_arena own;    /* of the run being looked at */
+  tm_json *findings;
+  int64_t runs, records;
+  const tm_run_row *row;
+  tm_journal journal;
+  tm_map sound; /* closures that were loaded */
+} checking;
+
+static void find(checking *c, int64_t record, const char *hint, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* record -1: the run itself. */
+static void find(checking *c, int64_t record, const char *hint, const char *fmt, ...) {
+  va_list args;
+  tm_buf what = TM_BUF_INIT;
+  if (tm_json_len(c->findings) >= MAX_FINDINGS)
+    return;
+  va_start(args, fmt);
+  tm_buf_vprintf(&what, fmt, args);
+  va_end(args);
+  tm_json *o = tm_json_new_object(c->arena);
+  tm_json_set_str(c->arena, o, "run", c->row->id);
+  if (record >= 0)
+    tm_json_set_int(c->arena, o, "record", record);
+  size_t valid = tm_json_utf8_valid(tm_buf_str(&what), what.len);
+  tm_json_set(c->arena, o, "what", tm_json_new_strn(c->arena, tm_buf_str(&what), valid));
+  tm_json_set_str(c->arena, o, "hint", hint);
+  tm_json_push(c->arena, c->findings, o);
+  tm_buf_free(&what);
+}
+
+static bool is(const char *a, const char *b) {
+  return a && strcmp(a, b) == 0;
+}
+
+static const char restore[] = "restore the database from a backup, or find out who changed it";
+
+/* -- places and effects ----------------------------------------------------------------- */
+
+static bool is_outcome(const tm_entry *e) {
+  return e->kind == TM_RECORD_DONE || e->kind == TM_RECORD_FAIL;
+}
+
+/* Done by this run: not read back, not by a key that another run had used before. */
+static bool did_it(const tm_entry *e) {
+  const tm_json *q = tm_json_get(e->body, "q");
+  return e->kind == TM_RECORD_DONE && is(tm_json_get_str(e->body, "k"), "action") &&
+         !tm_json_get_str(tm_json_get(e->body, "m"), "stored_by") &&
+         !tm_json_bool(tm_json_get(q, "repeatable"), false);
+}
+
+static const tm_entry *intent_before(const tm_place *p, const tm_entry *done) {
+  const tm_entry *found = NULL;
+  for (const tm_entry *e = p->first; e && e != done; e = e->next_here)
+    if (e->kind == TM_RECORD_OPEN && tm_json_get(e->body, "key"))
+      found = e;
+  return found;
+}
+
+static void check_effect(checking *c, const tm_entry *done, const tm_entry *intent,
+                         tm_err *err) {
+  tm_store *s = c->engine->ports.store;
+  tm_effect_row want = {.ns = c->row->workflow,
+                        .action = done->name,
+                        .key = tm_json_get_str(intent->body, "key")},
+                row;
+  int found = s->vt->effect(s, &want, &c->own, &row, err);
+  if (found == 0)
+    find(c, done->seq, restore,
+         "action \"%s\" was done under key \"%s\", but its effect is not kept", done->name,
+         want.key);
+  else if (found > 0 && !row.result)
+    find(c, done->seq, restore,
+         "action \"%s\" was done under key \"%s\", but its effect is kept without a result",
+         done->name, want.key);
+}
+
+static void check_place(checking *c, const tm_place *p, bool foreign, tm_err *err) {
+  const tm_entry *outcome = NULL;
+  for (const tm_entry *e = p->first; e; e = e->next_here) {
+    if (!is_outcome(e))
+      continue;
+    if (outcome)
+      find(c, e->seq, restore, "place %s has a second outcome (the first is record %lld)",
+           e->place, (long long)outcome->seq);
+    outcome = e;
+    const tm_entry *intent = intent_before(p, e);
+    if (did_it(e) && !intent)
+      find(c, e->seq, restore, "action \"%s\" has an outcome without an intent before it",
+           e->name);
+    else if (did_it(e) && !foreign)
+      check_effect(c, e, intent, err);
+  }
+}
+
+/* -- gates ------------------------------------------------------------------------------ */
+
+typedef struct gate_seen {
+  checking *c;
+  const tm_entry *decided; /* in the journal */
+  const char *id;
+  bool row;
+} gate_seen;
+
+static int check_gate_row(void *ctx, const tm_gate_row *row) {
+  gate_seen *g = ctx;
+  g->row = true;
+  const char *state = g->decided ? tm_json_get_str(g->decided->body, "state") : NULL;
+  if (state && strcmp(state, row->state) != 0)
+    find(g->c, g->decided->seq, restore, "gate %s was %s in the journal and is %s in its row",
+         row->id, state, row->state);
+  return 1;
+}
+
+static void check_gate(checking *c, const tm_entry *open, bool foreign, tm_err *err) {
+  gate_seen g = {.c = c, .id = tm_json_get_str(open->body, "gate")};
+  tm_store *s = c->engine->ports.store;
+  for (const tm_entry *e = c->journal.first; e; e = e->next)
+    if (e->kind == TM_RECORD_DECIDED && is(tm_json_get_str(e->body, "gate"), g.id)) {
+      if (g.decided)
+        find(c, e->seq, restore, "gate %s has a second decision", g.id);
+      g.decided = e;
+    }
+  tm_gate_filter f = {.id = g.id};
+  if (s->vt->gates(s, &f, check_gate_row, &g, err) >= 0 && !g.row && !foreign)
+    find(c, open->seq, restore, "gate %s was opened, but is not kept", g.id);
+}
+
+static int find_open(void *ctx, const tm_gate_row *row) {
+  find(ctx, -1, "it does no harm: a decision on it reaches nobody",
+       "gate %s is open, although its run has ended", row->id);
+  return 0;
+}
+
+/* -- the run
+ * ----------------------------------------------------------------------------------- */
+
+static void check_closure(checking *c, const char *hash, int64_t record) {
+  tm_closure *closure;
+  tm_err err = TM_ERR_INIT;
+  if (!hash || tm_map_get(&c->sound, hash))
+    return;
+  if (tm_closure_load(&closure, c->engine->ports.store, hash, &err) < 0) {
+    find(c, record, restore, "%s", err.msg);
+    return;
+  }
+  tm_closure_release(&closure);
+  tm_map_set(&c->sound, hash, c);
+}
+
+/* The row says what the journal says: sources, end. */
+static void check_row(checking *c) {
+  const tm_entry *end = tm_journal_end(&c->journal);
+  const char *sources = tm_json_get_str(c->journal.first->body, "closure");
+  check_closure(c, sources, 0);
+  for (const tm_entry *e = c->journal.first; e; e = e->next)
+    if (e->kind == TM_RECORD_REPIN) {
+      sources = tm_json_get_str(e->body, "now");
+      check_closure(c, sources, e->seq);
+    }
+  if (!is(sources, c->row->closure ? c->row->closure : ""))
+    find(c, -1, restore, "its sources are %.12s… in the journal and %.12s… in its row",
+         sources ? sources : "", c->row->closure ? c->row->closure : "");
+  if (c->row->records != c->journal.length)
+    find(c, -1, restore, "it has %lld records, and its row says %lld",
+         (long long)c->journal.length, (long long)c->row->records);
+  if (end && strcmp(end->name, c->row->state) != 0)
+    find(c, end->seq, restore, "it ended %s in the journal and is %s in its row", end->name,
+         c->row->state);
+  if (end && end->next)
+    find(c, end->next->seq, restore, "a record stands behind the end");
+}
+
+static bool unfinished(const char *state) {
+  return is(state, "queued") || is(state, "running") || is(state, "waiting");
+}
+
+static void check_reason(checking *c) {
+  const tm_run_row *row = c->row;
+  bool owned = row->owner && *row->owner && tm_owner_alive(row->owner);
+  bool over = tm_journal_end(&c->journal) != NULL;
+  if (owned || is(row->state, "queued"))
+    return;
+  if (is(row->state, "running"))
+    find(c, -1, "`tidemill resume` takes it up",
+         "it was stopped in the middle, and nobody runs it");
+  else if (is(row->state, "waiting") && (!row->reason || !*row->reason))
+    find(c, -1, "`tidemill resume` takes it up", "it waits without a reason");
+  else if (!over &&
+           (is(row->state, "done") || is(row->state, "failed") || is(row->state, "cancelled")))
+    find(c, -1, restore, "it is %s, but its journal has no end", row->state);
+}
+
+/* Records of a fork or an import tell of effects and gates that are kept elsewhere. */
+static bool is_foreign(const checking *c) {
+  return tm_json_get(c->journal.first->body, "fork") != NULL || is(c->row->state, "imported");
+}
+
+static void check_story(checking *c, tm_err *err) {
+  bool foreign = is_foreign(c);
+  tm_map_entry *m;
+  for (size_t i = 0; (m = tm_map_next(&c->journal.places, &i));)
+    if (*m->key)
+      check_place(c, m->value, foreign, err);
+  for (const tm_entry *e = c->journal.first; e; e = e->next)
+    if (e->kind == TM_RECORD_OPEN && tm_json_get_str(e->body, "gate"))
+      check_gate(c, e, foreign, err);
+}
+
+static int check_run(void *ctx, const tm_run_row *row) {
+  checking *c = ctx;
+  tm_err err = TM_ERR_INIT;
+  tm_store *s = c->engine->ports.store;
+  c->row = row;
+  c->runs++;
+  tm_arena_reset(&c->own);
+  c->journal = (tm_journal){.arena = &c->own};
+  if (tm_journal_load(&c->journal, &c->own, s, row->id, &err) < 0) {
+    find(c, -1, restore, "%s", err.msg);
+    return 0;
+  }
+  c->records += c->journal.length;
+  check_row(c);
+  check_reason(c);
+  check_story(c, &err);
+  if (!unfinished(row->state) && !is(row->state, "diverged")) {
+    tm_gate_filter open = {.run = row->id, .open = true};
+    s->vt->gates(s, &open, find_open, c, &err);
+  }
+  if (err.code != TM_OK)
+    find(c, -1, restore, "%s", err.msg);
+  tm_journal_free(&c->journal);
+  return 0;
+}
+
+int tm_fsck(tm_json **out, tm_arena *a, tm_engine *e, const char *run, tm_err *err) {
+  checking c = {.engine = e, .arena = a, .findings = tm_json_new_array(a)};
+  tm_run_filter f = {.id = run};
+  tm_arena_init(&c.own, 0);
+  int rc = e->ports.store->vt->runs(e->ports.store, &f, check_run, &c, err);
+  tm_json *o = *out = tm_json_new_object(a);
+  tm_json_set_int(a, o, "runs", c.runs);
+  tm_json_set_int(a, o, "records", c.records);
+  tm_json_set(a, o, "findings", c.findings);
+  tm_map_free(&c.sound);
+  tm_arena_free(&c.own);
+  return rc < 0 ? -1 : 0;
+}

@@ -1,0 +1,26 @@
+/* wake.h - what a waiting run waits for has come: find the run, wherever it is.
+ *
+ *   it is in this engine   its branches look for what came
+ *   it is parked           it is taken up; nobody has it, its row says what it waits for
+ *   another process has it that one looks by itself, when it sees that others committed
+ */
+#ifndef TM_ENGINE_WAKE_H
+#define TM_ENGINE_WAKE_H
+
+#include "engine/engine.h"
+
+/* Something came for a run. */
+void tm_wake_run(tm_engine *e, const char *id);
+/* Has a waiting run, which nobody has, something to go on with? By the reason in its row. */
+bool tm_wake_ready(tm_engine *e, const tm_run_row *row);
+/* The branch looks whether what it waits for has come. */
+void tm_wake_look(tm_branch *b);
+
+/* A run's row: 1, 0 there is none, -1. Copied into the arena. */
+int tm_wake_row(tm_engine *e, const char *id, tm_arena *a, tm_run_row *out, tm_err *err);
+bool tm_wake_ended(
+    const tm_run_row *row); /* done, failed or cancelled; a diverged run may go on */
+/* The run that goes on for one that is done by mill.continue_as; NULL: it is simply done. */
+const char *tm_wake_successor(const tm_run_row *row, tm_arena *a);
+
+#endif

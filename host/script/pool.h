@@ -1,0 +1,42 @@
+/* pool.h - a small vm's blocks, cut from a few chunks and given back all at once.
+ *
+ * A run's Lua state is some two thousand small blocks that live as long as the run. The first
+ * TM_POOL_BYTES of a vm come from here, in a tenth of malloc's time; a vm that grows beyond
+ * them, and every large block, is malloc's, which gives memory back to others. So the pool
+ * never holds much that is free, and a script cannot make it.
+ */
+#ifndef TM_SCRIPT_POOL_H
+#define TM_SCRIPT_POOL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define TM_POOL_FINE   64 /* classes 8 bytes apart */
+#define TM_POOL_COARSE 8
+#define TM_POOL_CHUNKS 7
+#define TM_POOL_BYTES  ((size_t)128 << 10)
+
+typedef struct tm_pool {
+  char *at, *end; /* free space in the newest chunk */
+  void *idle[TM_POOL_FINE + TM_POOL_COARSE];
+  struct {
+    char *base;
+    size_t size;
+  } chunks[TM_POOL_CHUNKS];
+  int count;
+  size_t strangers; /* blocks that are malloc's own */
+} tm_pool;
+
+/* A block of `size` bytes, 8-byte aligned; NULL when there is no memory. */
+void *tm_pool_take(tm_pool *p, size_t size);
+/* A block that was taken with exactly that size. */
+void tm_pool_give(tm_pool *p, void *block, size_t size);
+/* The same block in another size, as realloc does. A smaller one is never refused. */
+void *tm_pool_resize(tm_pool *p, void *block, size_t old, size_t size);
+/* Are all blocks that were taken and not given back inside the chunks? Then they need not be.
+ */
+bool tm_pool_owns_all(const tm_pool *p);
+/* Gives the chunks back, and with them each block in them. */
+void tm_pool_drop(tm_pool *p);
+
+#endif

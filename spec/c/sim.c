@@ -1,0 +1,805 @@
+/* sim.c - what happens in a seed's history: processes, their disk, the network, people, time.
+ *
+ *   engine ─► commit ─► queue of the process ─► applied ─► told            the usual way
+ *                            │                     └─► told "unknown"     the disk lied
+ *                            ├─► refused for ever, told "unknown"         it is broken now
+ *                            └─► the process dies: a part of it is applied, nobody is told
+ */
+#include "sim.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/owner.h"
+#include "engine/signal.h"
+#include "engine/verify.h"
+
+#define MAX_LISTED 64
+#define MAX_RUNS   4
+#define MAX_PEACE  60000 /* steps in which all has to end when the faults have ended */
+
+typedef struct sim sim;
+
+typedef struct process {
+  kit kit;
+  sim *sim;
+  tm_store_vt vt;                           /* the kit's, with our commit */
+  void (*commit)(tm_store *s, tm_batch *b); /* the kit's */
+  tm_batch *first, **last;                  /* committed, not yet applied */
+  bool broken;                              /* its store takes nothing more */
+  bool down;
+  char owner[TM_OWNER_MAX]; /* "": the process's own */
+} process;
+
+/* How bad it is: of 1000 steps, so many do this. */
+typedef struct weather {
+  int crash, boot, unknown, takeover, decide, order, jump, late, notice;
+  int signal;
+  int lost, cut, refused, hangs; /* of 100 tasks */
+  bool two;                      /* processes */
+  bool park;                     /* what waits leaves the memory */
+} weather;
+
+struct sim {
+  kit_world world;
+  process at[2];
+  int processes;
+  tm_dice dice;
+  weather weather;
+  sim_report *report;
+  bool loud, calm;
+  char names[MAX_RUNS][32];
+  const char *runs[MAX_RUNS];
+  bool acked[MAX_RUNS], submitted[MAX_RUNS];
+  int run_count;
+  const char *shown[MAX_RUNS]; /* of each journal, when loud */
+  tm_map signalled;            /* "RUN SID", as somebody was told */
+  tm_map decided;              /* gate -> "approved" or "rejected", as somebody was told */
+};
+
+static int draw(sim *s, int n) {
+  return (int)(tm_dice_next(&s->dice) % (uint64_t)n);
+}
+
+static bool chance(sim *s, int of_thousand) {
+  return draw(s, 1000) < of_thousand;
+}
+
+static void tell(sim *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void tell(sim *s, const char *fmt, ...) {
+  va_list args;
+  if (!s->loud)
+    return;
+  printf("%6d %12lld  ", s->report->steps, (long long)s->world.now);
+  va_start(args, fmt);
+  vprintf(fmt, args);
+  va_end(args);
+  printf("\n");
+}
+
+static void wrong(sim *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void wrong(sim *s, const char *fmt, ...) {
+  va_list args;
+  if (*s->report->wrong)
+    return;
+  va_start(args, fmt);
+  vsnprintf(s->report->wrong, sizeof s->report->wrong, fmt, args);
+  va_end(args);
+}
+
+static int number_of(const process *p) {
+  return (int)(p - p->sim->at);
+}
+
+/* -- the disk -------------------------------------------------------------------------- */
+
+/* Each batch is watched: what its owner is told, and that the store finds nothing wrong with
+ * it. */
+typedef struct watch {
+  process *process;
+  bool unknown; /* whatever became of it, its owner is told that nobody knows */
+  void (*done)(tm_batch *b, const tm_err *err);
+  void *ctx;
+} watch;
+
+static void told(tm_batch *b, const tm_err *err) {
+  watch *w = b->ctx;
+  tm_err own = *err;
+  if (own.code != TM_OK && !w->unknown && !w->process->kit.dead)
+    wrong(w->process->sim, "the store refuses a commit: %s", own.msg);
+  if (own.code == TM_OK && w->unknown)
+    tm_err_set(&own, TM_INTERNAL, "disk I/O error: the outcome of the commit is unknown");
+  b->done = w->done;
+  b->ctx = w->ctx;
+  tm_free(w);
+  b->done(b, &own);
+}
+
+static void watch_batch(process *p, tm_batch *b) {
+  watch *w = tm_new(watch);
+  *w = (watch){.process = p, .done = b->done, .ctx = b->ctx};
+  b->done = told;
+  b->ctx = w;
+}
+
+static process *process_of(tm_store *s) {
+  return TM_LIST_OF(TM_LIST_OF(s, kit, store), process, kit);
+}
+
+/* What a commit added to the journals. */
+static void tell_records(process *p) {
+  sim *s = p->sim;
+  for (int i = 0; s->loud && i < s->run_count; i++) {
+    const char *journal = kit_journal(&s->world, s->runs[i]);
+    size_t seen = s->shown[i] ? strlen(s->shown[i]) : 0;
+    if (strlen(journal) > seen)
+      tell(s, "process %d writes %s:%s%s (%s)", number_of(p), s->runs[i], seen ? "" : " ",
+           journal + seen, kit_state(&s->world, s->runs[i]));
+    s->shown[i] = journal;
+  }
+}
+
+static void commit(tm_store *store, tm_batch *b) {
+  process *p = process_of(store);
+  watch_batch(p, b);
+  if (p->sim->calm && !p->first) {
+    p->commit(store, b);
+    tell_records(p);
+    return;
+  }
+  b->next = NULL;
+  *p->last = b;
+  p->last = &b->next;
+}
+
+static tm_batch *shift(process *p) {
+  tm_batch *b = p->first;
+  p->first = b->next;
+  if (!p->first)
+    p->last = &p->first;
+  b->next = NULL;
+  return b;
+}
+
+/* To the kit as in its death: told, and not applied. */
+static void drop(process *p, tm_batch *b) {
+  bool was = p->kit.dead;
+  p->kit.dead = true;
+  p->commit(&p->kit.store, b);
+  p->kit.dead = was;
+}
+
+/* The oldest commit comes to the disk. */
+static bool apply(process *p) {
+  sim *s = p->sim;
+  if (!p->first || (p->broken && p->kit.underway))
+    return false; /* what is told before has to be heard before */
+  bool fails = !p->broken && !s->calm && chance(s, s->weather.unknown * 10);
+  bool applied = !p->broken && (!fails || draw(s, 2));
+  if (fails && !applied && p->kit.underway)
+    return false;
+  tm_batch *b = shift(p);
+  if (fails) {
+    s->report->unknowns++;
+    tell(s, "process %d: commit unknown, and %s", number_of(p), applied ? "applied" : "lost");
+  }
+  ((watch *)b->ctx)->unknown = fails || p->broken;
+  p->broken = p->broken || fails;
+  if (applied)
+    p->commit(&p->kit.store, b);
+  else
+    drop(p, b);
+  tell_records(p);
+  return true;
+}
+
+/* -- the network ------------------------------------------------------------------------- */
+
+static int find_intent(void *ctx, const tm_record *r) {
+  struct {
+    const tm_branch *branch;
+    bool found;
+  } *look = ctx;
+  if (r->kind == TM_RECORD_OPEN && strcmp(r->place, look->branch->place) == 0 &&
+      !strstr(r->body, "\"gk\":"))
+    look->found = true;
+  return look->found;
+}
+
+/* Law 4, seen from outside: a request that can have an effect finds its intent on the disk. */
+static void check_intent(sim *s, const kit_task *t) {
+  const tm_branch *b = t->task->branch;
+  tm_store *disk = s->world.disk;
+  tm_err err = TM_ERR_INIT;
+  struct {
+    const tm_branch *branch;
+    bool found;
+  } look = {.branch = b};
+  disk->vt->journal(disk, b->run->id, 0, find_intent, &look, &err);
+  if (!look.found)
+    wrong(s, "run %s: the request under key %s at place %s left before its intent was on disk",
+          b->run->id, b->action.key, b->place);
+}
+
+static kit_reply reply(kit *k, const kit_task *t) {
+  process *p = TM_LIST_OF(k, process, kit);
+  sim *s = p->sim;
+  const weather *w = &s->weather;
+  const char *key = tm_json_get_str(t->request, "key");
+  bool effect = t->task->kind == TM_CALL_HOST || strcmp(t->name, "POST") == 0;
+  int x = draw(s, 100);
+  if (effect)
+    check_intent(s, t);
+  s->report->sends += effect;
+  if (s->calm)
+    return KIT_OK;
+  if ((x -= w->hangs) < 0)
+    return KIT_HANGS;
+  if ((x -= w->lost) < 0)
+    return KIT_LOST;
+  if ((x -= w->cut) < 0) {
+    s->report->cuts++;
+    return KIT_CUT;
+  }
+  /* who honours keys does not refuse what it has done */
+  if ((x -= w->refused) < 0 && (!effect || kit_effect_of(&s->world, key)->sends == 0))
+    return KIT_REFUSED;
+  return KIT_OK;
+}
+
+/* An answer comes after all, long after its request. */
+static bool late_answer(process *p) {
+  sim *s = p->sim;
+  static const kit_reply how[] = {KIT_OK, KIT_LOST, KIT_CUT};
+  for (tm_list *l = p->kit.tasks.next; l != &p->kit.tasks; l = l->next) {
+    kit_task *t = TM_LIST_OF(l, kit_task, link);
+    if (t->how != KIT_HANGS)
+      continue;
+    tell(s, "process %d: %s is answered late", number_of(p), t->name);
+    kit_finish(&p->kit, t, how[draw(s, 3)]);
+    return true;
+  }
+  return false;
+}
+
+/* -- processes ----------------------------------------------------------------------------- */
+
+static void resume_all(process *p) {
+  tm_err err = TM_ERR_INIT;
+  if (tm_engine_resume(p->kit.engine, NULL, &err) < 0)
+    wrong(p->sim, "process %d cannot take its runs up: %s", number_of(p), err.msg);
+}
+
+/* Under the name of the first process kit_boot took up what that one has. */
+static void own_name(process *p) {
+  p->kit.engine->ports.park = p->sim->weather.park;
+  if (!*p->owner)
+    return;
+  memcpy(p->kit.engine->owner, p->owner, sizeof p->owner);
+  resume_all(p);
+}
+
+static void open_process(sim *s, process *p) {
+  p->sim = s;
+  p->last = &p->first;
+  kit_open(&p->kit, &s->world);
+  p->vt = *p->kit.store.vt;
+  p->commit = p->vt.commit;
+  p->vt.commit = commit;
+  p->kit.store.vt = &p->vt;
+  p->kit.random = true;
+  p->kit.reply = reply;
+  tm_dice_seed(&p->kit.dice, &s->dice, sizeof s->dice);
+  own_name(p);
+}
+
+static void crash(process *p) {
+  sim *s = p->sim;
+  int kept = 0;
+  if (p->down)
+    return;
+  while (p->first && !p->broken && draw(s, 2)) {
+    p->commit(&p->kit.store, shift(p));
+    tell_records(p);
+    kept++;
+  }
+  p->kit.dead = true;
+  while (p->first)
+    p->commit(&p->kit.store, shift(p));
+  kit_crash(&p->kit);
+  p->down = true;
+  p->broken = false;
+  s->report->crashes++;
+  tell(s, "process %d dies (%d commits come through)", number_of(p), kept);
+}
+
+/* Which run asked for is there? Whoever was told nothing asks again. */
+static void on_started(void *ctx, const char *id, const tm_err *err) {
+  sim *s = ctx;
+  for (int i = 0; err->code == TM_OK && i < s->run_count; i++)
+    if (strcmp(s->names[i], id) == 0)
+      s->acked[i] = true;
+}
+
+static void submit(sim *s, process *p, int run) {
+  char workflow[8];
+  snprintf(workflow, sizeof workflow, "%.*s", (int)strcspn(s->runs[run], "."), s->runs[run]);
+  tm_json *input = tm_json_new_object(&s->world.arena);
+  tell(s, "process %d: start %s", number_of(p), s->runs[run]);
+  s->submitted[run] = true;
+  tm_engine_start(p->kit.engine, workflow, input, s->runs[run], NULL, on_started, s);
+}
+
+static void boot(process *p) {
+  sim *s = p->sim;
+  tell(s, "process %d starts", number_of(p));
+  kit_boot(&p->kit);
+  own_name(p);
+  p->down = false;
+  for (int i = 0; i < s->run_count; i++)
+    if (s->submitted[i] && !*kit_state(&s->world, s->runs[i])) {
+      if (s->acked[i])
+        wrong(s, "run %s was acknowledged and is lost", s->runs[i]);
+      submit(s, p, i);
+    }
+}
+
+/* As if the other process's lease had ended: it does not know, and goes on. */
+static void take_over(process *p) {
+  sim *s = p->sim;
+  tm_err err = TM_ERR_INIT;
+  char own[TM_OWNER_MAX];
+  const process *other = &s->at[1 - number_of(p)];
+  memcpy(own, p->kit.engine->owner, sizeof own);
+  memcpy(p->kit.engine->owner, other->down ? own : other->kit.engine->owner, sizeof own);
+  int n = tm_engine_resume(p->kit.engine, NULL, &err);
+  memcpy(p->kit.engine->owner, own, sizeof own);
+  s->report->takeovers += n > 0;
+  tell(s, "process %d takes over (%d)", number_of(p), n);
+}
+
+/* -- people
+ * ------------------------------------------------------------------------------------ */
+
+typedef struct choice {
+  sim *sim;
+  int left; /* rows to pass over */
+  const char *id, *body;
+} choice;
+
+static int choose(void *ctx, const tm_gate_row *row) {
+  choice *c = ctx;
+  c->id = tm_arena_strdup(&c->sim->world.arena, row->id);
+  c->body = tm_arena_strdup(&c->sim->world.arena, row->body);
+  return c->left-- == 0;
+}
+
+typedef struct decision {
+  sim *sim;
+  const char *gate, *state;
+} decision;
+
+static void on_decided(void *ctx, const char *id, const tm_err *err) {
+  decision *d = ctx;
+  (void)id;
+  if (err->code != TM_OK)
+    return;
+  const char *before = tm_map_set(&d->sim->decided, d->gate, (void *)(uintptr_t)d->state);
+  d->sim->report->decisions++;
+  if (before)
+    wrong(d->sim, "two people were told that their word on gate %s counts", d->gate);
+}
+
+static void decide(process *p, const choice *c, bool approve) {
+  sim *s = p->sim;
+  tm_arena *a = &s->world.arena;
+  tm_json *body, *word = tm_json_new_object(a);
+  tm_err err = TM_ERR_INIT;
+  if (tm_json_parse(&body, a, c->body, strlen(c->body), NULL, &err) < 0)
+    return;
+  const char *key = tm_json_get_str(body, "key"), *kind = tm_json_get_str(body, "kind");
+  tm_json *answer = tm_json_new_str(a, "yes");
+  if (kind && strcmp(kind, "doubt") == 0) {
+    approve = kit_effect_of(&s->world, key)->sends > 0; /* they look, and tell how it is */
+    answer = tm_json_new_object(a);
+    tm_json_set_str(a, answer, "done", key);
+  }
+  tm_json_set(a, word, "answer", answer);
+  tm_json_set_str(a, word, "by", approve ? "ann" : "bob");
+  decision *d = tm_arena_new(a, decision);
+  *d = (decision){.sim = s, .gate = c->id, .state = approve ? "approved" : "rejected"};
+  tell(s, "process %d: %s %s", number_of(p), d->state, c->id);
+  tm_engine_decide(p->kit.engine, c->id, approve, word, on_decided, d);
+}
+
+static process *other_up(process *p) {
+  process *q = &p->sim->at[1 - number_of(p)];
+  return p->sim->processes == 2 && !q->down ? q : p;
+}
+
+/* One gate of all, open or not; sometimes two people at once, who do not agree. */
+static void person_acts(process *p) {
+  sim *s = p->sim;
+  choice c = {.sim = s, .left = draw(s, 6)};
+  tm_gate_filter f = {.open = draw(s, 10) > 0};
+  tm_err err = TM_ERR_INIT;
+  s->world.disk->vt->gates(s->world.disk, &f, choose, &c, &err);
+  if (!c.id)
+    return;
+  bool approve = draw(s, 3) > 0;
+  decide(p, &c, approve);
+  if (draw(s, 3) == 0) {
+    s->report->races++;
+    decide(other_up(p), &c, !approve);
+  }
+}
+
+static void on_signalled(void *ctx, const char *id, const tm_err *err) {
+  decision *d = ctx;
+  (void)id;
+  if (err->code == TM_OK)
+    tm_map_set(&d->sim->signalled, d->state, d);
+}
+
+/* Somebody tells a run of a payment, and perhaps tells it again. */
+static void signal_run(process *p) {
+  sim *s = p->sim;
+  tm_arena *a = &s->world.arena;
+  int n = draw(s, 4);
+  const char *run = s->runs[draw(s, s->run_count)], *sid = tm_arena_printf(a, "s%d", n);
+  if (!*kit_state(&s->world, run))
+    return;
+  decision *d = tm_arena_new(a, decision);
+  *d = (decision){.sim = s, .gate = sid, .state = tm_arena_printf(a, "%s %s", run, sid)};
+  tell(s, "process %d: signal %s", number_of(p), d->state);
+  tm_engine_signal(p->kit.engine, run, "paid", tm_json_new_int(a, n), sid, on_signalled, d);
+}
+
+static void give_order(process *p) {
+  static const tm_order orders[] = {TM_ORDER_CANCEL, TM_ORDER_PAUSE, TM_ORDER_PAUSE,
+                                    TM_ORDER_TERMINATE};
+  sim *s = p->sim;
+  tm_err err = TM_ERR_INIT;
+  int run = draw(s, s->run_count), which = draw(s, 4);
+  bool taken =
+      *kit_state(&s->world, s->runs[run]) &&
+      tm_control_give(p->kit.engine, s->runs[run], orders[which], "", "ann", &err) == 0;
+  s->report->orders += taken;
+  tell(s, "process %d: order %d to %s: %s", number_of(p), which, s->runs[run],
+       taken ? "taken" : err.msg);
+}
+
+/* -- chaos
+ * ------------------------------------------------------------------------------------------ */
+
+static void jump(sim *s) {
+  static const int64_t far[] = {-3600000, -5000, 5000, 3600000, 172800000};
+  int64_t by = far[draw(s, 5)];
+  s->world.now += s->world.now + by > 1000 ? by : 0;
+  for (int i = 0; i < s->processes; i++)
+    s->at[i].kit.woken = true;
+  s->report->jumps++;
+  tell(s, "the clock jumps by %lld ms", (long long)by);
+}
+
+static void notice(process *p) {
+  tm_engine_notice(p->kit.engine);
+  p->kit.woken = true;
+}
+
+/* An ordinary thing. */
+static bool go_on(process *p) {
+  if (draw(p->sim, 4) == 0 && apply(p))
+    return true;
+  return kit_step(&p->kit) || apply(p);
+}
+
+static bool rare(process *p) {
+  sim *s = p->sim;
+  const weather *w = &s->weather;
+  int x = draw(s, 1000);
+  if ((x -= w->crash) < 0 || (p->broken && draw(s, 8) == 0))
+    crash(p);
+  else if ((x -= w->decide) < 0)
+    person_acts(p);
+  else if ((x -= w->order) < 0)
+    give_order(p);
+  else if ((x -= w->jump) < 0)
+    jump(s);
+  else if ((x -= w->signal) < 0)
+    signal_run(p);
+  else if ((x -= w->late) < 0)
+    late_answer(p);
+  else if ((x -= w->notice) < 0)
+    notice(p);
+  else if ((x -= w->takeover) < 0 && s->processes == 2)
+    take_over(p);
+  else
+    return false;
+  return true;
+}
+
+static void chaos_step(sim *s) {
+  process *p = &s->at[draw(s, s->processes)];
+  if (p->down) {
+    if (chance(s, s->weather.boot))
+      boot(p);
+    return;
+  }
+  int run = draw(s, s->run_count);
+  if (!s->submitted[run] && draw(s, 4) == 0)
+    submit(s, p, run);
+  else if (!rare(p))
+    go_on(p);
+}
+
+static int rate(sim *s, int of_thousand) {
+  return draw(s, 3) == 0 ? 0 : 1 + draw(s, of_thousand);
+}
+
+/* Each seed has a weather of its own: some faults are common in it, some never come. */
+static void draw_weather(sim *s) {
+  weather *w = &s->weather;
+  *w = (weather){.crash = rate(s, 30),
+                 .boot = 50 + draw(s, 900),
+                 .unknown = rate(s, 8),
+                 .takeover = rate(s, 20),
+                 .decide = rate(s, 60),
+                 .order = rate(s, 6),
+                 .jump = rate(s, 8),
+                 .late = rate(s, 40),
+                 .notice = 20 + draw(s, 200),
+                 .lost = rate(s, 20),
+                 .cut = rate(s, 20),
+                 .refused = rate(s, 10),
+                 .hangs = rate(s, 10),
+                 .two = draw(s, 2),
+                 .park = draw(s, 2),
+                 .signal = rate(s, 40)};
+}
+
+/* -- peace
+ * --------------------------------------------------------------------------------------------
+ */
+
+static void calm_down(sim *s) {
+  tm_err err = TM_ERR_INIT;
+  tell(s, "peace");
+  for (int i = 0; i < s->processes; i++)
+    crash(&s->at[i]);
+  s->report->crashes -= s->processes;
+  s->calm = true;
+  for (int i = 0; i < s->processes; i++)
+    boot(&s->at[i]);
+  for (int i = 0; i < s->run_count; i++) {
+    if (!s->submitted[i])
+      submit(s, &s->at[0], i);
+    if (tm_engine_resume(s->at[0].kit.engine, s->runs[i], &err) < 0)
+      wrong(s, "run %s cannot be taken up: %s", s->runs[i], err.msg);
+  }
+  for (int i = 0; i < s->processes; i++)
+    s->at[i].kit.person = true;
+}
+
+static bool peace_step(sim *s) {
+  bool any = false;
+  for (int i = 0; i < s->processes; i++) {
+    process *p = &s->at[i];
+    if (p->kit.foreign)
+      notice(p);
+    if (kit_step(&p->kit)) {
+      any = true;
+      s->report->steps++;
+    }
+  }
+  return any;
+}
+
+static void make_peace(sim *s) {
+  int from = s->report->steps;
+  calm_down(s);
+  while (peace_step(s))
+    if (s->report->steps - from > MAX_PEACE) {
+      wrong(s, "no rest: after %d steps without faults, something still happens", MAX_PEACE);
+      return;
+    }
+}
+
+/* -- the laws
+ * --------------------------------------------------------------------------------------------
+ */
+
+static int same_decision(void *ctx, const tm_gate_row *row) {
+  decision *d = ctx;
+  if (strcmp(row->state, d->state) != 0)
+    wrong(d->sim, "somebody was told that gate %s is %s; it is %s", row->id, d->state,
+          row->state);
+  d->gate = NULL;
+  return 1;
+}
+
+static void check_decisions(sim *s) {
+  tm_map_entry *e;
+  tm_err err = TM_ERR_INIT;
+  for (size_t i = 0; (e = tm_map_next(&s->decided, &i));) {
+    decision d = {.sim = s, .gate = e->key, .state = e->value};
+    tm_gate_filter f = {.id = e->key};
+    s->world.disk->vt->gates(s->world.disk, &f, same_decision, &d, &err);
+    if (d.gate)
+      wrong(s, "gate %s was decided, and is gone", e->key);
+  }
+}
+
+static void rehearse(sim *s, const char *run) {
+  tm_verdict v;
+  tm_err err = TM_ERR_INIT;
+  const char *why = kit_reason(&s->world, run);
+  if (strstr(why, "\"terminated\""))
+    return; /* its end did not come from its script */
+  if (tm_replay_check(&v, &s->world.arena, s->at[0].kit.engine, run, NULL, &err) < 0)
+    wrong(s, "run %s cannot be rehearsed: %s", run, err.msg);
+  else if (!v.equal)
+    wrong(s, "run %s: its journal, played again, is another story: %s", run,
+          v.message ? v.message : "?");
+}
+
+static int count_signal(void *ctx, const tm_signal_row *row) {
+  (void)row;
+  ++*(int *)ctx;
+  return 0;
+}
+
+static void check_signals(sim *s) {
+  tm_map_entry *e;
+  tm_err err = TM_ERR_INIT;
+  for (size_t i = 0; (e = tm_map_next(&s->signalled, &i));) {
+    int n = 0;
+    const char *run = tm_arena_strndup(&s->world.arena, e->key, strcspn(e->key, " "));
+    tm_signal_filter f = {.run = run, .sid = strchr(e->key, ' ') + 1};
+    s->world.disk->vt->signals(s->world.disk, &f, count_signal, &n, &err);
+    if (n != 1)
+      wrong(s, "signal %s was taken, and is there %d times", e->key, n);
+  }
+}
+
+typedef struct listing {
+  sim *sim;
+  const char *runs[MAX_LISTED];
+  int count;
+} listing;
+
+static int list_run(void *ctx, const tm_run_row *row) {
+  listing *l = ctx;
+  l->runs[l->count++] = tm_arena_strdup(&l->sim->world.arena, row->id);
+  return l->count == MAX_LISTED;
+}
+
+/* All runs, children too. */
+static listing list_runs(sim *s) {
+  listing l = {.sim = s};
+  tm_run_filter all = {.limit = 0};
+  tm_err err = TM_ERR_INIT;
+  s->world.disk->vt->runs(s->world.disk, &all, list_run, &l, &err);
+  return l;
+}
+
+static void check(sim *s, bool at_end) {
+  char text[1500] = "";
+  listing l = list_runs(s);
+  for (int i = 0; i < s->run_count; i++)
+    if (!*kit_state(&s->world, s->runs[i]) && (s->acked[i] || at_end))
+      wrong(s, "run %s was acknowledged and is lost", s->runs[i]);
+  sim_laws(&s->world, l.runs, l.count, at_end, text, sizeof text);
+  if (*text)
+    wrong(s, "%s", text);
+  check_decisions(s);
+  check_signals(s);
+  for (int i = 0; i < s->processes; i++)
+    if (kit_count(&s->at[i].kit, "run.stuck"))
+      wrong(s, "a run could not be taken up");
+}
+
+static int add_chain(void *ctx, const tm_record *r) {
+  tm_hash_add_field(ctx, r->chain, strlen(r->chain));
+  return 0;
+}
+
+static void digest(sim *s) {
+  tm_hasher h;
+  tm_err err = TM_ERR_INIT;
+  tm_store *disk = s->world.disk;
+  tm_hash_begin(&h);
+  listing l = list_runs(s);
+  for (int i = 0; i < l.count; i++)
+    disk->vt->journal(disk, l.runs[i], 0, add_chain, &h, &err);
+  memcpy(s->report->digest, tm_hash_end(&h).hex, TM_HASH_HEX + 1);
+}
+
+static void show(sim *s) {
+  tell(s, "sources %s", s->world.sources);
+  listing l = list_runs(s);
+  for (int i = 0; i < l.count; i++)
+    tell(s, "%s %s %s\n  %s", l.runs[i], kit_state(&s->world, l.runs[i]),
+         kit_reason(&s->world, l.runs[i]), kit_journal(&s->world, l.runs[i]));
+  tell(s, "effects %s", kit_effects(&s->world));
+  tell(s, "gates %s", kit_gates(&s->world));
+}
+
+/* -- a history
+ * --------------------------------------------------------------------------------------------
+ */
+
+/* The second process is, to the first, the one with the number 1: somebody who lives. */
+static void name_owners(sim *s) {
+  FILE *f = fopen("/proc/1/stat", "r");
+  char text[1024] = "", *at, start[24];
+  size_t n = f ? fread(text, 1, sizeof text - 1, f) : 0;
+  if (f)
+    fclose(f);
+  text[n] = 0;
+  at = strrchr(text, ')');
+  for (int field = 2; at && field < 22; field++)
+    at = strchr(at + 1, ' ');
+  if (!at || sscanf(at, " %23[0-9]", start) != 1)
+    return;
+  char self[TM_OWNER_MAX];
+  tm_owner_self(self);
+  snprintf(s->at[1].owner, TM_OWNER_MAX, "%.*s:1:%s", (int)strcspn(self, ":"), self, start);
+}
+
+static void open_world(sim *s) {
+  bool shared = draw(s, 3) == 0;
+  s->run_count = 1 + draw(s, MAX_RUNS);
+  int workflows = shared ? 1 + s->run_count / 3 : s->run_count;
+  char *sources = sim_program(&s->dice, workflows, shared);
+  kit_world_open(&s->world, "memory:", sources);
+  tm_free(sources);
+  for (int i = 0; i < s->run_count; i++) {
+    snprintf(s->names[i], sizeof s->names[i], "w%d.r%d", 1 + i % workflows, i + 1);
+    s->runs[i] = s->names[i];
+  }
+  draw_weather(s);
+  s->processes = s->weather.two ? 2 : 1;
+  if (s->weather.two)
+    name_owners(s);
+  for (int i = 0; i < s->processes; i++)
+    open_process(s, &s->at[i]);
+}
+
+static void close_world(sim *s) {
+  for (int i = 0; i < s->processes; i++)
+    while (s->at[i].first)
+      drop(&s->at[i], shift(&s->at[i]));
+  s->world.breach[0] = 0; /* reported */
+  kit_world_close(&s->world);
+  tm_map_free(&s->decided);
+  tm_map_free(&s->signalled);
+}
+
+bool sim_play(sim_report *out, uint64_t seed, bool loud) {
+  sim *s = tm_new(sim);
+  *out = (sim_report){.seed = seed};
+  s->report = out;
+  s->loud = loud;
+  tm_dice_seed(&s->dice, &seed, sizeof seed);
+  open_world(s);
+  int steps = 30 + draw(s, 500);
+  while (out->steps < steps && !*out->wrong) {
+    out->steps++;
+    chaos_step(s);
+  }
+  check(s, false);
+  if (!*out->wrong)
+    make_peace(s);
+  check(s, true);
+  listing l = list_runs(s);
+  for (int i = 0; i < l.count && !*out->wrong; i++)
+    rehearse(s, l.runs[i]);
+  out->runs = l.count;
+  digest(s);
+  show(s);
+  close_world(s);
+  tm_free(s);
+  return !*out->wrong;
+}

@@ -1,0 +1,212 @@
+/* test_faults.c - docs/faults.md is what happens: every fault, every provider, plain and
+ * streamed.
+ */
+#include <ctype.h>
+#include <sys/resource.h>
+
+#include "mock_box.h"
+
+#define PAGE     "docs/faults.md"
+#define ROW_CAP  1024
+#define BOMB_CPU 2.0
+#define BOMB_KB  (64 * 1024)
+
+#define QUESTION                                                                           \
+  "{\"unit\":\"u\",\"model\":\"%s\",\"stream\":%s,\"messages\":[{\"role\":\"user\","       \
+  "\"content\":[{\"text\":\"What is it?\"}]}],\"timeouts\":{\"first_byte_ms\":%d,"         \
+  "\"idle_ms\":%d},\"schema\":{\"type\":\"object\",\"properties\":{\"category\":{"         \
+  "\"enum\":[\"billing\",\"bug\"]}},\"required\":[\"category\"],\"additionalProperties\":" \
+  "false}}"
+
+/* -- the page -------------------------------------------------------------------------- */
+
+typedef struct row {
+  char fault[64], class[2][64], says[128]; /* class: plain, streamed */
+  int attempts[2];
+  bool bomb;
+} row;
+
+/* The cell that begins at *at, without the blanks around it. */
+static void cell(char *out, size_t cap, char **at) {
+  char *end = strchr(*at, '|');
+  size_t len = end ? (size_t)(end - *at) : strcspn(*at, "\n");
+  while (len && isspace((unsigned char)**at))
+    ++*at, len--;
+  size_t keep = len;
+  while (keep && isspace((unsigned char)(*at)[keep - 1]))
+    keep--;
+  snprintf(out, cap, "%.*s", (int)keep, *at);
+  *at += len + (end != NULL);
+}
+
+/* "plain / streamed", or one word for both. */
+static void both(char out[2][64], const char *text) {
+  const char *slash = strstr(text, " / ");
+  snprintf(out[0], 64, "%.*s", slash ? (int)(slash - text) : 63, text);
+  snprintf(out[1], 64, "%s", slash ? slash + 3 : text);
+}
+
+static bool parse_row(row *r, char *line) {
+  char text[128], what[256], numbers[2][64], *at = line + 1;
+  if (*line != '|' || strncmp(line, "| fault", 7) == 0 || strncmp(line, "|---", 4) == 0)
+    return false;
+  cell(r->fault, sizeof r->fault, &at);
+  cell(what, sizeof what, &at);
+  cell(text, sizeof text, &at);
+  both(r->class, text);
+  cell(text, sizeof text, &at);
+  both(numbers, text);
+  r->attempts[0] = atoi(numbers[0]);
+  r->attempts[1] = atoi(numbers[1]);
+  cell(r->says, sizeof r->says, &at);
+  return true;
+}
+
+/* -- what it costs --------------------------------------------------------------------- */
+
+typedef struct cost {
+  double cpu_s;
+  long rss_kb;
+} cost;
+
+static long high_water_kb(void) {
+  char line[256];
+  long kb = 0;
+  FILE *f = fopen("/proc/self/status", "r");
+  while (f && fgets(line, sizeof line, f))
+    if (sscanf(line, "VmHWM: %ld", &kb) == 1)
+      break;
+  if (f)
+    fclose(f);
+  return kb;
+}
+
+static double cpu_s(void) {
+  struct rusage u;
+  getrusage(RUSAGE_SELF, &u);
+  return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
+         (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
+}
+
+/* From here on the high water is that of what follows. */
+static cost cost_begin(void) {
+  FILE *f = fopen("/proc/self/clear_refs", "w");
+  if (f) {
+    fputs("5", f);
+    fclose(f);
+  }
+  return (cost){cpu_s(), high_water_kb()};
+}
+
+static void cost_check(const cost *before, const char *what) {
+#if !defined(__SANITIZE_ADDRESS__) /* whose shadow and quarantine are not ours */
+  cost now = {cpu_s() - before->cpu_s, high_water_kb() - before->rss_kb};
+  if (now.cpu_s >= BOMB_CPU || now.rss_kb >= BOMB_KB)
+    check_fail(__FILE__, __LINE__, "%s: %.2f s of CPU, %ld KiB", what, now.cpu_s, now.rss_kb);
+#else
+  (void)before, (void)what;
+#endif
+}
+
+/* -- the faults ------------------------------------------------------------------------ */
+
+static void check_outcome(llm_box *b, const row *r, const mock_dialect_row *d, int way) {
+  static const char *const ways[] = {"plain", "streamed"};
+  const char *message = tm_json_get_str(b->error, "message");
+  const char *class = b->error ? box_class(b) : "answer";
+  bool says = !b->error || strstr(message, r->says);
+  if (strcmp(class, r->class[way]) == 0 && b->attempt_count == r->attempts[way] && says &&
+      (b->value != NULL) == (b->error == NULL))
+    return;
+  check_fail(__FILE__, __LINE__,
+             "%s, %s, %s: %s after %d attempts, want %s after %d that says \"%s\": %.300s",
+             r->fault, d->name, ways[way], class, b->attempt_count, r->class[way],
+             r -> attempts[way], r -> says, message ? message : box_text(b, b->value));
+}
+
+static void play(const mock_process *m, const row *r, const mock_dialect_row *d, int way) {
+  llm_box b;
+  mock_process nobody = {.port = 1};
+  bool refused = strcmp(r->fault, "refused") == 0;
+  bool slow = strcmp(r->class[way], "timeout") == 0 && !isdigit((unsigned char)*r->fault);
+  cost before = cost_begin();
+  mock_box_open(&b, refused ? &nobody : m, refused ? "" : r->fault);
+  box_ask(&b, tm_arena_printf(&b.arena, QUESTION, d->model, way ? "true" : "false",
+                              slow ? 30 : 20000, slow ? 30 : 20000));
+  check_outcome(&b, r, d, way);
+  CHECK(!b.value || strcmp(tm_json_get_str(b.value, "category"), "bug") == 0 ||
+        strcmp(tm_json_get_str(b.value, "category"), "billing") == 0);
+  box_close(&b);
+  if (r->bomb)
+    cost_check(&before, r->fault);
+}
+
+/* Each table of the page, under its heading; returns how many rows there were. */
+static int play_page(const mock_process *m, bool bombs) {
+  char line[ROW_CAP], heading[128] = "";
+  FILE *f = fopen(PAGE, "r");
+  int count = 0;
+  while (f && fgets(line, sizeof line, f)) {
+    row r = {0};
+    if (strncmp(line, "## ", 3) == 0)
+      snprintf(heading, sizeof heading, "%.100s", line + 3);
+    r.bomb = strncmp(heading, "Floods", 6) == 0;
+    if (!parse_row(&r, line) || r.bomb != bombs)
+      continue;
+    count++;
+    for (size_t d = 0; d < MOCK_DIALECTS; d++)
+      for (int way = 0; way < 2; way++)
+        play(m, &r, &mock_dialects[d], way);
+  }
+  if (f)
+    fclose(f);
+  return count;
+}
+
+static bool start(mock_process *m) {
+  if (mock_start(m, NULL))
+    return true;
+  check_skip("mock-server is not beside this program (build it, or set TM_MOCK_SERVER)");
+  return false;
+}
+
+static void every_fault_of_the_page_is_what_the_page_says(void) {
+  mock_process m;
+  if (!start(&m))
+    return;
+  CHECK(play_page(&m, false) >= 70);
+  mock_stop(&m);
+}
+
+static void floods_and_bombs_are_cut_off_and_cost_little(void) {
+  mock_process m;
+  if (!start(&m))
+    return;
+  CHECK(play_page(&m, true) >= 9);
+  mock_stop(&m);
+}
+
+/* The wait that a server asks for is capped, and the cap is not waited for here. */
+static void a_huge_wait_is_capped(void) {
+  mock_process m;
+  tm_err err = TM_ERR_INIT;
+  llm_box b;
+  if (!start(&m))
+    return;
+  mock_box_open(&b, &m, "429huge");
+  CHECK_INT(box_start(&b, tm_arena_printf(&b.arena, QUESTION, "openai/m", "false", 0, 0), &err),
+            0);
+  while (!b.attempt_count)
+    tm_loop_turn(b.loop, -1);
+  int64_t wait = tm_json_int(tm_json_get(b.attempts[0], "retry_in_ms"), 0);
+  CHECK(wait >= 60000 && wait <= 66000);
+  tm_llm_cancel(&b.ask);
+  box_close(&b);
+  mock_stop(&m);
+}
+
+CHECK_SUITE(faults) {
+  CHECK_RUN(every_fault_of_the_page_is_what_the_page_says);
+  CHECK_RUN(floods_and_bombs_are_cut_off_and_cost_little);
+  CHECK_RUN(a_huge_wait_is_capped);
+}

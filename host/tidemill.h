@@ -66,6 +66,7 @@ TIDEMILL_API void tidemill_free(void *p);
  *   memory   bytes of memory for one run's script, "32M" (default 64M)
  *   steps    VM instructions between two waits of a script (default 200000000)
  *   clock    "system", or "virtual": time stands still until tidemill_advance
+ *   record   a cassette: every model attempt is appended to this file; model "cassette/FILE" replays it
  *   by       who decides gates through this handle (default: the user's login name)
  */
 TIDEMILL_API tidemill_options *tidemill_options_new(void);

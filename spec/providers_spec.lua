@@ -2,8 +2,6 @@
 local cjson = require "cjson"
 local content = dofile "spec/content.lua"
 
-local build = os.getenv "TIDEMILL_BUILD" or "build/dev"
-
 local answers = {
   { match = "You sort support tickets",
     answer = { categories = { "billing" }, confidence = 1 } },
@@ -19,22 +17,6 @@ local answers = {
   } },
 }
 
---- A mock server with these rules: {port, stop()}.
-local function serve(rules)
-  local file = os.tmpname()
-  content.write(file, cjson.encode(rules))
-  local pipe = io.popen(("echo $$; exec %s/mock-server --rules %s </dev/zero")
-    :format(build, file))
-  local pid, port = pipe:read("n", "l"), nil
-  while not port do port = pipe:read("l"):match "listening (%d+)" end
-  return { port = port, stop = function()
-    os.execute("kill " .. pid)
-    pipe:close()
-    os.remove(file)
-  end }
-end
-
--- `turns`: where the messages are in a request. `free`: needs no key.
 local wires = {
   openai = {
     model = "openai/gpt-4.1-mini",
@@ -80,7 +62,7 @@ for name, wire in pairs(wires) do
     end)
 
     local function run(rules, ...)
-      server = serve(rules)
+      server = content.serve(rules)
       return content.tidemill(dir, { "run", "support_ticket", "-q", "--id", "t1", "--model",
         wire.model, "--input", "@workflows/samples/ticket-03-refund-20.json", ... },
         wire.env:format(server.port))
@@ -148,7 +130,7 @@ for name, wire in pairs(wires) do
 
     if wire.free then return end
     it("fails with the variable's name when there is no key", function()
-      server = serve(answers)
+      server = content.serve(answers)
       local env = wire.env:format(server.port):gsub("sk%-canary%-4711", "")
         :gsub("http://%S+", "")
       local got = content.tidemill(dir, { "run", "support_ticket", "-q", "--model", wire.model,

@@ -114,6 +114,42 @@ describe("undo", function()
   end)
 end)
 
+describe("an action whose body raises", function()
+  local dir
+
+  before_each(function()
+    dir = content.folder()
+    os.execute("mkdir -p " .. dir .. "/workflows")
+  end)
+  after_each(function() content.remove(dir) end)
+
+  local function run(body, opts)
+    content.write(dir .. "/workflows/w.lua", ([[
+      local mill = require "tidemill"
+      local flow = mill.workflow "w" {}
+      local act = flow:action "act" { key = function() return "k" end, on_unknown = "ask",
+        run = function() %s end }
+      function flow.main() return act {} end
+      return flow]]):format(body))
+    opts = opts or {}
+    opts.dir = dir
+    return kit.run("w", {}, opts)
+  end
+
+  it("before it did anything has failed, and its key is free", function()
+    local r = run [[ mill.file.read "none" error("not today") ]]
+    assert.equal("failed", r.state)
+    assert.matches("not today", r.error.message, 1, true)
+  end)
+
+  it("after it did something is in doubt, and a person is asked", function()
+    local body = [[ mill.file.append("a.txt", "x") error("the receipt is odd") ]]
+    assert.equal("waiting", run(body).state)
+    local r = run(body, { gates = { act = { approve = true, answer = "it happened" } } })
+    assert.equal("it happened", r.value)
+  end)
+end)
+
 describe("an action that lost a race", function()
   local dir
 

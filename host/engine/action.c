@@ -111,7 +111,7 @@ static void enter(tm_branch *b, const char *which) {
   tm_arena *a = &b->scratch;
   tm_json *v = tm_json_new_object(a);
   b->action.probing = strcmp(which, "probe") == 0;
-  b->action.unknown = false;
+  b->action.unknown = b->action.wrote = false;
   if (b->action.probing)
     b->action.probes++;
   else
@@ -522,62 +522,7 @@ bool tm_action_reads(const tm_branch *b) {
   return b->kind == TM_CALL_FETCH || (b->kind == TM_CALL_ACTION && repeatable(b));
 }
 
-/* -- the body's verbs and its end ------------------------------------------------------ */
-
-/* Names of headers whose values never reach the journal. */
-static bool is_secret(const char *name) {
-  static const char *const words[] = {"authorization", "api-key", "api_key", "cookie",
-                                      "token",         "secret",  "password"};
-  for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-    if (strcasestr(name, words[i]))
-      return true;
-  return false;
-}
-
-static tm_json *masked(tm_arena *a, const tm_json *request) {
-  tm_json *copy = tm_json_copy(a, request);
-  const tm_json *headers = tm_json_get(copy, "headers");
-  for (size_t i = 0; i < tm_json_len(headers); i++) {
-    const tm_json_member *m = tm_json_member_at(headers, i);
-    if (is_secret(m->key))
-      tm_json_set_str(a, (tm_json *)(uintptr_t)headers, m->key, "***");
-  }
-  return copy;
-}
-
-static void record_verb(tm_branch *b, tm_call_kind kind, const tm_json *value,
-                        const tm_json *error) {
-  tm_arena a;
-  tm_arena_init(&a, 0);
-  tm_json *o = tm_json_new_object(&a);
-  tm_json_set(&a, o, "request", masked(&a, b->verb_request));
-  if (error)
-    tm_json_set(&a, o, "error", error);
-  else if (value)
-    tm_json_set(&a, o, "response", value);
-  tm_exec_attempt(b, kind, o);
-  tm_arena_free(&a);
-}
-
-void tm_action_verb_done(tm_branch *b, tm_call_kind kind, const tm_json *value,
-                         const tm_json *error) {
-  if (b->dead || b->run->lost || b->run->ended)
-    return;
-  tm_arena *a = &b->verb_scratch;
-  if (error && tm_json_bool(tm_json_get(error, "unknown"), false))
-    b->action.unknown = true;
-  if (kind == TM_CALL_HOST) {
-    tm_json *outcome = tm_json_new_object(a);
-    tm_json_set(a, outcome, error ? "error" : "ok", error ? error : value);
-    tm_action_outcome(b, outcome);
-    return;
-  }
-  record_verb(b, kind, value, error);
-  if (error)
-    tm_run_answer(b, TM_ANSWER_ERROR, tm_json_copy(a, error), NULL);
-  else
-    tm_run_answer(b, TM_ANSWER_VALUE, value ? tm_json_copy(a, value) : NULL, NULL);
-}
+/* -- the body's end ------------------------------------------------------ */
 
 static void probed(tm_branch *b, const tm_json *ok, const tm_json *error) {
   if (error)
@@ -589,7 +534,8 @@ static void probed(tm_branch *b, const tm_json *ok, const tm_json *error) {
 }
 
 static void raised(tm_branch *b, const tm_json *error) {
-  bool unknown = b->action.unknown || tm_json_bool(tm_json_get(error, "unknown"), false);
+  bool unknown = b->action.unknown || b->action.wrote ||
+                 tm_json_bool(tm_json_get(error, "unknown"), false);
   if (repeatable(b)) {
     fail(b, error);
   } else if (!unknown) {
@@ -604,7 +550,7 @@ static void raised(tm_branch *b, const tm_json *error) {
 
 void tm_action_outcome(tm_branch *b, const tm_json *outcome) {
   const tm_json *error = tm_json_get(outcome, "error"), *ok = tm_json_get(outcome, "ok");
-  tm_turn_of(b->run->engine)->effects++;
+  tm_engine *e = b->run->engine;
   b->phase = TM_PHASE_LIVE;
   if (b->action.probing)
     probed(b, ok, error);
@@ -614,4 +560,6 @@ void tm_action_outcome(tm_branch *b, const tm_json *outcome) {
     tm_run_outcome(b, ok, NULL, NULL);
   else
     applied(b, ok);
+  if (e->turn)
+    e->turn->effects++;
 }

@@ -54,22 +54,6 @@ tm_json *tm_budget_left(const tm_run *r, const tm_json *budget, tm_arena *a) {
   return tm_json_len(left) ? left : NULL;
 }
 
-const tm_json *tm_budget_price(tm_branch *b, const tm_json *meta) {
-  const char *model = tm_json_get_str(meta, "model");
-  const tm_json *price = model ? tm_json_get(b->run->closure->prices, model) : NULL;
-  const tm_json *usage = tm_json_get(meta, "usage");
-  if (!meta || !price || !usage)
-    return meta;
-  double in = tm_json_number(tm_json_get(usage, "input"), 0);
-  double out = tm_json_number(tm_json_get(usage, "output"), 0);
-  double usd = (in * tm_json_number(tm_json_get(price, "input"), 0) +
-                out * tm_json_number(tm_json_get(price, "output"), 0)) /
-               1e6;
-  tm_json *priced = tm_json_copy(&b->scratch, meta);
-  tm_json_set(&b->scratch, priced, "usd", tm_json_new_double(&b->scratch, usd));
-  return priced;
-}
-
 void tm_budget_add(tm_run *r, const tm_json *meta) {
   r->usd += tm_json_number(tm_json_get(meta, "usd"), 0);
   r->llm_calls +=

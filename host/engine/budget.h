@@ -1,7 +1,8 @@
 /* budget.h - what a run's model calls cost, and when it may make no more.
  *
  * The cost of a call stands in its record's meta (`usd`); a run's spend is their sum, so a
- * replay adds nothing. A model without a price in tidemill.yaml costs null, never zero.
+ * replay adds nothing. What a call costs is the model floor's word; unknown is
+ * null, never zero.
  */
 #ifndef TM_ENGINE_BUDGET_H
 #define TM_ENGINE_BUDGET_H
@@ -11,8 +12,6 @@
 /* The error of a call that the budget ({llm_calls?, usd?}, may be NULL) does not allow; NULL:
  * go. */
 tm_json *tm_budget_refuses(tm_branch *b, const tm_json *budget);
-/* The meta of an answered call with its `usd`, in the branch's scratch. */
-const tm_json *tm_budget_price(tm_branch *b, const tm_json *meta);
 /* What a child of the run may spend, in arena `a`: the rest of its own workflow's budget and of
  * what it was left itself; NULL: no limit. */
 tm_json *tm_budget_left(const tm_run *r, const tm_json *budget, tm_arena *a);

@@ -243,8 +243,7 @@ void tm_child_look(tm_branch *b) {
   tm_run_row row;
   totals spent = {0};
   tm_err err = TM_ERR_INIT;
-  if (tm_engine_find(b->run->engine, b->waits_for))
-    return; /* at work here: its end will be told */
+  /* also when a copy is in memory: it may have been taken over, and have ended elsewhere */
   int over = walk(b->run->engine, b->waits_for, &b->scratch, &row, &spent, &err);
   if (over < 0)
     refuse(b, &err);

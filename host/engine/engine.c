@@ -13,8 +13,9 @@
 #include "engine/wake.h"
 
 #define MAX_IN_FLIGHT 2 /* batches at the store; more would only make groups smaller */
-/* What was done and is not yet on disk is done again after a crash: no more than so many bodies of
- * actions, and half of them in one batch, so that scripts run while the other half is written. */
+/* What was done and is not yet on disk is done again after a crash: no more than so many bodies
+ * of actions, and half of them in one batch, so that scripts run while the other half is
+ * written. */
 #define MAX_EFFECTS 64
 
 int tm_engine_open(tm_engine **out, const tm_ports *ports, tm_err *err) {
@@ -109,9 +110,12 @@ static bool must_wait_for_store(const tm_engine *e) {
   return e->effects + effects_of(e->turn) >= MAX_EFFECTS;
 }
 
+/* A task may be done at once, but is heard of only when the loop goes round. */
 static void drive_all(tm_engine *e) {
   tm_list *l;
-  while (!must_wait_for_store(e) && (l = tm_list_shift(&e->runnable))) {
+  e->begun = 0;
+  while (e->begun < MAX_EFFECTS / 2 && !must_wait_for_store(e) &&
+         (l = tm_list_shift(&e->runnable))) {
     tm_run_drive(TM_LIST_OF(l, tm_run, runnable));
     if (effects_of(e->turn) >= MAX_EFFECTS / 2 && e->in_flight < MAX_IN_FLIGHT)
       tm_turn_submit(e);

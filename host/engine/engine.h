@@ -46,6 +46,8 @@ typedef struct tm_ports {
 
 /* What was attempted, for the journal; before finish, any number of times. */
 void tm_task_attempt(tm_task *t, const tm_json *attempt);
+/* A piece of an answer that is still coming: told, never recorded. */
+void tm_task_delta(tm_task *t, const char *text, size_t len);
 /* The end of the work: value (and meta), or error {kind, message, unknown?}. Releases the task.
  */
 void tm_task_finish(tm_task *t, const tm_json *value, const tm_json *meta,
@@ -79,6 +81,7 @@ struct tm_engine {
   tm_turn *turn;  /* being filled; NULL: nothing yet */
   int in_flight;  /* batches at the store */
   int effects;    /* bodies of actions that were entered, whose results are in these */
+  int begun;      /* tasks of such bodies, in this turn */
   tm_heap timers; /* of branches */
   tm_map parked;  /* id -> park.c's own: runs that wait outside of memory */
   tm_heap parked_timers;
@@ -185,11 +188,13 @@ void tm_exec_attempt(tm_branch *b, tm_call_kind kind, const tm_json *attempt);
 void tm_exec_start_task(tm_branch *b, tm_call_kind kind, const char *name,
                         const tm_json *request);
 
+/* verb.c: a verb of an action's body has ended. */
+void tm_verb_done(tm_branch *b, tm_call_kind kind, const tm_json *value,
+                         const tm_json *error);
+
 /* action.c */
 void tm_action_launch(tm_branch *b);
 void tm_action_due(tm_branch *b);
-void tm_action_verb_done(tm_branch *b, tm_call_kind kind, const tm_json *value,
-                         const tm_json *error);
 void tm_action_outcome(tm_branch *b, const tm_json *outcome); /* the body's end */
 /* Does the branch wait in an action that may have happened, and has no result yet? */
 bool tm_action_started(const tm_branch *b);

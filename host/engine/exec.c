@@ -23,6 +23,7 @@ void tm_exec_start_task(tm_branch *b, tm_call_kind kind, const char *name,
   *t = (tm_task){.engine = e, .branch = b, .kind = kind};
   b->task = t;
   e->tasks++;
+  e->begun += kind != TM_CALL_LLM;
   if (e->ports.start(e->ports.ctx, t, name, request, &err) == 0)
     return;
   tm_json *error = tm_run_error(&b->scratch, tm_call_word(kind), "%s", err.msg);
@@ -50,6 +51,17 @@ void tm_task_attempt(tm_task *t, const tm_json *attempt) {
   tm_event_call(b, "call.attempt", "attempt", attempt);
 }
 
+void tm_task_delta(tm_task *t, const char *text, size_t len) {
+  tm_branch *b = t->branch;
+  tm_arena a;
+  if (!b || b->run->lost || b->run->ended || !t->engine->ports.event)
+    return;
+  tm_arena_init(&a, 0);
+  tm_event_call(b, "call.delta", "text",
+                tm_json_new_strn(&a, text, tm_json_utf8_valid(text, len)));
+  tm_arena_free(&a);
+}
+
 void tm_task_finish(tm_task *t, const tm_json *value, const tm_json *meta,
                     const tm_json *error) {
   tm_branch *b = t->branch;
@@ -60,9 +72,9 @@ void tm_task_finish(tm_task *t, const tm_json *value, const tm_json *meta,
     return;
   b->task = NULL;
   if (kind == TM_CALL_LLM)
-    tm_run_outcome(b, value, error, tm_budget_price(b, meta));
+    tm_run_outcome(b, value, error, meta);
   else
-    tm_action_verb_done(b, kind, value, error);
+    tm_verb_done(b, kind, value, error);
 }
 
 /* -- launching ------------------------------------------------------------------------- */

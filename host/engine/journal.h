@@ -22,16 +22,19 @@
  * Records, in the order of `seq`; `body` is JSON with short keys:
  *
  *   START    run begins       {input, workflow, closure, step?, env?, at} + {fork?, seed?}
+ *                             + {events?} + {parent, depth, budget?}: of a child
  *   NOTE     a noted call     {k kind, i identity, v value}
  *   OPEN     a wait begins    {k, i, q request, w where, s step?, at}
  *                             + {due} | {gate, digest, expires?} | {key, epoch}
+ *                             | {child, due?}: a call | {to}: continue_as
  *   ATTEMPT  one try          {k, a: what was sent and what came back}
  *   DECIDED  a gate's end     {gate, approved, answer?, note?, by, digest, at}
  *   DONE     a call's result  {k, i, v value, m meta?, q request, w, s?, ms}
  *                             (q when no OPEN holds it)
  *   FAIL     a call's error   {k, i, e error, m?, q, w, s?, ms}
  *   CANCEL   asked to stop    {note?, by, at}
- *   END      run is over      {state, v result | e error, at}
+ *   END      run is over      {state, v result | e error, at} + {llm_calls?, usd?}: spent
+ *                             + {continued?}: the run that goes on
  *   RETRY    goes on          {from, by, at}: a failed run, again
  *   REPIN    other sources    {was, now, by, at}: hashes of closures
  *

@@ -75,6 +75,7 @@ typedef struct tm_action {
   char hash[TM_HASH_HEX + 1]; /* of the canonical arguments */
   bool probing;               /* the body entered is the probe */
   int64_t since;              /* wall ms of its first intent; 0: none yet */
+  bool wrote;           /* a verb of the body did something out there */
   bool unknown;               /* a verb ended without knowing whether it happened */
   bool approved;              /* a person approved it in this process */
   bool claimed;               /* the key is ours, with an intent: it may have happened */
@@ -239,7 +240,8 @@ tm_op *tm_run_rest(tm_run *r, const tm_json *reason);
 void tm_run_cancel(tm_run *r);
 /* Release everything; only when nothing points here (pending is 0). */
 void tm_run_free(tm_run **r);
-/* Why it waits, in arena `a`: {for, name?, until?, gate?}. NULL: it does not. */
+/* Why it waits, in arena `a`: [{for, name, place, run?, until?}], `run` being the one that it waits
+ * for. NULL: it does not. */
 tm_json *tm_run_reason(tm_run *r, tm_arena *a);
 
 /* {kind, message, …}: an error as scripts and records see it. */

@@ -21,6 +21,7 @@
   X(DB, "db", 0, "URL", "sqlite:PATH or memory: (default: DIR/.tidemill/tidemill.db)")         \
   X(MODEL, "model", 0, "MODEL",                                                                \
     "PROVIDER/MODEL for all, UNIT=PROVIDER/MODEL for one; may repeat")                         \
+  X(RECORD, "record", 0, "FILE", "append every model attempt to a cassette; model cassette/FILE")  \
   X(JSON, "json", 0, NULL, "print JSON; errors too")                                           \
   X(QUIET, "quiet", 'q', NULL, "no progress and no notes")                                     \
   X(NOCOLOR, "no-color", 0, NULL, "no colours (NO_COLOR is honoured, too)")                    \

@@ -27,6 +27,8 @@ int tm_cli_open(tm_cli *c) {
   int code = set_option(c, o, "dir", c->value[TM_FLAG_DIR]);
   if (!code)
     code = set_option(c, o, "db", db);
+  if (!code)
+    code = set_option(c, o, "record", c->value[TM_FLAG_RECORD]);
   if (!code && c->model_count == 0)
     code = set_option(c, o, "model", environment("TIDEMILL_MODEL"));
   for (size_t i = 0; !code && i < c->model_count; i++)

@@ -77,6 +77,8 @@ int tidemill_options_set(tidemill_options *o, const char *key, const char *value
     return set_text(o, &o->db, value);
   if (strcmp(key, "by") == 0)
     return set_text(o, &o->by, value);
+  if (strcmp(key, "record") == 0)
+    return set_text(o, &o->record, value);
   if (strcmp(key, "model") == 0)
     return set_model(o, value);
   if (strcmp(key, "clock") == 0)
@@ -128,7 +130,8 @@ static int yaml_prices(tidemill_options *o, const char *path, const tm_json *pri
                        tm_err *err) {
   for (size_t i = 0; i < tm_json_len(prices); i++) {
     const tm_json_member *m = tm_json_member_at(prices, i);
-    bool sound = strchr(m->key, '/') && tm_json_number(tm_json_get(&m->value, "input"), -1) >= 0 &&
+    bool sound = strchr(m->key, '/') &&
+                 tm_json_number(tm_json_get(&m->value, "input"), -1) >= 0 &&
                  tm_json_number(tm_json_get(&m->value, "output"), -1) >= 0;
     if (!sound)
       return bad_setting(err, path, m->key);
@@ -196,6 +199,7 @@ static void copy_given(tidemill_options *o, const tidemill_options *given) {
   o->dir = tm_arena_strdup(a, given->dir ? given->dir : ".");
   o->db = given->db ? tm_arena_strdup(a, given->db) : NULL;
   o->by = tm_arena_strdup(a, given->by ? given->by : login());
+  o->record = tm_arena_strdup(a, given->record);
   o->models = tm_json_copy(a, given->models);
   o->memory = given->memory;
   o->steps = given->steps;

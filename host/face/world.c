@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "face/api.h"
+#include "script/embed.h"
 #include "script/rules.h"
 
 #define MAX_FILE ((size_t)16 << 20)
@@ -95,10 +96,26 @@ static int open_http(tidemill *t, tm_err *err) {
   return t->http ? 0 : tm_http_open(&t->http, t->loop, err);
 }
 
+/* Ours, dated; over it what tidemill.yaml says. */
+static int set_prices(tidemill *t, tm_err *err) {
+  const tm_embed_file *f = tm_embed_find("prices.json");
+  tm_arena a;
+  tm_json *table;
+  tm_arena_init(&a, 0);
+  int rc = tm_json_parse(&table, &a, f->bytes, f->len, NULL, err);
+  if (rc == 0)
+    rc = tm_llm_set_prices(t->llm, table, err);
+  if (rc == 0 && tm_json_len(t->options->prices))
+    rc = tm_llm_set_prices(t->llm, t->options->prices, err);
+  tm_arena_free(&a);
+  return rc;
+}
+
 int tm_world_llm(tidemill *t, tm_llm **out, tm_err *err) {
   if (!t->llm) {
     if (open_http(t, err) < 0 ||
-        tm_llm_open(&t->llm, t->loop, t->http, from_environment, NULL, err) < 0)
+        tm_llm_open(&t->llm, t->loop, t->http, from_environment, NULL, err) < 0 ||
+        set_prices(t, err) < 0 || tm_llm_record(t->llm, t->options->record, err) < 0)
       return -1;
     tm_llm_register(t->llm, "scripted", scripted, t);
     tm_map_entry *e;
@@ -109,9 +126,16 @@ int tm_world_llm(tidemill *t, tm_llm **out, tm_err *err) {
   return 0;
 }
 
+/* Tokens as they come: for eyes only, never recorded. */
+static void on_delta(void *ctx, const char *text, size_t len) {
+  work *w = ctx;
+  if (w->task)
+    tm_task_delta(w->task, text, len);
+}
+
 static int start_llm(work *w, const tm_json *request, tm_err *err) {
   tm_llm *llm;
-  tm_llm_events ev = {.attempt = on_attempt, .done = on_answer, .ctx = w};
+  tm_llm_events ev = {.delta = on_delta, .attempt = on_attempt, .done = on_answer, .ctx = w};
   return tm_world_llm(w->t, &llm, err) < 0 ? -1 : tm_llm_start(&w->ask, llm, request, &ev, err);
 }
 

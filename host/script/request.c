@@ -2,6 +2,7 @@
  */
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "script/guest.h"
 #include "text/checks.h"
 
@@ -10,9 +11,9 @@
 static const char *model_of(const tm_closure *c, const tm_prompt *unit, const tm_json *opts) {
   char key[256];
   snprintf(key, sizeof key, "?%s", unit->name);
-  const char *const choices[] = {tm_json_get_str(opts, "model"), tm_closure_model(c, unit->name),
-                                 tm_json_get_str(c->models, key), unit->model,
-                                 tm_json_get_str(c->models, "?")};
+  const char *const choices[] = {
+      tm_json_get_str(opts, "model"), tm_closure_model(c, unit->name),
+      tm_json_get_str(c->models, key), unit->model, tm_json_get_str(c->models, "?")};
   for (size_t i = 0; i < sizeof choices / sizeof *choices; i++)
     if (choices[i])
       return choices[i];
@@ -62,20 +63,37 @@ static int put_checks(tm_json *request, tm_arena *a, const tm_prompt *unit, cons
   return 0;
 }
 
+/* {idle: "30s"} as {idle_ms: 30000}; the unit's reader has seen that they are durations. */
+static tm_json *in_ms(tm_arena *a, const tm_json *timeouts) {
+  tm_json *out = tm_json_new_object(a);
+  for (size_t i = 0; i < tm_json_len(timeouts); i++) {
+    const tm_json_member *m = tm_json_member_at(timeouts, i);
+    size_t len = 0;
+    const char *text = tm_json_str(&m->value, &len);
+    int64_t ms = text ? tm_clock_duration(text, len) : tm_json_int(&m->value, 0);
+    tm_json_set_int(a, out, tm_arena_printf(a, "%s_ms", m->key), ms);
+  }
+  return out;
+}
+
 int tm_request_build(tm_json **out, tm_arena *a, const tm_closure *c, const tm_prompt *unit,
-                    const tm_json *vars, const tm_json *opts, tm_err *err) {
+                     const tm_json *vars, const tm_json *opts, tm_err *err) {
   tm_json *messages;
   const char *model = model_of(c, unit, opts);
   if (tm_prompt_render(&messages, a, unit, vars, NULL, NULL, err) < 0)
     return -1;
   if (!model)
-    return tm_err_set(err, TM_CONFIG,
-                      "no model is configured for unit \"%s\": pass --model PROVIDER/MODEL, or "
-                      "name one in tidemill.yaml or the unit's front matter (scripted/demo answers "
-                      "offline)",
-                      unit->name);
+    return tm_err_set(
+        err, TM_CONFIG,
+        "no model is configured for unit \"%s\": pass --model PROVIDER/MODEL, or "
+        "name one in tidemill.yaml or the unit's front matter (scripted/demo answers "
+        "offline)",
+        unit->name);
   tm_json *r = tm_json_new_object(a);
   copy_members(a, r, unit->settings);
+  const tm_json *timeouts = tm_json_get(unit->settings, "timeouts");
+  if (timeouts)
+    tm_json_set(a, r, "timeouts", in_ms(a, timeouts));
   if (tm_json_get(unit->settings, "timeout"))
     tm_json_set(a, r, "timeout_ms", tm_json_get(unit->settings, "timeout"));
   tm_json_set_str(a, r, "unit", unit->name);

@@ -119,8 +119,8 @@ static void drop(tm_mem_queue *q, const char *run, const tm_op *op) {
   size_t kept = 0;
   for (size_t i = 0; i < q->lock_count; i++) {
     const tm_lock_row *l = &q->locks[i];
-    bool goes = same(l->run, run) &&
-                (!op->u.lock.key || in_line(l, op->u.lock.ns, op->u.lock.key));
+    bool goes =
+        same(l->run, run) && (!op->u.lock.key || in_line(l, op->u.lock.ns, op->u.lock.key));
     if (!goes)
       q->locks[kept++] = *l;
   }

@@ -63,6 +63,25 @@ static bool fits_cache(const tm_json *v) {
   return is_type(v, TM_JSON_BOOL) || is_type(v, TM_JSON_STRING);
 }
 
+static bool fits_stream(const tm_json *v) {
+  return is_type(v, TM_JSON_BOOL);
+}
+
+static bool fits_timeouts(const tm_json *v) {
+  static const char *const known[] = {"connect", "first_byte", "idle", "total"};
+  if (!is_type(v, TM_JSON_OBJECT))
+    return false;
+  for (size_t i = 0; i < tm_json_len(v); i++) {
+    const tm_json_member *m = tm_json_member_at(v, i);
+    size_t k = 0;
+    while (k < 4 && strcmp(known[k], m->key) != 0)
+      k++;
+    if (k == 4 || duration_of(&m->value) <= 0)
+      return false;
+  }
+  return true;
+}
+
 static bool fits_seed(const tm_json *v) {
   return is_type(v, TM_JSON_INT);
 }

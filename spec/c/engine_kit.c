@@ -268,6 +268,8 @@ static void arrive(kit *k, const kit_task *t, kit_reply how) {
     e->mixed = true;
 }
 
+#define USD_A_CALL 1.0
+
 static tm_json *reply_meta(tm_arena *a, const kit_task *t) {
   if (t->task->kind != TM_CALL_LLM)
     return NULL;
@@ -276,6 +278,7 @@ static tm_json *reply_meta(tm_arena *a, const kit_task *t) {
   tm_json_set_int(a, usage, "output", 250);
   tm_json_set_str(a, meta, "model", "kit");
   tm_json_set(a, meta, "usage", usage);
+  tm_json_set(a, meta, "usd", tm_json_new_double(a, USD_A_CALL));
   return meta;
 }
 
@@ -349,18 +352,14 @@ static int64_t world_now(void *ctx) {
   return ((kit_world *)ctx)->now;
 }
 
-static const char usd_a_call[] = "{\"kit\":{\"input\":1000,\"output\":2000}}";
-
 static int scan_sources(void *ctx, tm_closure **out, tm_err *err) {
   kit *k = ctx;
   tm_arena a;
-  tm_json *models, *prices;
+  tm_json *models;
   tm_arena_init(&a, 0);
   int rc = tm_json_parse(&models, &a, k->world->sources, strlen(k->world->sources), NULL, err);
   if (rc == 0)
-    rc = tm_json_parse(&prices, &a, usd_a_call, strlen(usd_a_call), NULL, err);
-  if (rc == 0)
-    rc = tm_closure_scan(out, "/nonexistent", models, prices, err);
+    rc = tm_closure_scan(out, "/nonexistent", models, NULL, err);
   tm_arena_free(&a);
   return rc;
 }

@@ -5,7 +5,7 @@
  *                            ├─► refused for ever, told "unknown"         it is broken now
  *                            └─► the process dies: a part of it is applied, nobody is told
  */
-#include "sim.h"
+#include "sim_world.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -13,50 +13,8 @@
 
 #include "engine/owner.h"
 #include "engine/signal.h"
-#include "engine/verify.h"
 
-#define MAX_LISTED 64
-#define MAX_RUNS   4
-#define MAX_PEACE  60000 /* steps in which all has to end when the faults have ended */
-
-typedef struct sim sim;
-
-typedef struct process {
-  kit kit;
-  sim *sim;
-  tm_store_vt vt;                           /* the kit's, with our commit */
-  void (*commit)(tm_store *s, tm_batch *b); /* the kit's */
-  tm_batch *first, **last;                  /* committed, not yet applied */
-  bool broken;                              /* its store takes nothing more */
-  bool down;
-  char owner[TM_OWNER_MAX]; /* "": the process's own */
-} process;
-
-/* How bad it is: of 1000 steps, so many do this. */
-typedef struct weather {
-  int crash, boot, unknown, takeover, decide, order, jump, late, notice;
-  int signal;
-  int lost, cut, refused, hangs; /* of 100 tasks */
-  bool two;                      /* processes */
-  bool park;                     /* what waits leaves the memory */
-} weather;
-
-struct sim {
-  kit_world world;
-  process at[2];
-  int processes;
-  tm_dice dice;
-  weather weather;
-  sim_report *report;
-  bool loud, calm;
-  char names[MAX_RUNS][32];
-  const char *runs[MAX_RUNS];
-  bool acked[MAX_RUNS], submitted[MAX_RUNS];
-  int run_count;
-  const char *shown[MAX_RUNS]; /* of each journal, when loud */
-  tm_map signalled;            /* "RUN SID", as somebody was told */
-  tm_map decided;              /* gate -> "approved" or "rejected", as somebody was told */
-};
+#define MAX_PEACE 60000 /* steps in which all has to end when the faults have ended */
 
 static int draw(sim *s, int n) {
   return (int)(tm_dice_next(&s->dice) % (uint64_t)n);
@@ -66,8 +24,7 @@ static bool chance(sim *s, int of_thousand) {
   return draw(s, 1000) < of_thousand;
 }
 
-static void tell(sim *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static void tell(sim *s, const char *fmt, ...) {
+void sim_tell(sim *s, const char *fmt, ...) {
   va_list args;
   if (!s->loud)
     return;
@@ -78,8 +35,7 @@ static void tell(sim *s, const char *fmt, ...) {
   printf("\n");
 }
 
-static void wrong(sim *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static void wrong(sim *s, const char *fmt, ...) {
+void sim_wrong(sim *s, const char *fmt, ...) {
   va_list args;
   if (*s->report->wrong)
     return;
@@ -107,7 +63,7 @@ static void told(tm_batch *b, const tm_err *err) {
   watch *w = b->ctx;
   tm_err own = *err;
   if (own.code != TM_OK && !w->unknown && !w->process->kit.dead)
-    wrong(w->process->sim, "the store refuses a commit: %s", own.msg);
+    sim_wrong(w->process->sim, "the store refuses a commit: %s", own.msg);
   if (own.code == TM_OK && w->unknown)
     tm_err_set(&own, TM_INTERNAL, "disk I/O error: the outcome of the commit is unknown");
   b->done = w->done;
@@ -134,8 +90,8 @@ static void tell_records(process *p) {
     const char *journal = kit_journal(&s->world, s->runs[i]);
     size_t seen = s->shown[i] ? strlen(s->shown[i]) : 0;
     if (strlen(journal) > seen)
-      tell(s, "process %d writes %s:%s%s (%s)", number_of(p), s->runs[i], seen ? "" : " ",
-           journal + seen, kit_state(&s->world, s->runs[i]));
+      sim_tell(s, "process %d writes %s:%s%s (%s)", number_of(p), s->runs[i], seen ? "" : " ",
+               journal + seen, kit_state(&s->world, s->runs[i]));
     s->shown[i] = journal;
   }
 }
@@ -182,7 +138,8 @@ static bool apply(process *p) {
   tm_batch *b = shift(p);
   if (fails) {
     s->report->unknowns++;
-    tell(s, "process %d: commit unknown, and %s", number_of(p), applied ? "applied" : "lost");
+    sim_tell(s, "process %d: commit unknown, and %s", number_of(p),
+             applied ? "applied" : "lost");
   }
   ((watch *)b->ctx)->unknown = fails || p->broken;
   p->broken = p->broken || fails;
@@ -218,8 +175,9 @@ static void check_intent(sim *s, const kit_task *t) {
   } look = {.branch = b};
   disk->vt->journal(disk, b->run->id, 0, find_intent, &look, &err);
   if (!look.found)
-    wrong(s, "run %s: the request under key %s at place %s left before its intent was on disk",
-          b->run->id, b->action.key, b->place);
+    sim_wrong(s,
+              "run %s: the request under key %s at place %s left before its intent was on disk",
+              b->run->id, b->action.key, b->place);
 }
 
 static kit_reply reply(kit *k, const kit_task *t) {
@@ -256,7 +214,7 @@ static bool late_answer(process *p) {
     kit_task *t = TM_LIST_OF(l, kit_task, link);
     if (t->how != KIT_HANGS)
       continue;
-    tell(s, "process %d: %s is answered late", number_of(p), t->name);
+    sim_tell(s, "process %d: %s is answered late", number_of(p), t->name);
     kit_finish(&p->kit, t, how[draw(s, 3)]);
     return true;
   }
@@ -268,7 +226,7 @@ static bool late_answer(process *p) {
 static void resume_all(process *p) {
   tm_err err = TM_ERR_INIT;
   if (tm_engine_resume(p->kit.engine, NULL, &err) < 0)
-    wrong(p->sim, "process %d cannot take its runs up: %s", number_of(p), err.msg);
+    sim_wrong(p->sim, "process %d cannot take its runs up: %s", number_of(p), err.msg);
 }
 
 /* Under the name of the first process kit_boot took up what that one has. */
@@ -311,7 +269,7 @@ static void crash(process *p) {
   p->down = true;
   p->broken = false;
   s->report->crashes++;
-  tell(s, "process %d dies (%d commits come through)", number_of(p), kept);
+  sim_tell(s, "process %d dies (%d commits come through)", number_of(p), kept);
 }
 
 /* Which run asked for is there? Whoever was told nothing asks again. */
@@ -326,21 +284,21 @@ static void submit(sim *s, process *p, int run) {
   char workflow[8];
   snprintf(workflow, sizeof workflow, "%.*s", (int)strcspn(s->runs[run], "."), s->runs[run]);
   tm_json *input = tm_json_new_object(&s->world.arena);
-  tell(s, "process %d: start %s", number_of(p), s->runs[run]);
+  sim_tell(s, "process %d: start %s", number_of(p), s->runs[run]);
   s->submitted[run] = true;
   tm_engine_start(p->kit.engine, workflow, input, s->runs[run], NULL, on_started, s);
 }
 
 static void boot(process *p) {
   sim *s = p->sim;
-  tell(s, "process %d starts", number_of(p));
+  sim_tell(s, "process %d starts", number_of(p));
   kit_boot(&p->kit);
   own_name(p);
   p->down = false;
   for (int i = 0; i < s->run_count; i++)
     if (s->submitted[i] && !*kit_state(&s->world, s->runs[i])) {
       if (s->acked[i])
-        wrong(s, "run %s was acknowledged and is lost", s->runs[i]);
+        sim_wrong(s, "run %s was acknowledged and is lost", s->runs[i]);
       submit(s, p, i);
     }
 }
@@ -356,7 +314,7 @@ static void take_over(process *p) {
   int n = tm_engine_resume(p->kit.engine, NULL, &err);
   memcpy(p->kit.engine->owner, own, sizeof own);
   s->report->takeovers += n > 0;
-  tell(s, "process %d takes over (%d)", number_of(p), n);
+  sim_tell(s, "process %d takes over (%d)", number_of(p), n);
 }
 
 /* -- people
@@ -375,11 +333,6 @@ static int choose(void *ctx, const tm_gate_row *row) {
   return c->left-- == 0;
 }
 
-typedef struct decision {
-  sim *sim;
-  const char *gate, *state;
-} decision;
-
 static void on_decided(void *ctx, const char *id, const tm_err *err) {
   decision *d = ctx;
   (void)id;
@@ -388,7 +341,7 @@ static void on_decided(void *ctx, const char *id, const tm_err *err) {
   const char *before = tm_map_set(&d->sim->decided, d->gate, (void *)(uintptr_t)d->state);
   d->sim->report->decisions++;
   if (before)
-    wrong(d->sim, "two people were told that their word on gate %s counts", d->gate);
+    sim_wrong(d->sim, "two people were told that their word on gate %s counts", d->gate);
 }
 
 static void decide(process *p, const choice *c, bool approve) {
@@ -409,7 +362,7 @@ static void decide(process *p, const choice *c, bool approve) {
   tm_json_set_str(a, word, "by", approve ? "ann" : "bob");
   decision *d = tm_arena_new(a, decision);
   *d = (decision){.sim = s, .gate = c->id, .state = approve ? "approved" : "rejected"};
-  tell(s, "process %d: %s %s", number_of(p), d->state, c->id);
+  sim_tell(s, "process %d: %s %s", number_of(p), d->state, c->id);
   tm_engine_decide(p->kit.engine, c->id, approve, word, on_decided, d);
 }
 
@@ -452,7 +405,7 @@ static void signal_run(process *p) {
     return;
   decision *d = tm_arena_new(a, decision);
   *d = (decision){.sim = s, .gate = sid, .state = tm_arena_printf(a, "%s %s", run, sid)};
-  tell(s, "process %d: signal %s", number_of(p), d->state);
+  sim_tell(s, "process %d: signal %s", number_of(p), d->state);
   tm_engine_signal(p->kit.engine, run, "paid", tm_json_new_int(a, n), sid, on_signalled, d);
 }
 
@@ -466,8 +419,8 @@ static void give_order(process *p) {
       *kit_state(&s->world, s->runs[run]) &&
       tm_control_give(p->kit.engine, s->runs[run], orders[which], "", "ann", &err) == 0;
   s->report->orders += taken;
-  tell(s, "process %d: order %d to %s: %s", number_of(p), which, s->runs[run],
-       taken ? "taken" : err.msg);
+  sim_tell(s, "process %d: order %d to %s: %s", number_of(p), which, s->runs[run],
+           taken ? "taken" : err.msg);
 }
 
 /* -- chaos
@@ -480,7 +433,7 @@ static void jump(sim *s) {
   for (int i = 0; i < s->processes; i++)
     s->at[i].kit.woken = true;
   s->report->jumps++;
-  tell(s, "the clock jumps by %lld ms", (long long)by);
+  sim_tell(s, "the clock jumps by %lld ms", (long long)by);
 }
 
 static void notice(process *p) {
@@ -565,7 +518,7 @@ static void draw_weather(sim *s) {
 
 static void calm_down(sim *s) {
   tm_err err = TM_ERR_INIT;
-  tell(s, "peace");
+  sim_tell(s, "peace");
   for (int i = 0; i < s->processes; i++)
     crash(&s->at[i]);
   s->report->crashes -= s->processes;
@@ -576,7 +529,7 @@ static void calm_down(sim *s) {
     if (!s->submitted[i])
       submit(s, &s->at[0], i);
     if (tm_engine_resume(s->at[0].kit.engine, s->runs[i], &err) < 0)
-      wrong(s, "run %s cannot be taken up: %s", s->runs[i], err.msg);
+      sim_wrong(s, "run %s cannot be taken up: %s", s->runs[i], err.msg);
   }
   for (int i = 0; i < s->processes; i++)
     s->at[i].kit.person = true;
@@ -601,129 +554,10 @@ static void make_peace(sim *s) {
   calm_down(s);
   while (peace_step(s))
     if (s->report->steps - from > MAX_PEACE) {
-      wrong(s, "no rest: after %d steps without faults, something still happens", MAX_PEACE);
+      sim_wrong(s, "no rest: after %d steps without faults, something still happens",
+                MAX_PEACE);
       return;
     }
-}
-
-/* -- the laws
- * --------------------------------------------------------------------------------------------
- */
-
-static int same_decision(void *ctx, const tm_gate_row *row) {
-  decision *d = ctx;
-  if (strcmp(row->state, d->state) != 0)
-    wrong(d->sim, "somebody was told that gate %s is %s; it is %s", row->id, d->state,
-          row->state);
-  d->gate = NULL;
-  return 1;
-}
-
-static void check_decisions(sim *s) {
-  tm_map_entry *e;
-  tm_err err = TM_ERR_INIT;
-  for (size_t i = 0; (e = tm_map_next(&s->decided, &i));) {
-    decision d = {.sim = s, .gate = e->key, .state = e->value};
-    tm_gate_filter f = {.id = e->key};
-    s->world.disk->vt->gates(s->world.disk, &f, same_decision, &d, &err);
-    if (d.gate)
-      wrong(s, "gate %s was decided, and is gone", e->key);
-  }
-}
-
-static void rehearse(sim *s, const char *run) {
-  tm_verdict v;
-  tm_err err = TM_ERR_INIT;
-  const char *why = kit_reason(&s->world, run);
-  if (strstr(why, "\"terminated\""))
-    return; /* its end did not come from its script */
-  if (tm_replay_check(&v, &s->world.arena, s->at[0].kit.engine, run, NULL, &err) < 0)
-    wrong(s, "run %s cannot be rehearsed: %s", run, err.msg);
-  else if (!v.equal)
-    wrong(s, "run %s: its journal, played again, is another story: %s", run,
-          v.message ? v.message : "?");
-}
-
-static int count_signal(void *ctx, const tm_signal_row *row) {
-  (void)row;
-  ++*(int *)ctx;
-  return 0;
-}
-
-static void check_signals(sim *s) {
-  tm_map_entry *e;
-  tm_err err = TM_ERR_INIT;
-  for (size_t i = 0; (e = tm_map_next(&s->signalled, &i));) {
-    int n = 0;
-    const char *run = tm_arena_strndup(&s->world.arena, e->key, strcspn(e->key, " "));
-    tm_signal_filter f = {.run = run, .sid = strchr(e->key, ' ') + 1};
-    s->world.disk->vt->signals(s->world.disk, &f, count_signal, &n, &err);
-    if (n != 1)
-      wrong(s, "signal %s was taken, and is there %d times", e->key, n);
-  }
-}
-
-typedef struct listing {
-  sim *sim;
-  const char *runs[MAX_LISTED];
-  int count;
-} listing;
-
-static int list_run(void *ctx, const tm_run_row *row) {
-  listing *l = ctx;
-  l->runs[l->count++] = tm_arena_strdup(&l->sim->world.arena, row->id);
-  return l->count == MAX_LISTED;
-}
-
-/* All runs, children too. */
-static listing list_runs(sim *s) {
-  listing l = {.sim = s};
-  tm_run_filter all = {.limit = 0};
-  tm_err err = TM_ERR_INIT;
-  s->world.disk->vt->runs(s->world.disk, &all, list_run, &l, &err);
-  return l;
-}
-
-static void check(sim *s, bool at_end) {
-  char text[1500] = "";
-  listing l = list_runs(s);
-  for (int i = 0; i < s->run_count; i++)
-    if (!*kit_state(&s->world, s->runs[i]) && (s->acked[i] || at_end))
-      wrong(s, "run %s was acknowledged and is lost", s->runs[i]);
-  sim_laws(&s->world, l.runs, l.count, at_end, text, sizeof text);
-  if (*text)
-    wrong(s, "%s", text);
-  check_decisions(s);
-  check_signals(s);
-  for (int i = 0; i < s->processes; i++)
-    if (kit_count(&s->at[i].kit, "run.stuck"))
-      wrong(s, "a run could not be taken up");
-}
-
-static int add_chain(void *ctx, const tm_record *r) {
-  tm_hash_add_field(ctx, r->chain, strlen(r->chain));
-  return 0;
-}
-
-static void digest(sim *s) {
-  tm_hasher h;
-  tm_err err = TM_ERR_INIT;
-  tm_store *disk = s->world.disk;
-  tm_hash_begin(&h);
-  listing l = list_runs(s);
-  for (int i = 0; i < l.count; i++)
-    disk->vt->journal(disk, l.runs[i], 0, add_chain, &h, &err);
-  memcpy(s->report->digest, tm_hash_end(&h).hex, TM_HASH_HEX + 1);
-}
-
-static void show(sim *s) {
-  tell(s, "sources %s", s->world.sources);
-  listing l = list_runs(s);
-  for (int i = 0; i < l.count; i++)
-    tell(s, "%s %s %s\n  %s", l.runs[i], kit_state(&s->world, l.runs[i]),
-         kit_reason(&s->world, l.runs[i]), kit_journal(&s->world, l.runs[i]));
-  tell(s, "effects %s", kit_effects(&s->world));
-  tell(s, "gates %s", kit_gates(&s->world));
 }
 
 /* -- a history
@@ -789,16 +623,13 @@ bool sim_play(sim_report *out, uint64_t seed, bool loud) {
     out->steps++;
     chaos_step(s);
   }
-  check(s, false);
+  sim_check(s, false);
   if (!*out->wrong)
     make_peace(s);
-  check(s, true);
-  listing l = list_runs(s);
-  for (int i = 0; i < l.count && !*out->wrong; i++)
-    rehearse(s, l.runs[i]);
-  out->runs = l.count;
-  digest(s);
-  show(s);
+  sim_check(s, true);
+  sim_rehearse(s);
+  sim_digest(s);
+  sim_show(s);
   close_world(s);
   tm_free(s);
   return !*out->wrong;

@@ -7,7 +7,7 @@ typedef struct writer {
   tm_dice *dice;
   tm_buf text;
   int workflow, keys, gates;
-  bool shared, locked;
+  bool shared, locked, races;
   const char *told; /* what requests hang on: the branch's own past, or the whole run's */
 } writer;
 
@@ -30,7 +30,7 @@ static void write_fork(writer *w, int depth) {
     write_steps(w, depth - 1);
   }
   tm_buf_printf(&w->text, "],{'try':%s,'max':%d,'race':%s}]", yes(w, 7), draw(w, 3) + 1,
-                yes(w, 3));
+                w->races ? yes(w, 5) : "false");
 }
 
 /* Keys begin with their action's policy. Those of a workflow that several runs have come with
@@ -155,6 +155,7 @@ static void write_steps(writer *w, int depth) {
 
 char *sim_program(tm_dice *dice, int workflows, bool shared) {
   writer w = {.dice = dice};
+  w.races = draw(&w, 2);
   tm_buf_puts(&w.text, "{'events':{'paid':{'type':'integer'}},");
   for (w.workflow = 0; w.workflow <= workflows; w.workflow++) {
     w.told = draw(&w, 2) ? "$acc" : "$all";

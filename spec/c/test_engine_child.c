@@ -1,4 +1,5 @@
-/* test_engine_child.c - runs that runs start: one transaction with the asking, one end told once.
+/* test_engine_child.c - runs that runs start: one transaction with the asking, one end told
+ * once.
  */
 #include <string.h>
 
@@ -81,8 +82,9 @@ static void a_child_is_of_its_parents_sources(void) {
 
 static void a_childs_error_is_raised_in_its_parent(void) {
   kit_box box;
-  kit *k = kit_box_open(&box, "{'flow': [['call', 'sub', {'try': true}], ['call', 'none', {'try':"
-                              " true}]], 'sub': [['raise', 'bad']]}");
+  kit *k =
+      kit_box_open(&box, "{'flow': [['call', 'sub', {'try': true}], ['call', 'none', {'try':"
+                         " true}]], 'sub': [['raise', 'bad']]}");
   kit_play(k, "r");
   CHECK_STR(kit_result(&box.world, "r"), "call=!child;call=!child");
   const char *fail = kit_record(&box.world, "r", "fail", "1");
@@ -158,7 +160,8 @@ static void a_call_ends_at_its_timeout_and_its_child_with_it(void) {
 /* Dies before and after each commit: the end is always the same, and each child is one. */
 static void all_is_the_same_whatever_commit_is_the_last(void) {
   static const char *const sources =
-      "{'flow': [['start', 'sub'], ['fork', [[['call', 'sub']], [['call', 'mid']]]], ['llm', 'e']],"
+      "{'flow': [['start', 'sub'], ['fork', [[['call', 'sub']], [['call', 'mid']]]], ['llm', "
+      "'e']],"
       " 'mid': [['call', 'sub'], ['llm', 'm']], 'sub': [['llm', 'inside'], ['sleep', 5]]}";
   for (int die = 2; die < 60; die++) {
     kit_box box;
@@ -185,8 +188,9 @@ static void all_is_the_same_whatever_commit_is_the_last(void) {
 static void a_child_that_ends_elsewhere_wakes_its_parent(void) {
   kit_world w;
   kit one, two;
-  kit_world_open(&w, "memory:", "{'flow': [['call', 'sub'], ['llm', 'after']],"
-                                " 'sub': [['gate', 'g', {'ask': '?'}]]}");
+  kit_world_open(&w, "memory:",
+                 "{'flow': [['call', 'sub'], ['llm', 'after']],"
+                 " 'sub': [['gate', 'g', {'ask': '?'}]]}");
   kit_open(&one, &w);
   kit_play(&one, "r");
   kit_crash(&one); /* parent and child are rows now */
@@ -295,8 +299,9 @@ static void what_nobody_waited_for_moves_on(void) {
 
 static void a_parent_waits_for_the_last_of_the_chain(void) {
   kit_box box;
-  kit *k = kit_box_open(&box, "{'flow': [['call', 'sub']], 'sub': [['wait', 'go', {'timeout_ms':"
-                              " 5}], ['now']], 'events': {'go': {}}}");
+  kit *k =
+      kit_box_open(&box, "{'flow': [['call', 'sub']], 'sub': [['wait', 'go', {'timeout_ms':"
+                         " 5}], ['now']], 'events': {'go': {}}}");
   kit_play(k, "p");
   CHECK_STR(kit_state(&box.world, "p"), "failed"); /* the wait timed out in the child */
   kit_box_close(&box);

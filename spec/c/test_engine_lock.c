@@ -1,12 +1,13 @@
-/* test_engine_lock.c - one run at a time for a key, in the order in which they came, in every life.
+/* test_engine_lock.c - one run at a time for a key, in the order in which they came, in every
+ * life.
  */
 #include <string.h>
 
 #include "check.h"
 #include "engine_kit.h"
 
-static const char *const locks =
-    "{'flow': [['lock', 'anna'], ['gate', 'g', {'ask': '?'}], ['unlock', 'anna'], ['llm', 'a']]}";
+static const char *const locks = "{'flow': [['lock', 'anna'], ['gate', 'g', {'ask': '?'}], "
+                                 "['unlock', 'anna'], ['llm', 'a']]}";
 
 static int on_lock(void *ctx, const tm_lock_row *l) {
   tm_buf *out = ctx;

@@ -1,4 +1,5 @@
-/* test_engine_signal.c - events: checked when sent, kept until asked for, told once, in every life.
+/* test_engine_signal.c - events: checked when sent, kept until asked for, told once, in every
+ * life.
  */
 #include <string.h>
 
@@ -6,9 +7,8 @@
 #include "engine/signal.h"
 #include "engine_kit.h"
 
-static const char *const asks =
-    "{'flow': [['wait', 'paid', {'try': true}], ['llm', 'a']],"
-    " 'events': {'paid': {'type': 'integer'}, 'sent': {}}}";
+static const char *const asks = "{'flow': [['wait', 'paid', {'try': true}], ['llm', 'a']],"
+                                " 'events': {'paid': {'type': 'integer'}, 'sent': {}}}";
 
 static void told(void *ctx, const char *id, const tm_err *err) {
   kit *k = ctx;
@@ -119,12 +119,14 @@ static void a_wait_ends_at_its_timeout(void) {
   kit_box_close(&box);
 }
 
-/* The time is over while no process lives: what came in time counts, what came later does not. */
+/* The time is over while no process lives: what came in time counts, what came later does not.
+ */
 static void a_timeout_counts_while_nobody_runs(void) {
   for (int late = 0; late < 2; late++) {
     kit_box box;
-    kit *k = kit_box_open(&box, "{'flow': [['wait', 'paid', {'timeout_ms': 5000, 'try': true}]],"
-                                " 'events': {'paid': {}}}");
+    kit *k =
+        kit_box_open(&box, "{'flow': [['wait', 'paid', {'timeout_ms': 5000, 'try': true}]],"
+                           " 'events': {'paid': {}}}");
     kit_start(k, "r");
     while (!*kit_reason(&box.world, "r") && kit_step(k))
       ;
@@ -168,8 +170,9 @@ static void an_event_is_held_to_its_schema_when_it_is_sent(void) {
 
 static void the_same_id_is_told_once(void) {
   kit_box box;
-  kit *k = kit_box_open(&box, "{'flow': [['wait', 'paid'], ['wait', 'paid'], ['gate', 'g', {'ask':"
-                              " '?'}]], 'events': {'paid': {}, 'sent': {}}}");
+  kit *k =
+      kit_box_open(&box, "{'flow': [['wait', 'paid'], ['wait', 'paid'], ['gate', 'g', {'ask':"
+                         " '?'}]], 'events': {'paid': {}, 'sent': {}}}");
   kit_play(k, "r");
   sent(k, "r", "paid", "1", "one");
   sent(k, "r", "paid", "1", "one");

@@ -1,5 +1,5 @@
-/* test_store_queue.c - what stands in line: signals of a run, runs for a lock, children; over each
- * driver. And the file of the first schema, brought up to this one.
+/* test_store_queue.c - what stands in line: signals of a run, runs for a lock, children; over
+ * each driver. And the file of the first schema, brought up to this one.
  */
 #include <sqlite3.h>
 #include <string.h>

@@ -349,7 +349,38 @@ static void what_blocks_a_wait_has_a_name(void) {
   }
 }
 
+static void a_resting_collector_wakes_when_there_is_garbage(void) {
+  script s;
+  script_run(&s, plain, "wait() local t for i = 1, 300000 do t = { i } end wait() print(t[1])");
+  tm_vm_rest_collector(s.vm);
+  script_go(&s, 0);
+  CHECK_INT(s.status, TM_VM_YIELD);
+  CHECK(tm_vm_memory(s.vm) < (size_t)1 << 20); /* of 17 MiB that were made */
+  script_go(&s, 0);
+  CHECK_STR(script_out(&s), "300000\n");
+  script_close(&s);
+}
+
+/* What lies in a vm's own chunks, and what is too large for them. */
+static void a_vm_of_any_size_is_closed(void) {
+  static const char *const sources[] = {
+      "wait()",
+      "local t = {} for i = 1, 2000 do t[i] = { i } end wait(t)",
+      "local s = ('x'):rep(1 << 20) wait(s)",
+      "local t = {} for i = 1, 500 do t[i] = ('y'):rep(i) end t = nil local u = {} "
+      "for i = 1, 500 do u[i] = ('z'):rep(500 - i) end print(#u[1] + #u[500]) wait(u)",
+  };
+  for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
+    script s;
+    script_run(&s, plain, sources[i]);
+    CHECK_INT(s.status, TM_VM_YIELD);
+    script_close(&s);
+  }
+}
+
 CHECK_SUITE(vm) {
+  CHECK_RUN(a_resting_collector_wakes_when_there_is_garbage);
+  CHECK_RUN(a_vm_of_any_size_is_closed);
   CHECK_RUN(opening_one_takes_at_most_18_kb);
   CHECK_RUN(a_script_ends_with_its_values);
   CHECK_RUN(a_primitive_waits_and_gets_its_answer);

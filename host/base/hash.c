@@ -1,4 +1,5 @@
-/* hash.c - SHA-256 and BLAKE2b by libsodium (its hashing needs no sodium_init), and a fast hash. */
+/* hash.c - SHA-256 and BLAKE2b by libsodium (its hashing needs no sodium_init), and a fast
+ * hash. */
 #include "base/hash.h"
 
 #include <sodium.h>
@@ -11,7 +12,8 @@ static crypto_hash_sha256_state *state_of(tm_hasher *h) {
   return (crypto_hash_sha256_state *)(void *)h->state;
 }
 
-/* Not secrets: libsodium's own, which takes the same time for each digit, is five times slower. */
+/* Not secrets: libsodium's own, which takes the same time for each digit, is five times slower.
+ */
 static void put_hex(char *out, const unsigned char *raw, size_t n) {
   static const char digits[] = "0123456789abcdef";
   for (size_t i = 0; i < n; i++) {
@@ -57,8 +59,8 @@ tm_hash tm_hash_bytes(const void *bytes, size_t len) {
   return tm_hash_end(&h);
 }
 
-/* Most of what is hashed is a few hundred bytes in many fields: gathered in one place first, for
- * each call of the library costs more than the bytes. */
+/* Most of what is hashed is a few hundred bytes in many fields: gathered in one place first,
+ * for each call of the library costs more than the bytes. */
 #define GATHER 1024
 
 static size_t gather(unsigned char *out, const tm_span *fields, size_t count) {

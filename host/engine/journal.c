@@ -23,8 +23,9 @@ void tm_journal_link(char chain[TM_HASH_HEX + 1], const tm_record *r) {
   head[n++] = ' ';
   n += tm_number_write_int(head + n, r->kind);
   const tm_span fields[] = {
-      {chain, strlen(chain)},     {head, n},              {r->place, strlen(r->place)},
-      {r->name, strlen(r->name)}, {r->body, r->body_len},
+      {chain, strlen(chain)},       {head, n},
+      {r->place, strlen(r->place)}, {r->name, strlen(r->name)},
+      {r->body, r->body_len},
   };
   memcpy(chain, tm_hash_spans(fields, sizeof fields / sizeof *fields).hex, TM_HASH_HEX + 1);
 }

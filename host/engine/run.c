@@ -100,12 +100,15 @@ void tm_run_drop(tm_branch *b) {
   if (b->past)
     b->past->waiting = NULL;
   tm_list_remove(&b->ready);
-  b->dead = true;
+  b->dead = b->run->litter = true;
 }
 
 /* Dead branches are freed between resumes, when no continuation points at them. */
 static void sweep(tm_run *r) {
   tm_list *next;
+  if (!r->litter)
+    return;
+  r->litter = false;
   for (tm_list *l = r->branches.next; l != &r->branches; l = next) {
     next = l->next;
     tm_branch *b = TM_LIST_OF(l, tm_branch, link);
@@ -117,6 +120,8 @@ static void sweep(tm_run *r) {
     b->slot = NULL;
     if (b->refs == 0)
       free_branch(b);
+    else
+      r->litter = true;
   }
 }
 
@@ -132,7 +137,7 @@ static void conclude(tm_branch *b, tm_answer_kind kind, const tm_json *value) {
 
 static void drained(tm_branch *b) {
   tm_branch *parent = b->parent;
-  b->dead = true;
+  b->dead = b->run->litter = true;
   if (--parent->drains > 0)
     return;
   if (parent->draining)
@@ -158,7 +163,7 @@ void tm_run_return(tm_branch *b, const tm_json *value) {
       tm_run_finish(r, r->cancelling ? TM_RUN_CANCELLED : TM_RUN_DONE, value, NULL);
     return;
   }
-  b->dead = true;
+  b->dead = b->run->litter = true;
   if (parent->race)
     drop_children(parent, b);
   if (++parent->finished == parent->children || parent->race)
@@ -175,7 +180,7 @@ void tm_run_raise(tm_branch *b, const tm_json *error) {
       tm_run_finish(r, r->cancelling ? TM_RUN_CANCELLED : TM_RUN_FAILED, NULL, error);
     return;
   }
-  b->dead = true;
+  b->dead = b->run->litter = true;
   drop_children(parent, b);
   conclude(parent, TM_ANSWER_ERROR, tm_json_copy(&parent->scratch, error));
 }

@@ -186,6 +186,7 @@ struct tm_run {
   char chain[TM_HASH_HEX + 1];
   tm_journal journal;
   tm_list branches, ready, deliveries;
+  bool litter; /* some of the branches are dead */
   tm_branch *main;
   void *guest;
   tm_dice dice;

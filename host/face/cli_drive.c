@@ -250,13 +250,13 @@ const char *tm_cli_latest(tm_cli *c, const char *run) {
 }
 
 int tm_cli_conclude(tm_cli *c, const char *first, int rc) {
+  int code = -rc;
+  bool json = tm_cli_has(c, TM_FLAG_JSON);
+  if (rc < 0 && rc != TIDEMILL_EWAITING)
+    tm_cli_api_fail(c, rc); /* before the next call clears the message */
   const char *run = tm_cli_latest(c, first);
   if (rc > 0)
     return tell_detached(c, run, rc);
-  int code = -rc;
-  bool json = tm_cli_has(c, TM_FLAG_JSON);
-  if (rc != TIDEMILL_OK && rc != TIDEMILL_EWAITING)
-    tm_cli_api_fail(c, rc);
   if (json || rc == TIDEMILL_EWAITING) {
     const tm_json *info = tm_cli_get(c, run, &code);
     if (!info)

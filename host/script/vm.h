@@ -31,7 +31,8 @@ typedef struct tm_vm_opts {
   const char *seed; /* of math.random: the run's */
   bool trusted;     /* no sandbox, no limits: the test runner */
   void *owner;      /* tm_vm_owner(L) gives it back, in any coroutine */
-  const struct tm_globals *globals; /* of a sandbox, from tm_globals_read; NULL: assembled anew */
+  const struct tm_globals
+      *globals; /* of a sandbox, from tm_globals_read; NULL: assembled anew */
 } tm_vm_opts;
 
 typedef enum tm_vm_status {

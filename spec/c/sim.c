@@ -48,7 +48,7 @@ static int number_of(const process *p) {
   return (int)(p - p->sim->at);
 }
 
-/* -- the disk -------------------------------------------------------------------------- */
+/* -- the disk ----------------------------------------------------------------------------- */
 
 /* Each batch is watched: what its owner is told, and that the store finds nothing wrong with
  * it. */
@@ -151,7 +151,7 @@ static bool apply(process *p) {
   return true;
 }
 
-/* -- the network ------------------------------------------------------------------------- */
+/* -- the network -------------------------------------------------------------------------- */
 
 static int find_intent(void *ctx, const tm_record *r) {
   struct {
@@ -221,7 +221,7 @@ static bool late_answer(process *p) {
   return false;
 }
 
-/* -- processes ----------------------------------------------------------------------------- */
+/* -- processes ---------------------------------------------------------------------------- */
 
 static void resume_all(process *p) {
   tm_err err = TM_ERR_INIT;
@@ -317,8 +317,7 @@ static void take_over(process *p) {
   sim_tell(s, "process %d takes over (%d)", number_of(p), n);
 }
 
-/* -- people
- * ------------------------------------------------------------------------------------ */
+/* -- people ------------------------------------------------------------------------------- */
 
 typedef struct choice {
   sim *sim;
@@ -423,8 +422,7 @@ static void give_order(process *p) {
            taken ? "taken" : err.msg);
 }
 
-/* -- chaos
- * ------------------------------------------------------------------------------------------ */
+/* -- chaos -------------------------------------------------------------------------------- */
 
 static void jump(sim *s) {
   static const int64_t far[] = {-3600000, -5000, 5000, 3600000, 172800000};
@@ -512,9 +510,7 @@ static void draw_weather(sim *s) {
                  .signal = rate(s, 40)};
 }
 
-/* -- peace
- * --------------------------------------------------------------------------------------------
- */
+/* -- peace -------------------------------------------------------------------------------- */
 
 static void calm_down(sim *s) {
   tm_err err = TM_ERR_INIT;
@@ -560,9 +556,7 @@ static void make_peace(sim *s) {
     }
 }
 
-/* -- a history
- * --------------------------------------------------------------------------------------------
- */
+/* -- a history ---------------------------------------------------------------------------- */
 
 /* The second process is, to the first, the one with the number 1: somebody who lives. */
 static void name_owners(sim *s) {

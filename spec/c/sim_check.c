@@ -4,9 +4,7 @@
 #include "engine/verify.h"
 #include "sim_world.h"
 
-*-- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- --* /
-
-    static int same_decision(void *ctx, const tm_gate_row *row) {
+static int same_decision(void *ctx, const tm_gate_row *row) {
   decision *d = ctx;
   if (strcmp(row->state, d->state) != 0)
     sim_wrong(d->sim, "somebody was told that gate %s is %s; it is %s", row->id, d->state,

@@ -25,7 +25,7 @@ static void wrong(judge *g, const char *fmt, ...) {
   va_end(args);
 }
 
-/* -- gates ---------------------------------------------------------------------------- */
+/* -- gates -------------------------------------------------------------------------------- */
 
 typedef struct gate_seen {
   judge *judge;
@@ -110,8 +110,7 @@ static void judge_decision(judge *g, const tm_place *p, const tm_entry *done) {
     wrong(g, "the decision %s was told as %s and as %s", what, before, told);
 }
 
-/* -- journals
- * ---------------------------------------------------------------------------------- */
+/* -- journals ----------------------------------------------------------------------------- */
 
 static void judge_outcome(judge *g, const tm_place *p, const tm_entry *e) {
   const char *kind = tm_json_get_str(e->body, "k");

@@ -5,7 +5,7 @@
 
 static const char *const stores[] = {"memory", "sqlite"};
 
-/* -- the store's fences ------------------------------------------------------------------ */
+/* -- the store's fences ------------------------------------------------------------------- */
 
 /* Who claims saw the run with one record; its owner, thought dead, wrote another one since. */
 static void a_run_that_went_on_cannot_be_claimed(void) {

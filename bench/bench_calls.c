@@ -1,6 +1,8 @@
 /* bench_calls.c - 10,000 model calls, 1,000 in flight, parsed and validated; no journal. And
  * streamed answers of 200 chunks, every chunk parsed.
  *
+ * Prints bench=B3net and bench=B3s .
+ *
  *   bench_calls [CALLS [IN_FLIGHT]]     needs mock-server beside it (or TM_MOCK_SERVER)
  *
  * A bare call (`bare_per_s`) is the same request without the ask machine: what the transport

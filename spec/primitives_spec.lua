@@ -66,6 +66,22 @@ return flow
           (mill.check({ name = "Bo", age = "3" }, pico)) or false }]])
     end)
 
+    it("may be a line or a few of Picoschema", function()
+      assert.same({ true, false, true, false }, value [[
+        local many = mill.schema "name: string\nage?: integer, in years"
+        return { (mill.check("x", "string, any text")), (mill.check(5, "string")) or false,
+          (mill.check({ name = "Bo" }, many)), (mill.check({ age = 5 }, many)) or false }]])
+      assert.matches("workflows/schemas/nosuch.json does not exist",
+        message [[ mill.schema "nosuch" ]], 1, true)
+      assert.matches('the schema "strin, x"', message [[ mill.schema "strin, x" ]], 1, true)
+    end)
+
+    it("fill in their defaults when asked", function()
+      assert.same({ n = 3, s = "given" }, value [[
+        return mill.fill({ s = "given" }, { type = "object", properties = {
+          n = { type = "integer", default = 3 }, s = { type = "string", default = "no" } } })]])
+    end)
+
     it("tell what is wrong, where", function()
       local errors = value [[
         local _, errors = mill.check({ n = "x" }, { type = "object",

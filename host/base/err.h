@@ -12,19 +12,19 @@
 
 /* code, the process's exit code, the word in JSON errors. One table: the
  * command line, the C API (which returns the negative) and scripts share it. */
-#define TM_ERR_CODES(X)            \
-  X(OK, 0, "ok")                   \
-  X(FAILED, 1, "failed")           \
-  X(USAGE, 2, "usage")             \
-  X(CONFIG, 3, "config")           \
-  X(NOTFOUND, 4, "not_found")      \
-  X(CONFLICT, 5, "conflict")       \
-  X(CANCELLED, 6, "cancelled")     \
-  X(DIVERGED, 7, "diverged")       \
-  X(WAITING, 8, "waiting")         \
-  X(FINDINGS, 9, "findings")       \
-  X(LIMIT, 10, "limit")            \
-  X(INTERNAL, 70, "internal")      \
+#define TM_ERR_CODES(X)        \
+  X(OK, 0, "ok")               \
+  X(FAILED, 1, "failed")       \
+  X(USAGE, 2, "usage")         \
+  X(CONFIG, 3, "config")       \
+  X(NOTFOUND, 4, "not_found")  \
+  X(CONFLICT, 5, "conflict")   \
+  X(CANCELLED, 6, "cancelled") \
+  X(DIVERGED, 7, "diverged")   \
+  X(WAITING, 8, "waiting")     \
+  X(FINDINGS, 9, "findings")   \
+  X(LIMIT, 10, "limit")        \
+  X(INTERNAL, 70, "internal")  \
   X(TEMP, 75, "temporary")
 
 typedef enum tm_code {

@@ -13,10 +13,10 @@ extern bool tm_fault_armed;
 void tm_fault_init(void);
 void tm_fault_hit(const char *point); /* through TM_FAULT only */
 
-#define TM_FAULT(point)        \
-  do {                         \
-    if (tm_fault_armed)        \
-      tm_fault_hit(point);     \
+#define TM_FAULT(point)    \
+  do {                     \
+    if (tm_fault_armed)    \
+      tm_fault_hit(point); \
   } while (0)
 
 #endif

@@ -13,8 +13,7 @@ typedef struct tm_list {
   struct tm_list *prev, *next;
 } tm_list;
 
-#define TM_LIST_OF(link, type, member) \
-  ((type *)(void *)((char *)(link)-offsetof(type, member)))
+#define TM_LIST_OF(link, type, member) ((type *)(void *)((char *)(link)-offsetof(type, member)))
 
 static inline void tm_list_init(tm_list *l) {
   l->prev = l->next = l;

@@ -8,12 +8,7 @@
 #ifndef TM_BASE_LOG_H
 #define TM_BASE_LOG_H
 
-typedef enum tm_log_level {
-  TM_LOG_DEBUG,
-  TM_LOG_INFO,
-  TM_LOG_WARN,
-  TM_LOG_ERROR
-} tm_log_level;
+typedef enum tm_log_level { TM_LOG_DEBUG, TM_LOG_INFO, TM_LOG_WARN, TM_LOG_ERROR } tm_log_level;
 
 typedef void (*tm_log_fn)(void *ctx, tm_log_level level, const char *component,
                           const char *msg);

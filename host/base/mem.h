@@ -19,8 +19,8 @@ void *tm_alloc(size_t size);            /* zeroed; never NULL */
 void *tm_realloc(void *p, size_t size); /* never NULL */
 char *tm_strdup(const char *s);         /* NULL stays NULL */
 char *tm_strndup(const char *s, size_t len);
-void tm_free(void *p);                  /* NULL is fine */
-#define tm_new(type) ((type *)tm_alloc(sizeof(type)))
+void tm_free(void *p); /* NULL is fine */
+#define tm_new(type)          ((type *)tm_alloc(sizeof(type)))
 #define tm_new_array(type, n) ((type *)tm_alloc(sizeof(type) * (n)))
 
 /* Test hook: this thread's n-th fallible allocation from now on fails (soft arenas and soft
@@ -36,11 +36,11 @@ void *tm_try_realloc(void *p, size_t size);
 
 typedef struct tm_chunk tm_chunk;
 typedef struct tm_arena {
-  tm_chunk *head;   /* newest chunk, first in the list */
-  char *at, *end;   /* free space in it */
-  size_t used;      /* bytes asked of malloc so far */
-  size_t limit;     /* 0: firm */
-  bool failed;      /* a soft arena ran out once */
+  tm_chunk *head; /* newest chunk, first in the list */
+  char *at, *end; /* free space in it */
+  size_t used;    /* bytes asked of malloc so far */
+  size_t limit;   /* 0: firm */
+  bool failed;    /* a soft arena ran out once */
 } tm_arena;
 
 void tm_arena_init(tm_arena *a, size_t limit);
@@ -57,7 +57,7 @@ char *tm_arena_printf(tm_arena *a, const char *fmt, ...) __attribute__((format(p
 void tm_arena_reset(tm_arena *a);
 /* Release everything; the arena may be used again as a fresh one with the same limit. */
 void tm_arena_free(tm_arena *a);
-#define tm_arena_new(a, type) ((type *)tm_arena_zalloc((a), sizeof(type)))
+#define tm_arena_new(a, type)      ((type *)tm_arena_zalloc((a), sizeof(type)))
 #define tm_arena_array(a, type, n) ((type *)tm_arena_zalloc((a), sizeof(type) * (n)))
 
 #endif

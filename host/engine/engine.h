@@ -129,8 +129,7 @@ tm_run *tm_engine_find(const tm_engine *e, const char *id);
 int64_t tm_engine_now(const tm_engine *e);
 /* Add the ops of a new run, its guest open, to the turn; `fn` is told with its RUN_NEW. `chained`: only
  * if the group before it holds. */
-tm_after *tm_engine_store_new(tm_run *r, bool chained,
-                              void (*fn)(tm_after *, const tm_err *));
+tm_after *tm_engine_store_new(tm_run *r, bool chained, void (*fn)(tm_after *, const tm_err *));
 /* The new run is durable: from here on it runs. */
 void tm_engine_enter(tm_run *r);
 /* The turn that is being filled; the batch's arena is for ops and what they point at. */
@@ -189,8 +188,7 @@ void tm_exec_start_task(tm_branch *b, tm_call_kind kind, const char *name,
                         const tm_json *request);
 
 /* verb.c: a verb of an action's body has ended. */
-void tm_verb_done(tm_branch *b, tm_call_kind kind, const tm_json *value,
-                         const tm_json *error);
+void tm_verb_done(tm_branch *b, tm_call_kind kind, const tm_json *value, const tm_json *error);
 
 /* action.c */
 void tm_action_launch(tm_branch *b);

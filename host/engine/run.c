@@ -16,8 +16,8 @@
 #include "engine/budget.h"
 #include "engine/child.h"
 #include "engine/engine.h"
-#include "engine/park.h"
 #include "engine/lock.h"
+#include "engine/park.h"
 #include "engine/replay.h"
 
 #define LONG_WAIT_MS 2000 /* a longer sleep gives the claim back while it lasts */
@@ -80,7 +80,8 @@ static void drop_children(tm_branch *parent, const tm_branch *but) {
   for (tm_list *l = r->branches.next; l != &r->branches; l = next) {
     next = l->next;
     tm_branch *b = TM_LIST_OF(l, tm_branch, link);
-    if (b->parent == parent && !b->dead && !b->draining && b != but)
+    bool waits = b->parent == parent && !b->dead && !b->draining;
+    if (waits && b != but)
       tm_run_drop(b);
   }
 }

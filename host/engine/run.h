@@ -75,7 +75,7 @@ typedef struct tm_action {
   char hash[TM_HASH_HEX + 1]; /* of the canonical arguments */
   bool probing;               /* the body entered is the probe */
   int64_t since;              /* wall ms of its first intent; 0: none yet */
-  bool wrote;           /* a verb of the body did something out there */
+  bool wrote;                 /* a verb of the body did something out there */
   bool unknown;               /* a verb ended without knowing whether it happened */
   bool approved;              /* a person approved it in this process */
   bool claimed;               /* the key is ours, with an intent: it may have happened */
@@ -131,7 +131,7 @@ struct tm_branch {
   tm_action action;
   tm_gate_kind gate;
   const char *gate_id;
-  tm_list held; /* in engine->held: another call has the action's key */
+  tm_list held;          /* in engine->held: another call has the action's key */
   bool waits;            /* for a row of the store: an event, a child's end, a lock */
   const char *waits_for; /* the run in whose hands that is; NULL: nobody's */
   const char *signal;    /* the id of the event that its outcome used up; NULL: none */
@@ -192,7 +192,7 @@ struct tm_run {
   tm_dice dice;
   const tm_json *result, *error;
   int64_t created;
-  tm_map fields; /* mill.state: field -> tm_json* */
+  tm_map fields;            /* mill.state: field -> tm_json* */
   const char *parent;       /* id of the run that called or started it; NULL: none */
   int64_t depth;            /* parents above it */
   const tm_json *allowance; /* {usd?, llm_calls?}: what its parent had left; NULL: no limit */

@@ -92,7 +92,8 @@ int tm_api_sources(tidemill *t, tm_closure **out, tm_err *err) {
     t->stamped = now;
     if (!t->sources || stamp != t->stamp || !stamp) {
       tm_closure *fresh;
-      if (tm_closure_scan(&fresh, t->options->dir, t->options->models, t->options->prices, err) < 0)
+      if (tm_closure_scan(&fresh, t->options->dir, t->options->models, t->options->prices,
+                          err) < 0)
         return -1;
       tm_closure_release(&t->sources);
       t->sources = fresh;

@@ -264,10 +264,11 @@ int tidemill_control(tidemill *t, const char *run, const char *op, const char *o
   else if (rc == 0 && (strcmp(op, "repin") == 0 || strcmp(op, "retry") == 0))
     rc = tm_api_move(t, run, op, o, &err);
   else if (rc == 0)
-    rc = tm_err_set(&err, TM_USAGE,
-                    "there is no operation \"%s\"; there are cancel, terminate, pause, resume, repin and "
-                    "retry",
-                    op);
+    rc = tm_err_set(
+        &err, TM_USAGE,
+        "there is no operation \"%s\"; there are cancel, terminate, pause, resume, repin and "
+        "retry",
+        op);
   tm_arena_free(&a);
   return rc < 0 ? tm_api_fail(t, &err) : 0;
 }
@@ -414,7 +415,8 @@ static int drive(tidemill *t, const char *run, int64_t timeout_ms) {
 }
 
 /* Also along the runs that go on for it. */
-static int drive_on(tidemill *t, tm_run_row *row, tm_arena *a, int64_t timeout_ms, tm_err *err) {
+static int drive_on(tidemill *t, tm_run_row *row, tm_arena *a, int64_t timeout_ms,
+                    tm_err *err) {
   int64_t begin = tm_clock_mono(&tm_clock_system);
   if (!row)
     return drive(t, NULL, timeout_ms);

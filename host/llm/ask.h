@@ -20,7 +20,7 @@
 #include "text/checks.h"
 
 #define TM_LLM_WORK_MAX ((size_t)32 << 20)
-#define TM_LLM_STREAM_ABOVE                                        \
+#define TM_LLM_STREAM_ABOVE \
   16000 /* tokens of output: longer answers outlast plain requests \
          */
 #define TM_LLM_TOOLS 128

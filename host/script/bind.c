@@ -222,7 +222,7 @@ static const tm_contract *contract_at(lua_State *L, int index) {
   return *(const tm_contract **)luaL_checkudata(L, index, SCHEMA_TYPE);
 }
 
-/* schema(name or table) -> schema */
+/* schema(name, Picoschema text or table) -> schema */
 static int l_schema(lua_State *L) {
   tm_guest *g = guest_of(L);
   const tm_contract *c = NULL;
@@ -235,11 +235,11 @@ static int l_schema(lua_State *L) {
   luaL_setmetatable(L, SCHEMA_TYPE);
   int rc = -1;
   if (lua_type(L, 1) == LUA_TSTRING)
-    rc = tm_program_schema(&c, g->program, lua_tostring(L, 1), &err);
+    rc = tm_program_text(&c, g->program, lua_tostring(L, 1), &err);
   else if (lua_istable(L, 1))
     rc = tm_program_inline(&c, g->program, argument(L, 1), &err);
   else
-    return luaL_typeerror(L, 1, "schema name or table");
+    return luaL_typeerror(L, 1, "schema name, text or table");
   if (rc < 0)
     return tm_args_fail(L, "usage", err.msg);
   *box = c;
@@ -262,6 +262,16 @@ static int l_check(lua_State *L) {
     return 1;
   tm_value_push(L, tm_schema_report_json(&g->scratch, &report));
   return 2;
+}
+
+/* fill(value, schema) -> the value with what is absent from `default` */
+static int l_fill(lua_State *L) {
+  tm_guest *g = guest_of(L);
+  const tm_contract *c = contract_at(L, 2);
+  tm_arena_reset(&g->scratch);
+  const tm_json *v = argument(L, 1);
+  tm_value_push(L, tm_schema_fill(&g->scratch, c->schema, v ? v : tm_json_null(&g->scratch)));
+  return 1;
 }
 
 /* document(schema) -> the JSON Schema as a table */
@@ -353,21 +363,14 @@ static int l_llm(lua_State *L) {
 /* -- the table ------------------------------------------------------------------------- */
 
 static const luaL_Reg functions[] = {
-    {"array", l_array},
-    {"check", l_check},
-    {"decode", l_decode},
-    {"document", l_document},
-    {"encode", l_encode},
-    {"events", l_events},
-    {"fork", l_fork},
-    {"hash", l_hash},
-    {"llm", l_llm},
-    {"note", l_note},
-    {"perform", l_perform},
-    {"schema", l_schema},
-    {"setting", l_setting},
-    {"step", l_step},
-    {"unwinding", l_unwinding},
+    {"array", l_array},   {"check", l_check},
+    {"decode", l_decode}, {"document", l_document},
+    {"encode", l_encode}, {"events", l_events},
+    {"fill", l_fill},     {"fork", l_fork},
+    {"hash", l_hash},     {"llm", l_llm},
+    {"note", l_note},     {"perform", l_perform},
+    {"schema", l_schema}, {"setting", l_setting},
+    {"step", l_step},     {"unwinding", l_unwinding},
     {NULL, NULL},
 };
 

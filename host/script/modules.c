@@ -16,7 +16,7 @@ static const struct {
     {"branches", " all map race within "},
     {"child", " call continue_as start "},
     {"clock", " env log now random sleep uuid "},
-    {"contract", " check validate "},
+    {"contract", " check fill validate "},
     {"decide", " decide "},
     {"event", " emit wait "},
     {"gate", " gate "},

@@ -128,7 +128,9 @@ static void *resize_stranger(tm_pool *p, void *block, size_t old, size_t size) {
     return NULL;
   (void)p;
   void *moved = realloc(block, size);
-  return moved || size > old ? moved : block;
+  if (!moved && size <= old)
+    return block; /* it could not be made smaller: it still serves */
+  return moved;
 }
 
 void *tm_pool_resize(tm_pool *p, void *block, size_t old, size_t size) {

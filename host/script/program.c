@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "script/embed.h"
 #include "script/globals.h"
+#include "text/yaml.h"
 
 #define UNIT_MEMORY ((size_t)16 << 20) /* of all units and schemas of one closure */
 
@@ -151,6 +152,31 @@ int tm_program_inline(const tm_contract **out, tm_program *p, const tm_json *doc
   }
   *out = c;
   return 0;
+}
+
+/* A word that no scalar type has is meant as a file's name. */
+static bool is_name(const char *text) {
+  static const char *const scalars[] = {"string",  "number", "integer",
+                                        "boolean", "null",   "any"};
+  for (size_t i = 0; i < sizeof scalars / sizeof *scalars; i++)
+    if (strcmp(scalars[i], text) == 0)
+      return false;
+  return !strpbrk(text, " ,:\n(");
+}
+
+int tm_program_text(const tm_contract **out, tm_program *p, const char *text, tm_err *err) {
+  char file[256];
+  tm_arena a;
+  tm_json *document;
+  snprintf(file, sizeof file, "workflows/schemas/%s.json", text);
+  if (is_name(text) || tm_closure_file(p->closure, file))
+    return tm_program_schema(out, p, text, err);
+  tm_arena_init(&a, UNIT_MEMORY);
+  int rc = tm_yaml_parse(&document, &a, text, strlen(text), 1, err);
+  if (rc == 0)
+    rc = tm_program_inline(out, p, document, err);
+  tm_arena_free(&a);
+  return rc < 0 ? tm_err_wrap(err, "the schema \"%.40s\"", text) : 0;
 }
 
 /* -- units ----------------------------------------------------------------------------- */

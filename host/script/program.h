@@ -25,6 +25,9 @@ typedef struct tm_contract {
   const char *name; /* of its file, or "a schema" */
 } tm_contract;
 
+/* A schema as a script names it: workflows/schemas/NAME.json, or else Picoschema (a scalar's one line,
+ * or YAML). */
+int tm_program_text(const tm_contract **out, tm_program *p, const char *text, tm_err *err);
 /* workflows/schemas/NAME.json. */
 int tm_program_schema(const tm_contract **out, tm_program *p, const char *name, tm_err *err);
 /* A schema written in the workflow (JSON Schema or Picoschema), shared by equal documents. */

@@ -201,7 +201,8 @@ static int create(tm_conn *c, const char *path, tm_err *err) {
 static int create_locked(tm_conn *c, const char *path, tm_filelock *lock, int wait_ms,
                          tm_err *err) {
   int dirs = tm_filelock_make_dirs(path, err);
-  if (dirs < 0 || tm_filelock_open(lock, path, err) < 0 || tm_filelock_take(lock, wait_ms, err) < 0)
+  if (dirs < 0 || tm_filelock_open(lock, path, err) < 0 ||
+      tm_filelock_take(lock, wait_ms, err) < 0)
     return -1;
   int rc = create(c, path, err);
   tm_filelock_release(lock);
@@ -252,13 +253,14 @@ static int upgrade(tm_conn *c, tm_err *err) {
 static int bring_up(tm_conn *c, const char *path, int dirs, tm_err *err) {
   if (tm_conn_exec(c, "PRAGMA synchronous = OFF", err) < 0 ||
       read_setting(c, "PRAGMA journal_mode = WAL", NULL, "wal", err) < 0 ||
-      sync_file(c, err) < 0 || tm_filelock_sync_dirs(path, dirs, err) < 0 || upgrade(c, err) < 0)
+      sync_file(c, err) < 0 || tm_filelock_sync_dirs(path, dirs, err) < 0 ||
+      upgrade(c, err) < 0)
     return -1;
   return tm_conn_exec(c, "PRAGMA synchronous = FULL", err);
 }
 
-static int settle(tm_conn *c, const char *path, bool wal, int dirs, tm_filelock *lock, int wait_ms,
-                  tm_err *err) {
+static int settle(tm_conn *c, const char *path, bool wal, int dirs, tm_filelock *lock,
+                  int wait_ms, tm_err *err) {
   uint32_t version;
   if (read_version(c, &version, err) < 0)
     return -1;

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define CACHE_SETTING                                                     \
+#define CACHE_SETTING \
   "PRAGMA cache_size = -8000;" /* KB: the tails of a few hundred journals \
                                 */
 #define FOREIGN_MS 5000        /* patience with programs that do not know our lock */

@@ -22,7 +22,7 @@
 #define TM_EFFECT_COLUMNS   "ns, action, key, args_hash, r.id, place, e.result"
 #define TM_DECISION_COLUMNS "ns, name, key, input_hash, value, run, at"
 #define TM_SIGNAL_COLUMNS   "r.id, s.sid, s.name, s.body, s.place, s.at"
-#define TM_SIGNAL_FROM                                                               \
+#define TM_SIGNAL_FROM                                                                  \
   " FROM tm_signal s JOIN tm_run r ON r.n = s.run WHERE s.run = (SELECT n FROM tm_run " \
   "WHERE id = ?1) AND (?2 IS NULL OR s.name = ?2) AND (?3 IS NULL OR s.sid = ?3) "
 #define TM_LOCK_FROM " FROM tm_lock l JOIN tm_run r ON r.n = l.run WHERE "

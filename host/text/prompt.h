@@ -20,16 +20,16 @@
 #include "text/template.h"
 
 /* The settings under `tidemill.`: name, what it is (for messages and docs). */
-#define TM_PROMPT_SETTINGS(X)                                          \
-  X(mode, "direct or reason_then_extract")                             \
-  X(repair, "a number of rounds to mend a bad answer, 0 to 10")        \
-  X(retries, "a number of times to send a failed call again, 0 to 20") \
-  X(timeout, "a duration such as 60s, or milliseconds")                \
-  X(tries, "a list of what to try in order")                           \
-  X(fallback, "a list of model names")                                 \
-  X(checks, "an object of content checks, or a list of them")          \
-  X(cache, "true, false or a text")                                    \
-  X(stream, "true or false")                                           \
+#define TM_PROMPT_SETTINGS(X)                                             \
+  X(mode, "direct or reason_then_extract")                                \
+  X(repair, "a number of rounds to mend a bad answer, 0 to 10")           \
+  X(retries, "a number of times to send a failed call again, 0 to 20")    \
+  X(timeout, "a duration such as 60s, or milliseconds")                   \
+  X(tries, "a list of what to try in order")                              \
+  X(fallback, "a list of model names")                                    \
+  X(checks, "an object of content checks, or a list of them")             \
+  X(cache, "true, false or a text")                                       \
+  X(stream, "true or false")                                              \
   X(timeouts, "an object of durations: connect, first_byte, idle, total") \
   X(seed, "a whole number")
 

@@ -20,7 +20,7 @@ typedef int (*tm_sse_fn)(void *ctx, const tm_sse_event *e, tm_err *err); /* -1 s
 
 typedef struct tm_sse {
   tm_buf line, data, event, id;
-  size_t max_line; /* bytes; 0: 1 MiB */
+  size_t max_line;  /* bytes; 0: 1 MiB */
   size_t max_event; /* bytes of data; 0: 16 MiB */
   bool started, cr, has_data;
   bool ndjson; /* lines instead of events: each non-blank line is one event */

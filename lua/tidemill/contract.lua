@@ -22,4 +22,9 @@ function M.validate(value, schema, what)
   }, core.error_mt), 0)
 end
 
+--- The value with absent members filled in from the schema's `default`: never done unasked.
+function M.fill(value, schema)
+  return core.fill(value, core.schema(schema))
+end
+
 return M

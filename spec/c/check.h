@@ -20,42 +20,42 @@ void check_fail(const char *file, int line, const char *fmt, ...)
 /* The case is skipped, and says why. */
 void check_skip(const char *why);
 
-#define CHECK(cond)                                    \
-  do {                                                 \
-    if (!(cond))                                       \
-      check_fail(__FILE__, __LINE__, "%s", #cond);     \
+#define CHECK(cond)                                \
+  do {                                             \
+    if (!(cond))                                   \
+      check_fail(__FILE__, __LINE__, "%s", #cond); \
   } while (0)
 
-#define REQUIRE(cond)                                  \
-  do {                                                 \
-    if (!(cond)) {                                     \
-      check_fail(__FILE__, __LINE__, "%s", #cond);     \
-      return;                                          \
-    }                                                  \
+#define REQUIRE(cond)                              \
+  do {                                             \
+    if (!(cond)) {                                 \
+      check_fail(__FILE__, __LINE__, "%s", #cond); \
+      return;                                      \
+    }                                              \
   } while (0)
 
-#define CHECK_STR(got, want)                                                              \
-  do {                                                                                    \
-    const char *g_ = (got), *w_ = (want);                                                 \
-    if (!g_ || strcmp(g_, w_) != 0)                                                       \
-      check_fail(__FILE__, __LINE__, "%s\n      got  %s\n      want %s", #got,            \
-                 g_ ? g_ : "(null)", w_);                                                 \
+#define CHECK_STR(got, want)                                                   \
+  do {                                                                         \
+    const char *g_ = (got), *w_ = (want);                                      \
+    if (!g_ || strcmp(g_, w_) != 0)                                            \
+      check_fail(__FILE__, __LINE__, "%s\n      got  %s\n      want %s", #got, \
+                 g_ ? g_ : "(null)", w_);                                      \
   } while (0)
 
-#define CHECK_INT(got, want)                                                              \
-  do {                                                                                    \
-    long long g_ = (long long)(got), w_ = (long long)(want);                              \
-    if (g_ != w_)                                                                         \
-      check_fail(__FILE__, __LINE__, "%s: got %lld, want %lld", #got, g_, w_);            \
+#define CHECK_INT(got, want)                                                   \
+  do {                                                                         \
+    long long g_ = (long long)(got), w_ = (long long)(want);                   \
+    if (g_ != w_)                                                              \
+      check_fail(__FILE__, __LINE__, "%s: got %lld, want %lld", #got, g_, w_); \
   } while (0)
 
 #define CHECK_RUN(fn) (check_begin(#fn), fn(), check_end())
 
-#define CHECK_SUITE(name)                                                   \
-  static void suite_##name(void);                                           \
-  __attribute__((constructor)) static void register_##name(void) {          \
-    check_register(#name, suite_##name);                                    \
-  }                                                                         \
+#define CHECK_SUITE(name)                                          \
+  static void suite_##name(void);                                  \
+  __attribute__((constructor)) static void register_##name(void) { \
+    check_register(#name, suite_##name);                           \
+  }                                                                \
   static void suite_##name(void)
 
 #endif

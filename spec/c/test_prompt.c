@@ -191,7 +191,7 @@ static void timeouts_are_milliseconds(void) {
   "tools, variant, version, and keys of your own have a dot, as in my.key"
 #define SETTINGS                                                                          \
   "the settings are tidemill.mode, tidemill.repair, tidemill.retries, tidemill.timeout, " \
-  "tidemill.tries, tidemill.fallback, tidemill.checks, tidemill.cache, " \
+  "tidemill.tries, tidemill.fallback, tidemill.checks, tidemill.cache, "                  \
   "tidemill.stream, tidemill.timeouts, tidemill.seed"
 
 static void mistakes_name_the_file_and_the_line(void) {

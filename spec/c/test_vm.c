@@ -367,8 +367,8 @@ static void a_vm_of_any_size_is_closed(void) {
       "wait()",
       "local t = {} for i = 1, 2000 do t[i] = { i } end wait(t)",
       "local s = ('x'):rep(1 << 20) wait(s)",
-      "local t = {} for i = 1, 500 do t[i] = ('y'):rep(i) end t = nil local u = {} "
-      "for i = 1, 500 do u[i] = ('z'):rep(500 - i) end print(#u[1] + #u[500]) wait(u)",
+      ("local t = {} for i = 1, 500 do t[i] = ('y'):rep(i) end t = nil local u = {} "
+       "for i = 1, 500 do u[i] = ('z'):rep(500 - i) end print(#u[1] + #u[500]) wait(u)"),
   };
   for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
     script s;

@@ -15,8 +15,7 @@
  *                │    └─ retry (same key) ◄─── probe says "not applied" ◄─┐
  *                ▼                                                        │
  *             unknown: a verb was cut off, or the process died with the intent on disk
- *                └─ policy: retry · probe ────────────────────────────────┘ · ask a person
- * (doubt)
+ *                └─ policy: retry · probe ────────────────────────────────┘ · ask (doubt)
  *
  * A repeatable action (and mill.fetch) has no key, no intent, no gate: it just enters its body.
  * Tries that lead nowhere end at the person, never at a guess.

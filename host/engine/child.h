@@ -1,10 +1,10 @@
 /* child.h - runs that runs start: mill.call, mill.start, and the one that goes on:
  * mill.continue_as.
  *
- *   call   the parent's OPEN record and the child's row and START are one transaction; the
- * parent waits, durably, until the child has ended (in whatever process) start  the parent's
- * DONE record and the child, one transaction; nobody waits continue  END of the one and START
- * of the other, one transaction; pending events move on
+ *   call      the parent's OPEN record and the child's row and START are one transaction; the
+ *             parent waits, durably, until the child has ended (in whatever process)
+ *   start     the parent's DONE record and the child, one transaction; nobody waits
+ *   continue  END of the one and START of the other, one transaction; pending events move on
  *
  * A child's id is its parent's and its place: "r" at place "4/0.2" starts "r:4-0.2". Ids that
  * would be too long are cut, and a hash of the whole stands behind. A run goes on as "r~2",

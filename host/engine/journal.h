@@ -1,18 +1,17 @@
 /* journal.h - the append-only story of one run, and the laws it rests on.
  *
  *  1. Commit, then tell. Nothing from outside is told to a script, and no effect leaves the
- * host, before the record it rests on is committed. All records of one turn of the loop are one
- *     transaction. A clock reading or a dice roll may be told at once: it stands in the batch
- *     ahead of whatever it influences.
+ *     host, before the record it rests on is committed. All records of one turn of the loop are
+ *     one transaction. A clock reading or a dice roll may be told at once: it stands in the
+ *     batch ahead of whatever it influences.
  *  2. A call's place is its branch path and its ordinal in that branch, never an arrival order.
  *     Its identity is the hash of its canonical request.
  *  3. Same place, other identity = diverged. The run stops and keeps its state; nothing is
  *     overwritten.
  *  4. Intent before effect. A non-repeatable action commits its intent, with key and epoch,
- * before it starts. A crash in between is *unknown*, settled by the action's policy, never
- * guessed.
- *  5. A run keeps its closure: it is resumed from the sources it started with, and nothing
- * else.
+ *     before it starts. A crash in between is *unknown*, settled by the action's policy, never
+ *     guessed.
+ *  5. A run keeps its closure: it is resumed from the sources it started with, and nothing else.
  *  6. Replay does no I/O and costs nothing.
  *  7. The journal's order of completions is the order of resumptions, live and in replay.
  *  8. The host's word is final: a script cannot swallow a stop.

@@ -1,9 +1,10 @@
 /* lock.h - mill.lock(key, fn): one run of a workflow at a time for a key, first come first
  * served.
  *
- *   lock ─► the run joins the line (LOCK_WANT) ─► first in it? ─ yes ─► outcome: the script
- * goes on │ no └─► waits, durably, until the first one leaves fn's end, the branch's end, the
- * run's end ─► it leaves (LOCK_DROP); the next one is woken
+ *   lock ─► the run joins the line (LOCK_WANT) ─► first in it? ─ yes ─► outcome: the script goes on
+ *                                                       │ no
+ *                                                       └─► waits, durably, until the first leaves
+ *   fn's end, the branch's end, the run's end ─► it leaves (LOCK_DROP); the next one is woken
  *
  * A stand in the line is the run's, not the process's: a crash changes nothing. Branches of one
  * run hold a lock together; the run leaves the line when the last of them has let go. A

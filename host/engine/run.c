@@ -1,11 +1,12 @@
 /* run.c - a run's life: its branches, what wakes them, how it ends.
  *
  *            start                      drive                     settle
- *   QUEUED ─────────► RUNNING ─────────────────────► RUNNING ◄──────────────► WAITING
- *                        │ main returns        │ main raises, stop    │ only gates and long
- *                        ▼                     ▼                      │ sleeps: claim given
- * back DONE                 FAILED                    │ journal and script disagree: DIVERGED
- * │ cancel CANCELLED ◄────────┘
+ *   QUEUED ─────────► RUNNING ────────────────────► RUNNING ◄──────────────► WAITING
+ *                        │ main returns       │ main raises, stop   │ only gates, rows and
+ *                        ▼                    ▼                     │ long sleeps: claim given
+ *                      DONE                 FAILED                  │ back, script parked
+ *                        journal and script disagree: DIVERGED      │ cancel, terminate
+ *                                                 CANCELLED ◄───────┘
  */
 #include "engine/run.h"
 

@@ -1,9 +1,8 @@
 /* signal.h - events: what a run is told from outside, and asks for when it is ready to hear.
  *
- *   mill.workflow { events = { paid = SCHEMA } }   declared, kept in START: {events: {paid:
- * SCHEMA}} sent     ─► held to its schema ─► a row of the run, once for each id (SIGNAL_NEW,
- * SIGNAL_EMIT) mill.wait ─► the oldest pending row of that name ─► its outcome and
- * SIGNAL_CONSUME, one batch
+ *   mill.workflow { events = { paid = SCHEMA } }   declared, kept in START: {events: {paid: SCHEMA}}
+ *   sent      ─► held to its schema ─► a row of the run, once for each id (SIGNAL_NEW, SIGNAL_EMIT)
+ *   mill.wait ─► the oldest pending row of that name ─► its outcome and SIGNAL_CONSUME, one batch
  *
  * An event that comes before it is asked for is kept. A wait that is dropped before the script
  * heard of its event gives it back.

@@ -1,8 +1,7 @@
 /* stream.h - a streamed answer: bytes as they come, heard event by event.
  *
  *   bytes ── SSE or lines ──> events ── provider.event ──> heard ── at the end ──> answer
- *                                                            └── text so far, to whoever
- * listens
+ *                                                            └── text so far, to a listener
  *
  * A stream that ends without its terminator is an error of class network, whatever it has said
  * by then.

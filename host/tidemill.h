@@ -33,17 +33,17 @@ extern "C" {
 
 enum tidemill_code {
   TIDEMILL_OK = 0,
-  TIDEMILL_EFAILED = -1,    /* the run failed */
-  TIDEMILL_EUSAGE = -2,     /* a wrong argument or invalid input */
-  TIDEMILL_ECONFIG = -3,    /* configuration, key, authentication, a database that is not ours */
+  TIDEMILL_EFAILED = -1, /* the run failed */
+  TIDEMILL_EUSAGE = -2,  /* a wrong argument or invalid input */
+  TIDEMILL_ECONFIG = -3, /* configuration, key, authentication, a database that is not ours */
   TIDEMILL_ENOTFOUND = -4,
-  TIDEMILL_ECONFLICT = -5,  /* the id exists with other input; the gate is already decided */
+  TIDEMILL_ECONFLICT = -5, /* the id exists with other input; the gate is already decided */
   TIDEMILL_ECANCELLED = -6,
-  TIDEMILL_EDIVERGED = -7,  /* the journal and the script disagree */
-  TIDEMILL_EWAITING = -8,   /* still waiting: for a person, or the timeout was reached */
-  TIDEMILL_ELIMIT = -10,    /* a size, depth or memory limit */
+  TIDEMILL_EDIVERGED = -7, /* the journal and the script disagree */
+  TIDEMILL_EWAITING = -8,  /* still waiting: for a person, or the timeout was reached */
+  TIDEMILL_ELIMIT = -10,   /* a size, depth or memory limit */
   TIDEMILL_EINTERNAL = -70,
-  TIDEMILL_ETEMP = -75      /* temporary: the database is busy, the disk is full */
+  TIDEMILL_ETEMP = -75 /* temporary: the database is busy, the disk is full */
 };
 
 typedef struct tidemill tidemill;
@@ -98,7 +98,7 @@ TIDEMILL_API int tidemill_register_action(tidemill *t, const char *name, tidemil
                                           void *user);
 /* A model provider: "NAME/anything" as a model asks it. The call's input is the request
  * {unit, vars, messages, schema?, config, phase}; its result is the answer: a JSON string (the
- * text), or any other JSON value where a schema asks for one. */
+ * text), or any other JSON value where a schema asks for one. It is finished before it returns. */
 TIDEMILL_API int tidemill_register_provider(tidemill *t, const char *name, tidemill_fn fn,
                                             void *user);
 
@@ -122,8 +122,8 @@ TIDEMILL_API void tidemill_on_event(tidemill *t, tidemill_event_fn fn, void *use
 /* Start a run of workflows/WORKFLOW.lua. Returns after the run is on disk. `opts` is NULL or a JSON
  * object: {"id": KEY}: starting twice with the same id and input gives the same run, other input is
  * TIDEMILL_ECONFLICT. *id: its id. */
-TIDEMILL_API int tidemill_start(tidemill *t, const char *workflow, const char *input, size_t len,
-                                const char *opts, char **id);
+TIDEMILL_API int tidemill_start(tidemill *t, const char *workflow, const char *input,
+                                size_t len, const char *opts, char **id);
 
 /* Decide a gate. `run` is a run's id (or a unique prefix of 6 characters or more); `gate` a gate's
  * name, NULL: the only open one. `opts`: NULL or {"answer": …, "note": "…", "by": "…", "digest": "…"}.
@@ -150,7 +150,8 @@ TIDEMILL_API int tidemill_signal(tidemill *t, const char *run, const char *event
  * {"sources": "disk" (as they are now, the default) or the hash of sources it had before, "by"}; a
  * diverged run comes back to life. And "retry": a failed run goes on from its last good record; with
  * "sources" it is moved at once. docs/change.md. */
-TIDEMILL_API int tidemill_control(tidemill *t, const char *run, const char *op, const char *opts);
+TIDEMILL_API int tidemill_control(tidemill *t, const char *run, const char *op,
+                                  const char *opts);
 
 /* One run: {schema, id, workflow, state, reason, created, updated, result?, error?, parent?,
  * continued?, state_fields?}. */
@@ -189,6 +190,10 @@ TIDEMILL_API int tidemill_import(tidemill *t, const char *capsule, size_t len, c
 /* op "list" (name NULL), "show", or "render" (input: the variables; the exact first request). */
 TIDEMILL_API int tidemill_prompt(tidemill *t, const char *op, const char *name,
                                  const char *input, size_t len, char **out, size_t *len_out);
+/* Look for mistakes in the project's files, without starting a run: {schema, ok, files, findings:
+ * [{file, line?, message}]}, all that there are. what: NULL or "" for every prompt, schema and script;
+ * or a list, with commas between: a workflow's name, "prompts", "prompts/UNIT". */
+TIDEMILL_API int tidemill_check(tidemill *t, const char *what, char **out, size_t *len);
 /* {schema, ok, checks:[{name, ok, detail, hint?}]}: project, database, keys, runs without a reason. */
 TIDEMILL_API int tidemill_doctor(tidemill *t, char **out, size_t *len);
 

@@ -79,7 +79,8 @@ end
 
 -- For the host ------------------------------------------------------------------------
 
---- Called once, when a run's file has loaded: is it a workflow, and is this its input?
+--- Called once, when a run's file has loaded: is it a workflow, and is this its input? (nil: it
+-- is only being checked.)
 function mill._prepare(flow, file, input, step)
   if getmetatable(flow) ~= flow_mt then
     error(("workflows/%s.lua must return its workflow (end it with `return flow`)")
@@ -94,7 +95,7 @@ function mill._prepare(flow, file, input, step)
   if flow._spec.state then part("state").declare(flow._spec.state) end
   if flow._spec.events then part("event").hear(flow._spec.events) end
   budget = flow._spec.budget
-  if flow._spec.input and not step then
+  if flow._spec.input and input ~= nil and not step then
     mill.validate(input, flow._spec.input, "the input of " .. flow._name)
   end
 end

@@ -47,7 +47,7 @@ void tm_hash_add_field(tm_hasher *h, const void *bytes, size_t len) {
 tm_hash tm_hash_end(tm_hasher *h) {
   unsigned char raw[crypto_hash_sha256_BYTES];
   crypto_hash_sha256_final(state_of(h), raw);
-  tm_hash out;
+  tm_hash out = {{0}};
   put_hex(out.hex, raw, sizeof raw);
   return out;
 }
@@ -79,7 +79,7 @@ static size_t gather(unsigned char *out, const tm_span *fields, size_t count) {
 tm_hash tm_hash_spans(const tm_span *fields, size_t count) {
   crypto_generichash_state h;
   unsigned char raw[crypto_generichash_BYTES], size[8], all[GATHER];
-  tm_hash out;
+  tm_hash out = {{0}};
   size_t len = gather(all, fields, count);
   if (len) {
     crypto_generichash(raw, sizeof raw, all, len, NULL, 0);

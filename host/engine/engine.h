@@ -153,9 +153,10 @@ void tm_engine_settle_forgotten(tm_run *r);
 int tm_engine_closure(tm_engine *e, const char *hash, tm_closure **out, tm_err *err);
 
 /* control.c: orders from outside. `note` and `by` may be NULL. -1: the run cannot be had
- * (TM_CONFLICT). cancel     cooperative: its pending calls fail with {kind="cancelled"}, it
- * cleans up, and ends terminate  ends now, without clean-up pause      nothing new begins; what
- * is under way ends; then it is a row until it is resumed */
+ * (TM_CONFLICT).
+ *   cancel     cooperative: its pending calls fail with {kind="cancelled"}, it cleans up, ends
+ *   terminate  ends now, without clean-up
+ *   pause      nothing new begins; what is under way ends; then it is a row until resumed */
 typedef enum tm_order {
   TM_ORDER_NONE,
   TM_ORDER_CANCEL,

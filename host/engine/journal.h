@@ -60,13 +60,12 @@
 #include "store/store.h"
 #include "text/json.h"
 
-#define TM_RECORD_KINDS(X)                                                                \
-  X(START, "start")                                                                       \
-  X(NOTE, "note")                                                                         \
-  X(OPEN, "open")                                                                         \
-  X(ATTEMPT, "attempt")                                                                   \
-  X(DECIDED, "decided") X(DONE, "done") X(FAIL, "fail") X(CANCEL, "cancel") X(END, "end") \
-      X(RETRY, "retry") X(REPIN, "repin")
+/* clang-format off */
+#define TM_RECORD_KINDS(X)                                                              \
+  X(START, "start") X(NOTE, "note") X(OPEN, "open") X(ATTEMPT, "attempt")               \
+  X(DECIDED, "decided") X(DONE, "done") X(FAIL, "fail") X(CANCEL, "cancel")             \
+  X(END, "end") X(RETRY, "retry") X(REPIN, "repin")
+/* clang-format on */
 
 typedef enum tm_record_kind {
 #define X(name, word) TM_RECORD_##name,

@@ -12,11 +12,11 @@
  * else inside one. */
 int tm_perform_allows(const tm_branch *b, tm_call_kind kind, tm_err *err);
 
-/* Ask for an awaited, verb or inner call. `request` is recorded and hashed, `live` (may be
- * NULL) is what only the executor needs; both are copied. `where` is "file:line" or "". FORK
- * {n, max?, race?}: starts n branches; answered when all have returned or one has raised; in a
- * race, when the first has ended OUTCOME {ok:value} | {error:{…}}: the end of an action's body
- */
+/* Ask for an awaited, verb or inner call. `request` is recorded and hashed, `live` (may be NULL)
+ * is what only the executor needs; both are copied. `where` is "file:line" or "".
+ *   FORK     {n, max?, race?}: starts n branches; answered when all have returned or one has
+ *            raised; in a race, when the first has ended
+ *   OUTCOME  {ok: value} | {error: {…}}: the end of an action's body */
 void tm_perform_call(tm_branch *b, tm_call_kind kind, const char *name, const tm_json *request,
                      const tm_json *live, const char *where);
 

@@ -19,8 +19,10 @@
 #define BIT(flag) (1u << TM_FLAG_##flag)
 
 enum {
-  GLOBAL = BIT(DIR) | BIT(DB) | BIT(MODEL) | BIT(RECORD) | BIT(JSON) | BIT(QUIET) | BIT(NOCOLOR) | BIT(HELP),
+  GLOBAL = BIT(DIR) | BIT(DB) | BIT(MODEL) | BIT(RECORD) | BIT(JSON) | BIT(QUIET) |
+           BIT(NOCOLOR) | BIT(HELP),
   INPUTS = BIT(INPUT) | BIT(ID),
+  MANY = 1000, /* operands, as many as one likes */
   DECIDE = BIT(NOTE) | BIT(ANSWER) | BIT(TIMEOUT)
 };
 
@@ -31,9 +33,10 @@ static const char run_more[] =
 static const char decide_more[] =
     "ID is the run's, or a prefix of 6 characters or more; GATE is needed when several are\n"
     "open. The run goes on in this process until it ends or waits again.\n";
-static const char signal_more[] =
-    "The workflow declares its events and their schemas; --input is the payload. An event that\n"
-    "comes before the run asks for it is kept. Sent twice with the same --id it is kept once.\n";
+static const char signal_more[] = "The workflow declares its events and their schemas; --input "
+                                  "is the payload. An event that\n"
+                                  "comes before the run asks for it is kept. Sent twice with "
+                                  "the same --id it is kept once.\n";
 static const char show_more[] = "ID#SEQ shows one record in full. --raw prints the exact bytes "
                                 "that went to a model and came\n"
                                 "back; --curl prints commands to send them again, with the key "
@@ -41,7 +44,8 @@ static const char show_more[] = "ID#SEQ shows one record in full. --raw prints t
 static const char test_more[] =
     "Runs busted on spec/ (or the files named) with the test kit `require \"tidemill.test\"`.\n"
     "Arguments are busted's: --filter PATTERN, --shuffle, --list, -o TAP …\n"
-    "`tidemill test --from FILE` makes spec/capsules/RUN_spec.lua of a run capsule and runs it.\n"
+    "`tidemill test --from FILE` makes spec/capsules/RUN_spec.lua of a run capsule and runs "
+    "it.\n"
     "-C DIR and the other flags of tidemill go before `test`.\n";
 
 static const char retry_more[] =
@@ -58,6 +62,14 @@ static const char repin_more[] =
     "A replay on the new sources comes first: equal, the run is moved and goes on; else\n"
     "nothing changes, and the first difference is told. A diverged run comes back to life.\n"
     "--to HASH goes back to sources that the run had before.\n";
+static const char prompt_more[] =
+    "`prompt list`; `prompt show NAME`; `prompt render NAME --input JSON`: its exact first "
+    "request;\n"
+    "`prompt lint [NAME]`: its mistakes, or those of all units, a line each (exit code 9).\n";
+static const char check_more[] =
+    "No run is started and no model asked. Prints a line for each finding, FILE:LINE: MESSAGE, "
+    "and\n"
+    "exits 9; 0 when there is none. Without a name it looks at every file of the project.\n";
 static const tm_cli_command commands[] = {
     {"run", "WORKFLOW", "start a run, follow it, print its result", run_more,
      INPUTS | BIT(TIMEOUT), 1, 1, tm_cli_run},
@@ -65,8 +77,8 @@ static const tm_cli_command commands[] = {
      tm_cli_start},
     {"list", "", "the runs, newest first", NULL,
      BIT(ALL) | BIT(STATE) | BIT(WORKFLOW) | BIT(LIMIT), 0, 0, tm_cli_list},
-    {"show", "ID[#SEQ]", "a run and its journal", show_more, BIT(RAW) | BIT(CURL) | BIT(FIELDS), 1, 1,
-     tm_cli_show},
+    {"show", "ID[#SEQ]", "a run and its journal", show_more, BIT(RAW) | BIT(CURL) | BIT(FIELDS),
+     1, 1, tm_cli_show},
     {"gates", "[ID]", "the questions that wait for a person", NULL, BIT(ALL), 0, 1,
      tm_cli_gates},
     {"approve", "ID [GATE]", "say yes to a gate, and go on", decide_more, DECIDE, 1, 2,
@@ -97,8 +109,11 @@ static const tm_cli_command commands[] = {
      tm_cli_export},
     {"import", "FILE", "put a capsule into the database, verified", NULL, 0, 1, 1,
      tm_cli_import},
-    {"prompt", "list|show|render [NAME]", "the prompt units, one, or its exact first request",
-     NULL, BIT(INPUT), 1, 2, tm_cli_prompt},
+    {"prompt", "list|show|render|lint …",
+     "the prompt units, one, its first request, its mistakes", prompt_more, BIT(INPUT), 1, 2,
+     tm_cli_prompt},
+    {"check", "[WORKFLOW…]", "find the mistakes in scripts, prompts and schemas", check_more, 0,
+     0, MANY, tm_cli_check},
     {"test", "[BUSTED ARGUMENT…]", "run the specs of the project", test_more, 0, 0, -1,
      tm_kit_test},
     {"doctor", "", "check project, database, keys and waiting runs", NULL, BIT(DEEP), 0, 0,

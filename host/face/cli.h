@@ -21,7 +21,8 @@
   X(DB, "db", 0, "URL", "sqlite:PATH or memory: (default: DIR/.tidemill/tidemill.db)")         \
   X(MODEL, "model", 0, "MODEL",                                                                \
     "PROVIDER/MODEL for all, UNIT=PROVIDER/MODEL for one; may repeat")                         \
-  X(RECORD, "record", 0, "FILE", "append every model attempt to a cassette; model cassette/FILE")  \
+  X(RECORD, "record", 0, "FILE",                                                               \
+    "append every model attempt to a cassette; model cassette/FILE")                           \
   X(JSON, "json", 0, NULL, "print JSON; errors too")                                           \
   X(QUIET, "quiet", 'q', NULL, "no progress and no notes")                                     \
   X(NOCOLOR, "no-color", 0, NULL, "no colours (NO_COLOR is honoured, too)")                    \
@@ -35,7 +36,7 @@
   X(STATE, "state", 0, "STATE", "queued, running, waiting, done, failed, cancelled, diverged") \
   X(WORKFLOW, "workflow", 0, "NAME", "runs of this workflow")                                  \
   X(LIMIT, "limit", 0, "N", "at most so many (20)")                                            \
-  X(FIELDS, "state", 0, NULL, "the fields of mill.state alone")                                 \
+  X(FIELDS, "state", 0, NULL, "the fields of mill.state alone")                                \
   X(RAW, "raw", 0, NULL, "the exact request and response of each model attempt")               \
   X(CURL, "curl", 0, NULL, "each model attempt as a curl command")                             \
   X(FROM, "from", 0, "WHERE", "a step, a call's name, or a record's number")                   \
@@ -180,6 +181,8 @@ int tm_cli_list(tm_cli *c);
 int tm_cli_show(tm_cli *c);
 int tm_cli_gates(tm_cli *c);
 int tm_cli_prompt(tm_cli *c);
+int tm_cli_lint(tm_cli *c); /* `prompt lint [NAME]` */
+int tm_cli_check(tm_cli *c);
 int tm_cli_doctor(tm_cli *c);
 int tm_cli_init(tm_cli *c);
 int tm_cli_version(tm_cli *c);

@@ -64,8 +64,11 @@ int tm_cli_prompt(tm_cli *c) {
   char *text = NULL;
   int code;
   bool list = strcmp(op, "list") == 0;
+  if (strcmp(op, "lint") == 0)
+    return tm_cli_lint(c);
   if (!list && strcmp(op, "show") != 0 && strcmp(op, "render") != 0)
-    return tm_cli_fail(c, 2, "usage: tidemill prompt list|show|render [NAME], not '%s'", op);
+    return tm_cli_fail(c, 2, "usage: tidemill prompt list|show|render|lint [NAME], not '%s'",
+                       op);
   if (!list && !name)
     return tm_cli_fail(c, 2,
                        "usage: tidemill prompt %s NAME; `tidemill prompt list` has the "

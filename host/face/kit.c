@@ -36,6 +36,7 @@ typedef struct callback {
 
 typedef struct engine {
   tidemill *t;  /* NULL: closed */
+  pid_t owner;  /* who opened it: its thread is not in a fork, so a fork must not close it */
   lua_State *L; /* who drives it now */
   callback *callbacks;
   char complaint[512]; /* what a callback raised; told by the method that drove it */
@@ -152,6 +153,7 @@ static int l_open(lua_State *L) {
       set_option(L, s, key, luaL_checkstring(L, -1));
     lua_pop(L, 1);
   }
+  e->owner = getpid();
   int rc = tidemill_open(&e->t, s->options);
   if (rc < 0) {
     int count = push_error(L, e, s);
@@ -168,7 +170,8 @@ static int l_open(lua_State *L) {
 static int l_close(lua_State *L) {
   engine *e = luaL_checkudata(L, 1, ENGINE);
   e->L = L;
-  tidemill_close(e->t);
+  if (e->owner == getpid())
+    tidemill_close(e->t);
   e->t = NULL;
   for (callback *next; e->callbacks; e->callbacks = next) {
     next = e->callbacks->next;

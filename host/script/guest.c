@@ -60,7 +60,10 @@ static int load_workflow(lua_State *L) {
   lua_getfield(L, -1, "_prepare");
   lua_pushvalue(L, -3);
   lua_pushstring(L, g->run->workflow);
-  tm_value_push(L, g->run->input);
+  if (g->checking)
+    lua_pushnil(L);
+  else
+    tm_value_push(L, g->run->input);
   lua_pushstring(L, g->run->only_step);
   lua_call(L, 4, 0);
   lua_pushnil(L);
@@ -86,14 +89,14 @@ static int say_load_error(tm_guest *g, lua_State *co, tm_vm_status status, tm_er
   return -1;
 }
 
-static int load(tm_guest *g, tm_err *err) {
+static int load(tm_guest *g, lua_CFunction loader, tm_err *err) {
   int results;
   lua_gc(tm_vm_state(g->vm), LUA_GCSTOP); /* little of what loads is garbage */
   if (tm_vm_protect(g->vm, push_library, NULL, err) < 0)
     return tm_err_wrap(err, "loading the library");
   tm_thread *t = spawn(g);
   g->co = t->co;
-  lua_pushcfunction(t->co, load_workflow);
+  lua_pushcfunction(t->co, loader);
   tm_err_clear(&g->err);
   tm_vm_status s = tm_vm_resume(g->vm, t->co, 0, &results, err);
   int rc = 0;
@@ -115,29 +118,66 @@ static void close_guest(void **guest) {
   tm_free(g);
 }
 
-static int open_guest(void **out, void *ctx, tm_run *run, tm_err *err) {
-  const tm_guest_opts *o = ctx;
-  char file[256];
-  snprintf(file, sizeof file, "workflows/%s.lua", run->workflow);
-  if (!tm_closure_file(run->closure, file))
-    return tm_err_set(err, TM_NOTFOUND, "there is no workflow \"%s\": %s does not exist",
-                      run->workflow, file);
+static tm_guest *new_guest(tm_run *run) {
   tm_guest *g = tm_new(tm_guest);
   tm_arena_init(&g->scratch, 0);
   g->run = run;
   g->flow = g->library = LUA_NOREF;
   g->program = tm_program_of(run->closure);
+  return g;
+}
+
+static int open_vm(tm_guest *g, const tm_guest_opts *o, tm_err *err) {
   tm_vm_opts opts = {.memory = o->memory,
                      .steps = o->steps,
-                     .seed = run->seed,
+                     .seed = g->run->seed,
                      .owner = g,
                      .globals = tm_program_globals(g->program)};
-  if (tm_vm_open(&g->vm, &opts, err) < 0 || load(g, err) < 0) {
+  return tm_vm_open(&g->vm, &opts, err);
+}
+
+static int open_guest(void **out, void *ctx, tm_run *run, tm_err *err) {
+  char file[256];
+  snprintf(file, sizeof file, "workflows/%s.lua", run->workflow);
+  if (!tm_closure_file(run->closure, file))
+    return tm_err_set(err, TM_NOTFOUND, "there is no workflow \"%s\": %s does not exist",
+                      run->workflow, file);
+  tm_guest *g = new_guest(run);
+  if (open_vm(g, ctx, err) < 0 || load(g, load_workflow, err) < 0) {
     close_guest((void **)&g);
     return -1;
   }
   *out = g;
   return 0;
+}
+
+/* -- checking -------------------------------------------------------------------------- */
+
+/* "workflows/lib/x.lua", whose name stands where a workflow's does. */
+static int compile_file(lua_State *L) {
+  tm_guest *g = tm_vm_owner(L);
+  char name[256];
+  snprintf(name, sizeof name, "workflows/%s.lua", g->run->workflow);
+  if (tm_program_chunk(L, g->program, name, &g->err) < 0)
+    return luaL_error(L, "%s", g->err.msg);
+  return 0;
+}
+
+int tm_guest_check(tm_closure *c, const tm_guest_opts *o, tm_engine *engine, const char *file,
+                   tm_err *err) {
+  const size_t folder = strlen("workflows/"), ending = strlen(".lua");
+  char name[256];
+  snprintf(name, sizeof name, "%.*s", (int)(strlen(file) - folder - ending), file + folder);
+  tm_run run = {.engine = engine, .workflow = name, .closure = c, .seed = "check"};
+  tm_arena_init(&run.arena, 0);
+  tm_guest *g = new_guest(&run);
+  g->checking = true;
+  int rc = open_vm(g, o, err);
+  if (rc == 0)
+    rc = load(g, strchr(name, '/') ? compile_file : load_workflow, err);
+  close_guest((void **)&g);
+  tm_arena_free(&run.arena);
+  return rc;
 }
 
 /* -- resuming -------------------------------------------------------------------------- */

@@ -18,20 +18,27 @@ typedef struct tm_guest_opts {
 
 extern const tm_guest_vt tm_guest_lua;
 
+/* Load a source file without starting a run: a workflow as a run would load it, with its top level,
+ * its modules and the schemas it names; a file in a folder of workflows/ is only compiled. The error
+ * is the one that a run would have. */
+int tm_guest_check(tm_closure *c, const tm_guest_opts *o, struct tm_engine *engine,
+                   const char *file, tm_err *err);
+
 typedef struct tm_guest tm_guest;
 
 struct tm_guest {
   tm_run *run;
   tm_vm *vm;
   tm_program *program;
-  tm_branch *current;       /* being resumed; NULL: the file is loading */
-  lua_State *co;            /* current's coroutine, or the loading one */
-  const tm_answer *answer;  /* what the continuation takes */
-  tm_arena scratch;         /* requests on their way into perform: reset there */
+  tm_branch *current;      /* being resumed; NULL: the file is loading */
+  lua_State *co;           /* current's coroutine, or the loading one */
+  const tm_answer *answer; /* what the continuation takes */
+  tm_arena scratch;        /* requests on their way into perform: reset there */
   tm_err err;
-  bool diverged;            /* a noted call found the run diverged: do not resume again */
-  int flow;                 /* registry reference of the workflow's table */
-  int library;              /* of lua/tidemill.lua's table */
+  bool checking; /* only looked at: there is no input to hold to its schema */
+  bool diverged; /* a noted call found the run diverged: do not resume again */
+  int flow;      /* registry reference of the workflow's table */
+  int library;   /* of lua/tidemill.lua's table */
 };
 
 /* A branch's coroutine, in branch->slot. */

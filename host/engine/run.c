@@ -75,14 +75,15 @@ static void free_branch(tm_branch *b) {
   tm_free(b);
 }
 
-static void drop_children(tm_branch *parent, const tm_branch *but) {
+/* All of a fork's children, save one (NULL: none). */
+static void drop_children(tm_branch *parent, const tm_branch *spared) {
   tm_run *r = parent->run;
   tm_list *next;
   for (tm_list *l = r->branches.next; l != &r->branches; l = next) {
     next = l->next;
     tm_branch *b = TM_LIST_OF(l, tm_branch, link);
-    bool waits = b->parent == parent && !b->dead && !b->draining;
-    if (waits && b != but)
+    bool is_spared = spared && spared->index == b->index;
+    if (b->parent == parent && !b->dead && !b->draining && !is_spared)
       tm_run_drop(b);
   }
 }

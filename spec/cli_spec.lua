@@ -136,8 +136,8 @@ describe("tidemill", function()
 
   it("escapes a result for a terminal", function()
     local evil = [[tidemill run hello --input '{"name":"\u001b[31mx\u202e"}' 2>/dev/null]]
-    local got = content.shell(dir, ("script -qec 'echo ok' /dev/null 2>&1 | grep -q ok || exit 99\n" ..
-      "script -qec %q /dev/null </dev/null"):format(evil))
+    local got = content.shell(dir, ("script -qec 'echo ok' /dev/null 2>&1 | grep -q ok || " ..
+      "exit 99\nscript -qec %q /dev/null </dev/null"):format(evil))
     if got.code == 99 then
       pending "needs `script` and a pseudo-terminal"
       return

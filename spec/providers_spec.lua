@@ -99,6 +99,30 @@ for name, wire in pairs(wires) do
       assert.is_nil(store.out:find("canary", 1, true))
     end)
 
+    it("shows the exact request before anything is sent, without a key", function()
+      server = content.serve(answers)
+      local got = content.tidemill(dir, { "prompt", "render", "classify", "--json", "--model",
+        wire.model, "--input", '{"text":"where is my card"}' })
+      assert.equal(0, got.code, got.err)
+      assert.truthy(got.json.request.body:find("where is my card", 1, true))
+    end)
+
+    it("prints each call as a curl command that repeats it", function()
+      run(answers)
+      local first = content.tidemill(dir, { "show", "t1#1", "--curl" })
+      assert.equal(0, first.code, first.err)
+      assert.truthy(first.out:find("curl ", 1, true))
+      assert.is_nil(first.out:find("canary", 1, true))
+      local key = first.out:match "%$([A-Z_]+)"
+      local again = content.shell(dir, ("command -v curl >/dev/null || exit 99\n"
+        .. "export %s=k\n%s"):format(key or "NO_KEY", first.out))
+      if again.code == 99 then
+        pending "curl is not installed"
+        return
+      end
+      assert.truthy(again.out:find("billing", 1, true), again.out .. again.err)
+    end)
+
     it("repairs an answer that breaks its schema, with the errors fed back", function()
       local rules = { { match = "You sort support tickets", times = 1,
         answer = { categories = { "rant" }, confidence = 1 } } }

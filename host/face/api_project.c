@@ -81,7 +81,7 @@ static int render_unit(tidemill *t, tm_closure *c, const char *name, const tm_js
   tm_llm *llm;
   if (tm_program_unit(&p, &hash, tm_program_of(c), name, err) < 0 ||
       tm_request_build(&request, a, c, p, vars, NULL, err) < 0 ||
-      tm_world_llm(t, &llm, err) < 0 || tm_llm_preview(&preview, a, llm, request, err) < 0)
+      tm_world_llm(t, &llm, err) < 0 || tm_llm_sketch(&preview, a, llm, request, err) < 0)
     return -1;
   *out = tm_json_new_object(a);
   tm_json_set_str(a, *out, "schema", "tidemill.render/1");
@@ -212,6 +212,16 @@ static void examine_runs(examining *x) {
          "`tidemill resume` takes them up");
 }
 
+/* "openai (OPENAI_API_KEY: sk-...cdef)", "anthropic (set ANTHROPIC_API_KEY)", "scripted" */
+static void tell_provider(tm_buf *out, const tm_json *p) {
+  const char *env = tm_json_get_str(p, "key_env"), *key = tm_json_get_str(p, "key");
+  tm_buf_printf(out, "%s%s", out->len ? ", " : "", tm_json_get_str(p, "provider"));
+  if (env && key)
+    tm_buf_printf(out, " (%s: %s)", env, key);
+  else if (env && !tm_json_bool(tm_json_get(p, "ready"), false))
+    tm_buf_printf(out, " (set %s)", env);
+}
+
 static void examine_models(examining *x) {
   tm_err err = TM_ERR_INIT;
   tm_llm *llm;
@@ -219,10 +229,11 @@ static void examine_models(examining *x) {
     report(x, "models", false, err.msg, NULL);
     return;
   }
-  tm_buf text = TM_BUF_INIT;
-  tm_json_print(&text, tm_llm_describe(llm, &x->arena));
-  report(x, "models", true, tm_arena_strndup(&x->arena, text.data, text.len), NULL);
-  tm_buf_free(&text);
+  const tm_json *all = tm_llm_describe(llm, &x->arena);
+  tm_buf_reset(&x->detail);
+  for (size_t i = 0; i < tm_json_len(all); i++)
+    tell_provider(&x->detail, tm_json_at(all, i));
+  report(x, "models", true, tm_buf_str(&x->detail), NULL);
 }
 
 int tidemill_doctor(tidemill *t, char **out, size_t *len) {

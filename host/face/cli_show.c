@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "face/cli.h"
 
@@ -166,8 +167,10 @@ static void put_header(tm_buf *b, const char *name, const char *value, const cha
   char *text = NULL;
   tm_buf_puts(b, " \\\n  -H ");
   if (mask) {
-    tm_buf_printf(b, "\"%s: %.*s$", name, (int)(mask - value), value);
-    for (const char *p = provider; *p; p++)
+    const char *scheme =
+        strcasecmp(name, "authorization") == 0 && mask == value ? "Bearer " : "";
+    tm_buf_printf(b, "\"%s: %s%.*s$", name, scheme, (int)(mask - value), value);
+    for (const char *p = provider; *p && *p != '-'; p++) /* openai-chat has openai's key */
       tm_buf_putc(b, isalnum((unsigned char)*p) ? (char)toupper((unsigned char)*p) : '_');
     tm_buf_puts(b, "_API_KEY\"");
     return;

@@ -206,10 +206,33 @@ int tm_llm_record(tm_llm *l, const char *path, tm_err *err) {
 
 /* -- what would be asked --------------------------------------------------------------- */
 
+/* Nothing is sent, so no key is needed: where there is none, another text stands in for it. */
+typedef struct stand_in {
+  const tm_llm_settings *real;
+  const char *key_env;
+} stand_in;
+
+static const char *some_key(void *ctx, const char *name) {
+  const stand_in *s = ctx;
+  const char *text = tm_llm_setting(s->real, name);
+  return text || !s->key_env || strcmp(name, s->key_env) != 0 ? text : "no-key-is-set";
+}
+
+static int build(tm_llm_wire *wire, tm_arena *a, const tm_llm *l, const tm_provider *p,
+                 const tm_llm_question *q, bool keyless, tm_err *err) {
+  stand_in key = {&l->settings, p->key_env};
+  const tm_llm_settings settings = {.env = some_key, .ctx = &key};
+  int rc = p->build(wire, a, q, &l->settings, err);
+  if (rc == 0 || !keyless || err->code != TM_CONFIG)
+    return rc;
+  tm_err_clear(err);
+  return p->build(wire, a, q, &settings, err);
+}
+
 static int show(tm_json **out, tm_arena *a, const tm_llm *l, const tm_provider *p,
-                const tm_llm_question *q, tm_err *err) {
+                const tm_llm_question *q, bool keyless, tm_err *err) {
   tm_llm_wire wire;
-  if (p->build(&wire, a, q, &l->settings, err) < 0)
+  if (build(&wire, a, l, p, q, keyless, err) < 0)
     return -1;
   tm_json *o = tm_json_new_object(a);
   tm_json_set_str(a, o, "method", wire.method);
@@ -235,7 +258,8 @@ static const tm_provider *first_question(tm_llm_question *q, tm_arena *a, const 
   return p;
 }
 
-int tm_llm_preview(tm_json **out, tm_arena *a, tm_llm *l, const tm_json *request, tm_err *err) {
+static int preview(tm_json **out, tm_arena *a, tm_llm *l, const tm_json *request, bool keyless,
+                   tm_err *err) {
   tm_llm_question q;
   const tm_provider *p = first_question(&q, a, l, request, err);
   const tm_json *schema = tm_json_get(request, "schema");
@@ -248,10 +272,18 @@ int tm_llm_preview(tm_json **out, tm_arena *a, tm_llm *l, const tm_json *request
   int rc = tm_llm_tools_get(&tools, &q.tool_count, a, l, request, err);
   q.tools = tools;
   if (rc == 0)
-    rc = show(out, a, l, p, &q, err);
+    rc = show(out, a, l, p, &q, keyless, err);
   tm_llm_tools_drop(tools, q.tool_count);
   tm_shape_drop(&q.shape);
   return rc;
+}
+
+int tm_llm_preview(tm_json **out, tm_arena *a, tm_llm *l, const tm_json *request, tm_err *err) {
+  return preview(out, a, l, request, false, err);
+}
+
+int tm_llm_sketch(tm_json **out, tm_arena *a, tm_llm *l, const tm_json *request, tm_err *err) {
+  return preview(out, a, l, request, true, err);
 }
 
 /* "sk-...cdef": enough to tell two keys apart, and only of a long one. */

@@ -122,6 +122,8 @@ int tm_llm_set_prices(tm_llm *l, const tm_json *table, tm_err *err);
 /* The exact request that would be sent first: {method, url, headers (masked), body (string)}.
  * TM_CONFIG when a key is missing: the message names the variable. */
 int tm_llm_preview(tm_json **out, tm_arena *a, tm_llm *l, const tm_json *request, tm_err *err);
+/* The same where no key is set: another text stands in for it, masked like the key. */
+int tm_llm_sketch(tm_json **out, tm_arena *a, tm_llm *l, const tm_json *request, tm_err *err);
 
 /* Providers, whether a key was found (masked), base URL: an array, for doctor and `models`. */
 tm_json *tm_llm_describe(tm_llm *l, tm_arena *a);

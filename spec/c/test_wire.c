@@ -147,6 +147,21 @@ static void another_base_url_needs_no_key_and_keeps_its_query(void) {
   box_close(&b);
 }
 
+static void a_sketch_needs_no_key_and_shows_the_same(void) {
+  llm_box b;
+  tm_json *out;
+  tm_err err = TM_ERR_INIT;
+  box_open(&b, NULL);
+  tm_json *request = box_json(&b, "{\"model\":\"openai/gpt-4.1\"" USER "}");
+  CHECK_INT(tm_llm_sketch(&out, &b.arena, b.llm, request, &err), 0);
+  const char *bare = tm_json_get_str(out, "body");
+  CHECK_STR(tm_json_str(tm_json_pointer(out, "/headers/Authorization"), NULL), "***");
+  box_set(&b, "OPENAI_API_KEY", "sk-real");
+  CHECK_INT(tm_llm_preview(&out, &b.arena, b.llm, request, &err), 0);
+  CHECK_STR(tm_json_get_str(out, "body"), bare);
+  box_close(&b);
+}
+
 static void a_missing_key_is_an_error_of_configuration(void) {
   llm_box b;
   tm_err err = TM_ERR_INIT;
@@ -429,6 +444,7 @@ CHECK_SUITE(wire) {
   CHECK_RUN(images_are_parts_and_other_media_are_refused);
   CHECK_RUN(parameters_that_a_model_does_not_take_are_dropped);
   CHECK_RUN(another_base_url_needs_no_key_and_keeps_its_query);
+  CHECK_RUN(a_sketch_needs_no_key_and_shows_the_same);
   CHECK_RUN(a_missing_key_is_an_error_of_configuration);
   CHECK_RUN(messages_are_asked_as_documented);
   CHECK_RUN(messages_are_read_with_the_cache_counted_in);

@@ -29,12 +29,14 @@ local wires = {
     env = "OPENAI_API_KEY=sk-canary-4711 OPENAI_BASE_URL=http://127.0.0.1:%s/v1",
     path = "/v1/responses",
     turns = "input",
+    seedless = true,
   },
   anthropic = {
     model = "anthropic/claude-sonnet-4-6",
     env = "ANTHROPIC_API_KEY=sk-canary-4711 ANTHROPIC_BASE_URL=http://127.0.0.1:%s",
     path = "/v1/messages",
     turns = "messages",
+    seedless = true,
   },
   gemini = {
     model = "gemini/gemini-3-flash",
@@ -105,6 +107,17 @@ for name, wire in pairs(wires) do
         wire.model, "--input", '{"text":"where is my card"}' })
       assert.equal(0, got.code, got.err)
       assert.truthy(got.json.request.body:find("where is my card", 1, true))
+    end)
+
+    it("sends the seed a unit sets, where the wire has a place for one", function()
+      server = content.serve(answers)
+      content.write(dir .. "/prompts/dice.prompt",
+        "---\nconfig: { temperature: 0 }\ntidemill.seed: 4711\n---\nThrow.\n")
+      local got = content.tidemill(dir, { "prompt", "render", "dice", "--json", "--model",
+        wire.model, "--input", "{}" }, wire.env:format(server.port))
+      assert.equal(0, got.code, got.err)
+      local sent = got.json.request.body:find('"seed":4711', 1, true) ~= nil
+      assert.equal(not wire.seedless, sent, got.json.request.body)
     end)
 
     it("prints each call as a curl command that repeats it", function()

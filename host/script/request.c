@@ -27,9 +27,12 @@ static void copy_members(tm_arena *a, tm_json *to, const tm_json *from) {
   }
 }
 
-/* The unit's configuration, and over it what the script sets for this call. */
+/* The unit's seed and configuration, and over them what the script sets for this call. */
 static tm_json *config_of(tm_arena *a, const tm_prompt *unit, const tm_json *opts) {
   tm_json *config = tm_json_new_object(a);
+  const tm_json *seed = tm_json_get(unit->settings, "seed");
+  if (seed)
+    tm_json_set(a, config, "seed", seed);
   copy_members(a, config, unit->config);
   copy_members(a, config, opts);
   tm_json_remove(config, "model");

@@ -28,7 +28,6 @@
   X(tries, "a list of what to try in order")                              \
   X(fallback, "a list of model names")                                    \
   X(checks, "an object of content checks, or a list of them")             \
-  X(cache, "true, false or a text")                                       \
   X(stream, "true or false")                                              \
   X(timeouts, "an object of durations: connect, first_byte, idle, total") \
   X(seed, "a whole number")

@@ -59,10 +59,6 @@ static bool fits_checks(const tm_json *v) {
   return is_type(v, TM_JSON_OBJECT) || is_type(v, TM_JSON_ARRAY);
 }
 
-static bool fits_cache(const tm_json *v) {
-  return is_type(v, TM_JSON_BOOL) || is_type(v, TM_JSON_STRING);
-}
-
 static bool fits_stream(const tm_json *v) {
   return is_type(v, TM_JSON_BOOL);
 }

@@ -113,7 +113,6 @@ static const char whole[] = "# Copyright nobody\n"
                             "tidemill.tries: [a/b, { model: c/d }]\n"
                             "tidemill.fallback: [e/f]\n"
                             "tidemill.checks: { max_chars: 50 }\n"
-                            "tidemill.cache: 1h\n"
                             "tidemill.seed: 7\n"
                             "team.owner.name: ops\n"
                             "---\n"
@@ -140,8 +139,7 @@ static void a_whole_unit_is_read(void) {
   CHECK_STR(json(&m, m.unit->settings), "{\"mode\":\"reason_then_extract\",\"repair\":2,"
                                         "\"retries\":3,\"timeout\":60000,\"tries\":["
                                         "\"a/b\",{\"model\":\"c/d\"}],\"fallback\":[\"e/"
-                                        "f\"],\"checks\":{\"max_chars\":50},\"cache\":"
-                                        "\"1h\",\"seed\":7}");
+                                        "f\"],\"checks\":{\"max_chars\":50},\"seed\":7}");
   CHECK_STR(json(&m, tm_json_get(m.unit->ext, "team.owner")), "{\"name\":\"ops\"}");
   CHECK_STR(json(&m, tm_json_get(m.unit->meta, "tidemill.timeout")), "\"1m\"");
   CHECK_INT(tm_schema_check(m.unit->output, tm_json_new_object(&m.arena), NULL, &m.err), 1);
@@ -191,7 +189,7 @@ static void timeouts_are_milliseconds(void) {
   "tools, variant, version, and keys of your own have a dot, as in my.key"
 #define SETTINGS                                                                          \
   "the settings are tidemill.mode, tidemill.repair, tidemill.retries, tidemill.timeout, " \
-  "tidemill.tries, tidemill.fallback, tidemill.checks, tidemill.cache, "                  \
+  "tidemill.tries, tidemill.fallback, tidemill.checks, "                                  \
   "tidemill.stream, tidemill.timeouts, tidemill.seed"
 
 static void mistakes_name_the_file_and_the_line(void) {

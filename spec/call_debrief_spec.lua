@@ -34,6 +34,18 @@ describe("call_debrief", function()
     assert.equal("customer", value.next_steps[2].who)
   end)
 
+  it("sends one mail, wherever it dies on the way", function()
+    local report = kit.crash_everywhere("call_debrief", content.sample "call-01-warm", {
+      env = env,
+      gates = { follow_up = { approve = true } },
+      reset = function() os.remove(env.OUTBOX_FILE) end,
+      observe = function() return #sent() end,
+    })
+    assert.equal(1, report.baseline.observed)
+    assert.equal(report.points, report.same)
+    assert.truthy(report.points > 10)
+  end)
+
   it("sends the mail once a person said yes", function()
     local handle = start "call-01-warm"
     assert.equal("waiting", handle:state())

@@ -33,6 +33,15 @@ describe("git_helper", function()
     assert.truthy(result.value.output:find "one.txt")
   end)
 
+  it("runs what a person wanted, wherever it dies on the way", function()
+    local report = kit.crash_everywhere("git_helper", task "What has changed?", {
+      gates = { run_it_1 = { approve = true } },
+    })
+    assert.is_true(report.baseline.value.ran)
+    assert.equal(report.points, report.same)
+    assert.truthy(report.points > 10)
+  end)
+
   it("rejected command restarts with feedback appended, at most N rounds", function()
     local told = {}
     local model = {

@@ -18,6 +18,13 @@ describe("sales_email", function()
     assert.equal(require("cjson").null, value.draft)
   end)
 
+  it("drafts the same answer, wherever it dies on the way", function()
+    local report = kit.crash_everywhere("sales_email", content.sample "email-01-hot")
+    assert.equal("hot", report.baseline.value.interest)
+    assert.equal(report.points, report.same)
+    assert.truthy(report.points > 5)
+  end)
+
   it("spends one call on advertising", function()
     local result = run "email-03-not-sales"
     assert.equal("ignore", result.value.route)

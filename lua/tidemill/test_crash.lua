@@ -32,12 +32,35 @@ local function happened(gate, run)
   return found
 end
 
+--- The names of the ids that mill.uuid() drew: each life draws its own, at the same places.
+local function drawn_ids(history)
+  local names = {}
+  for _, r in ipairs(history) do
+    if r.record == "note" and r.kind == "uuid" then
+      names[r.value] = "mill.uuid() at " .. r.place
+    end
+  end
+  return names
+end
+
+--- The value with each drawn id, also within a longer text, under its name. A table is changed
+-- in place: a copy would lose what makes it an array.
+local function renamed(value, names)
+  if type(value) == "string" then
+    return (value:gsub("%x+%-%x+%-%x+%-%x+%-%x+", names))
+  elseif type(value) == "table" then
+    for key, item in pairs(value) do value[key] = renamed(item, names) end
+  end
+  return value
+end
+
 --- Plays the person whom a doubt asks: looks, and answers with what a life without crashes had.
 local function person(values)
   return function(gate, run)
     if gate.kind ~= "doubt" then return nil end
     local approve = happened(gate, run)
-    return { approve = approve, answer = approve and values[gate.action .. " " .. gate.key] }
+    local key = renamed(gate.action .. " " .. gate.key, drawn_ids(run:history()))
+    return { approve = approve, answer = approve and values[key] }
   end
 end
 
@@ -59,17 +82,19 @@ end
 --- The end, and which effects there were: each key once, with the result it had.
 local function outcome(run, observe)
   local result = run:collect()
+  local names = drawn_ids(result.history)
   local keys, values, opened = {}, {}, {}
   for _, r in ipairs(result.history) do
     if r.record == "open" and r.key then
-      opened[r.place] = r.name .. " " .. r.key
+      opened[r.place] = renamed(r.name .. " " .. r.key, names)
     elseif r.record == "done" and opened[r.place] then
       keys[opened[r.place]], values[opened[r.place]] = true, r.value
     end
   end
   return {
-    state = result.state, value = result.value, error = result.error and result.error.message,
-    effects = keys, observed = observe and observe(), values = values,
+    state = result.state, value = renamed(result.value, names),
+    error = result.error and renamed(result.error.message, names),
+    effects = keys, observed = observe and renamed(observe(), names), values = values,
   }
 end
 
@@ -106,6 +131,8 @@ local function scene_of(workflow, input, opts)
   for key, value in pairs(opts or {}) do
     (HOOKS[key] and scene or scene.opts)[key] = value
   end
+  -- math.random is seeded from the run's id: one id, so that all lives throw the same.
+  scene.opts.id = scene.opts.id or "crash-everywhere"
   return scene
 end
 

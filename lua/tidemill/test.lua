@@ -69,9 +69,9 @@ end
 
 --- Kill the run's process after each record of its journal, go on in a new process, and compare
 -- the end with a life without crashes: state, value, effects by key. A difference is an error
--- that names the point. Doubts (on_unknown = "ask") are answered by the truth in the journal. An
--- id of mill.uuid() counts as the same when the same place drew it; the run's id is opts.id or
--- "crash-everywhere".
+-- that names the point. Doubts (on_unknown = "ask") are answered by the truth in the journal.
+-- An id of mill.uuid() counts as the same when the same place drew it; the run has the id
+-- opts.id or "crash-everywhere".
 -- Further options: point ("record.post"; also "store.commit.pre" …), reset() before each life,
 -- observe() for what else must be the same.
 -- @treturn table {points, same, baseline}

@@ -106,6 +106,16 @@ describe("tidemill", function()
     end
   end)
 
+  it("says of --all what it means to each command", function()
+    for command, means in pairs({
+      list = "all of them: no limit", gates = "the decided ones, too",
+      repin = "every run that has not ended",
+    }) do
+      assert.truthy(cli(command, "--help").out:find("%-%-all +" .. means), command)
+      assert.equal(0, cli(command, "--all").code, command)
+    end
+  end)
+
   it("guesses what was meant", function()
     assert.truthy(cli("aprove").err:find("did you mean `tidemill approve`?", 1, true))
     assert.truthy(cli("list", "--limti", "3").err:find("did you mean --limit?", 1, true))

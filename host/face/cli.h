@@ -32,7 +32,9 @@
   X(TIMEOUT, "timeout", 0, "DUR", "stop following after 30s, 5m, 2h; the run stays")           \
   X(NOTE, "note", 0, "TEXT", "why; kept in the journal")                                       \
   X(ANSWER, "answer", 0, "JSON", "the gate's answer: JSON, @FILE, or -")                       \
-  X(ALL, "all", 0, NULL, "the decided ones, too; of list: without a limit")                    \
+  X(ALL, "all", 0, NULL, "all of them: no limit")                                              \
+  X(DECIDED, "all", 0, NULL, "the decided ones, too")                                          \
+  X(EVERY, "all", 0, NULL, "every run that has not ended, and every one that diverged")        \
   X(STATE, "state", 0, "STATE", "queued, running, waiting, done, failed, cancelled, diverged") \
   X(WORKFLOW, "workflow", 0, "NAME", "runs of this workflow")                                  \
   X(LIMIT, "limit", 0, "N", "at most so many (20)")                                            \

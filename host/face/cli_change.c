@@ -184,7 +184,7 @@ static int repin_all(tm_cli *c) {
 
 int tm_cli_repin(tm_cli *c) {
   const char *id = NULL;
-  bool all = tm_cli_has(c, TM_FLAG_ALL);
+  bool all = tm_cli_has(c, TM_FLAG_EVERY);
   if (all == (c->arg_count > 0))
     return tm_cli_fail(c, 2, "usage: tidemill repin ID, or tidemill repin --all");
   int code = tm_cli_open(c);

@@ -156,7 +156,7 @@ int tm_cli_gates(tm_cli *c) {
       return code;
     tm_json_set_str(&c->arena, filter, "run", tm_json_get_str(info, "id"));
   }
-  if (tm_cli_has(c, TM_FLAG_ALL))
+  if (tm_cli_has(c, TM_FLAG_DECIDED))
     tm_json_set_bool(&c->arena, filter, "all", true);
   char *text = NULL;
   size_t len = 0;

@@ -109,11 +109,6 @@ static int put_messages(tm_json *body, tm_arena *a, const tm_json *all, tm_err *
     return tm_err_set(err, TM_USAGE, "anthropic: a system message may only hold text");
   for (size_t i = 0; i < tm_json_len(all); i++) {
     const char *role = tm_llm_role(tm_json_at(all, i));
-    if (!role)
-      return tm_err_set(err, TM_USAGE,
-                        "anthropic: message %zu cannot be sent: its role must be system, user, "
-                        "model or tool",
-                        i + 1);
     if (strcmp(role, "system") != 0 && put_turn(turns, a, tm_json_at(all, i), role, err) < 0)
       return -1;
   }

@@ -100,11 +100,6 @@ static int put_messages(tm_json *body, tm_arena *a, const tm_json *all, tm_err *
   for (size_t i = 0; i < tm_json_len(all); i++) {
     const tm_json *from = tm_json_get(tm_json_at(all, i), "content");
     const char *role = tm_llm_role(tm_json_at(all, i));
-    if (!role)
-      return tm_err_set(err, TM_USAGE,
-                        "gemini: message %zu cannot be sent: its role must be system, user, "
-                        "model or tool",
-                        i + 1);
     if (strcmp(role, "system") == 0)
       continue;
     tm_json *turn = tm_json_new_object(a), *parts = tm_json_new_array(a);

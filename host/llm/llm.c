@@ -129,10 +129,9 @@ const tm_provider *tm_llm_question_of(tm_llm_question *q, tm_arena *a, const tm_
                          .request = request,
                          .config = tm_json_get(request, "config"),
                          .messages = tm_json_get(request, "messages")};
-  if (q->model)
-    return p;
-  tm_err_set(err, TM_LIMIT, "the question is too large");
-  return NULL;
+  if (!q->model)
+    tm_err_set(err, TM_LIMIT, "the question is too large");
+  return q->model && tm_llm_check_roles(q->messages, err) == 0 ? p : NULL;
 }
 
 bool tm_llm_streams(const tm_json *request, const tm_json *config) {

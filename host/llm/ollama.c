@@ -118,11 +118,6 @@ static int put_messages(tm_json *body, tm_arena *a, const tm_json *all, tm_err *
   for (size_t i = 0; i < tm_json_len(all); i++) {
     const tm_json *message = tm_json_at(all, i);
     const char *role = tm_llm_role(message);
-    if (!role)
-      return tm_err_set(err, TM_USAGE,
-                        "ollama: message %zu cannot be sent: its role must be system, user, "
-                        "model or tool",
-                        i + 1);
     int rc = strcmp(role, "tool") == 0 ? put_results(messages, a, message, err)
                                        : put_turn(messages, a, message, role, err);
     if (rc < 0)

@@ -105,12 +105,6 @@ static int put_results(tm_json *messages, tm_arena *a, const tm_json *message, t
 
 static int put_message(tm_json *messages, tm_arena *a, const tm_json *message, tm_err *err) {
   const char *role = tm_llm_role(message);
-  if (!role)
-    return tm_err_set(
-        err, TM_USAGE,
-        "openai: a message has the role \"%s\"; only system, user, model and tool "
-        "can be sent",
-        tm_json_get_str(message, "role") ? tm_json_get_str(message, "role") : "");
   if (strcmp(role, "tool") == 0)
     return put_results(messages, a, message, err);
   tm_json *out = tm_json_new_object(a), *content = tm_llm_plain(a, message);

@@ -159,6 +159,8 @@ const char *tm_llm_schema_name(tm_arena *a, const tm_json *request);
 
 /* "assistant" for "model", or the role itself; NULL for one that there is not. */
 const char *tm_llm_role(const tm_json *message);
+/* Does each message have a role? A provider's build gets no others. */
+int tm_llm_check_roles(const tm_json *messages, tm_err *err);
 /* All text parts of a message joined, when it has only such; else NULL. */
 tm_json *tm_llm_plain(tm_arena *a, const tm_json *message);
 /* All system messages as one text, "" when there are none; NULL: one of them holds more than

@@ -75,12 +75,6 @@ static void put_turn(tm_json *input, tm_arena *a, const char *role, const tm_jso
 static int put_message(tm_json *input, tm_arena *a, const tm_json *message, tm_err *err) {
   const char *role = tm_llm_role(message);
   const tm_json *parts = tm_json_get(message, "content"), *plain = tm_llm_plain(a, message);
-  if (!role)
-    return tm_err_set(
-        err, TM_USAGE,
-        "openai: a message has the role \"%s\"; only system, user, model and tool "
-        "can be sent",
-        tm_json_get_str(message, "role") ? tm_json_get_str(message, "role") : "");
   if (plain) {
     put_turn(input, a, role, plain);
     return 0;

@@ -415,6 +415,11 @@ static void a_question_that_cannot_be_asked_is_refused_at_once(void) {
       {ASK("openai/") "}", "PROVIDER/MODEL", TM_USAGE},
       {"{\"messages\":[{\"role\":\"user\",\"content\":[]}]}", "PROVIDER/MODEL", TM_USAGE},
       {"{\"model\":\"openai/m\",\"messages\":[]}", "at least one message", TM_USAGE},
+      {"{\"model\":\"ollama/m\",\"messages\":[{\"role\":\"user\",\"content\":[]},"
+       "{\"role\":\"boss\",\"content\":[]}]}",
+       "message 2 has the role \"boss\"; the roles are system", TM_USAGE},
+      {"{\"model\":\"openai/m\",\"messages\":[{\"content\":[]}]}", "message 1 has no role;",
+       TM_USAGE},
       {ASK("openai/m") ",\"schema\":{\"type\":\"no-type\"}}", "output schema of classify",
        TM_USAGE},
   };

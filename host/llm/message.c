@@ -21,10 +21,9 @@ int tm_llm_check_roles(const tm_json *messages, tm_err *err) {
   for (size_t i = 0; i < tm_json_len(messages); i++) {
     const char *role = tm_json_get_str(tm_json_at(messages, i), "role");
     if (!tm_llm_role(tm_json_at(messages, i)))
-      return tm_err_set(err, TM_USAGE,
-                        "message %zu has %s%s%s; the roles are system, user, model and tool",
-                        i + 1, role ? "the role \"" : "no role", role ? role : "",
-                        role ? "\"" : "");
+      return tm_err_set(
+          err, TM_USAGE, "message %zu has %s%s%s; the roles are system, user, model and tool",
+          i + 1, role ? "the role \"" : "no role", role ? role : "", role ? "\"" : "");
   }
   return 0;
 }

@@ -35,7 +35,9 @@ enum tidemill_code {
   TIDEMILL_OK = 0,
   TIDEMILL_EFAILED = -1, /* the run failed */
   TIDEMILL_EUSAGE = -2,  /* a wrong argument or invalid input */
-  TIDEMILL_ECONFIG = -3, /* configuration, key, authentication, a database that is not ours */
+  TIDEMILL_ECONFIG =
+      -3, /* configuration, key, authentication (also of a run that failed for it),
+                            a database that is not ours */
   TIDEMILL_ENOTFOUND = -4,
   TIDEMILL_ECONFLICT = -5, /* the id exists with other input; the gate is already decided */
   TIDEMILL_ECANCELLED = -6,

@@ -16,7 +16,8 @@ local budget = {}
 function mill.llm(unit, vars, opts)
   core.want("the unit's name", unit, "string")
   core.known("mill.llm", opts,
-    "checks model temperature seed topP topK maxOutputTokens stopSequences")
+    "checks model:string temperature:number seed:number topP:number topK:number "
+      .. "maxOutputTokens:number stopSequences:table")
   return core.llm(unit, vars, opts, budget)
 end
 
@@ -63,8 +64,9 @@ end
 function mill.workflow(name)
   core.want("a workflow's name", name, "string")
   return function(spec)
-    core.known("workflow " .. name, spec, "about input output budget state events deadline")
-    core.known("budget", spec.budget, "llm_calls usd")
+    core.known("workflow " .. name, spec,
+      "about:string input output budget:table state events:table deadline")
+    core.known("budget", spec.budget, "llm_calls:number usd:number")
     return setmetatable({ _name = name, _spec = {
       about = spec.about,
       input = spec.input and core.schema(spec.input),
@@ -85,6 +87,10 @@ function mill._prepare(flow, file, input, step)
   if getmetatable(flow) ~= flow_mt then
     error(("workflows/%s.lua must return its workflow (end it with `return flow`)")
       :format(file), 0)
+  end
+  if flow._name ~= file then
+    error(("workflows/%s.lua declares the workflow %q; the name must be the file's")
+      :format(file, flow._name), 0)
   end
   local main = flow[step or "main"]
   if type(main) ~= "function" then

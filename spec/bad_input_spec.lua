@@ -66,6 +66,8 @@ return flow
     refused(1, { "prompts/say.prompt:2", 'no setting "tidemill.mod"', "tidemill.mode" })
     content.write(dir .. "/prompts/say.prompt", "hi {{nobody x}}")
     refused(1, { "prompts/say.prompt:1:", "nobody" })
+    content.write(dir .. "/prompts/say.prompt", "---\nmodel: scripted/demo\nhi")
+    refused(1, { "prompts/say.prompt", "---" })
   end)
 
   it("is a schema that does not compile, or is not there", function()
@@ -92,13 +94,75 @@ return flow
     content.write(path, ("not a database at all. "):rep(100))
     refused(3, { "tidemill.db" })
     assert.equal(("not a database at all. "):rep(100), content.read(path))
+
+    os.remove(path)
+    assert.equal(0, content.tidemill(dir, { "run", "w", "-q" }).code)
+    local ours = content.read(path)
+    -- Where SQLite keeps a file's version and the program that it belongs to.
+    local function refused_with(offset, number, words)
+      local other = ours:sub(1, offset) .. string.pack(">I4", number) .. ours:sub(offset + 5)
+      content.write(path, other)
+      refused(3, words)
+      assert.equal(other, content.read(path))
+    end
+    refused_with(60, 9999, { "tidemill.db", "version 9999" })
+    refused_with(68, 1, { "tidemill.db" })
   end)
 
   it("is a missing key: the variable's name", function()
     content.write(dir .. "/prompts/say.prompt",
       "---\nmodel: anthropic/claude-sonnet-4-6\n---\nhi")
     workflow [[return (mill.llm("say", {}))]]
-    refused(1, { "ANTHROPIC_API_KEY" }, nil, "ANTHROPIC_API_KEY= ANTHROPIC_BASE_URL=")
+    refused(3, { "ANTHROPIC_API_KEY", "tidemill retry " }, nil,
+      "ANTHROPIC_API_KEY= ANTHROPIC_BASE_URL=")
+  end)
+
+  it("is a tidemill.yaml that holds no settings", function()
+    workflow "return 1"
+    for _, text in ipairs { "[1]", "5", "model", '"text"', "- db: x" } do
+      content.write(dir .. "/tidemill.yaml", text .. "\n")
+      refused(3, { "tidemill.yaml: expected settings" })
+    end
+    content.write(dir .. "/tidemill.yaml", "# nothing yet\n")
+    assert.equal(0, content.tidemill(dir, { "run", "w", "-q" }).code)
+  end)
+
+  it("is an option of the wrong type: what it must be", function()
+    local function raises(main, words) workflow(main) refused(1, words) end
+    raises("flow:action 'a' { key = 5, run = print }",
+      { "workflows/w.lua:4", "action a: key must be a function, not number" })
+    raises("flow:action 'a' { key = print, run = print, irreversible = 'no' }",
+      { "action a: irreversible must be a boolean, not string" })
+    raises("flow:step 's' { run = print, check = 1 }", { "step s: check must be a function" })
+    raises("local v = mill.validate(5, 7)",
+      { "workflows/w.lua:4", "a schema must be a name, a Picoschema text or a table" })
+    raises("mill.log {}", { "workflows/w.lua:4", "mill.log takes a text" })
+    content.write(dir .. "/prompts/say.prompt", "---\nmodel: scripted/demo\n---\nhi")
+    raises("mill.llm('say', {}, { temperature = 'hot' })", { "temperature must be a number" })
+    raises("mill.llm('say', 5)", { "workflows/w.lua:4", "prompt say", "must be an object" })
+    workflow("return 1", "about = 5")
+    refused(2, { "workflow w: about must be a string, not number" })
+  end)
+
+  it("is a workflow of another name than its file's", function()
+    workflow "return 1"
+    os.execute(("mv %s/workflows/w.lua %s/workflows/v.lua"):format(dir, dir))
+    local got = content.tidemill(dir, { "run", "v", "-q" })
+    assert.equal(2, got.code, got.err)
+    assert.matches('workflows/v.lua declares the workflow "w"', got.err, 1, true)
+  end)
+
+  it("is a database that another program holds: one message, and the run comes back", function()
+    workflow "mill.gate('go', { ask = '?' }) return 1"
+    local run = content.tidemill(dir, { "run", "w", "-q", "--id", "one" })
+    assert.equal(8, run.code, run.err)
+    local busy = content.locked(dir .. "/.tidemill/tidemill.db", function()
+      return content.tidemill(dir, { "approve", "one", "go" }, "TIDEMILL_BUSY_MS=50")
+    end)
+    assert.equal(75, busy.code, busy.err)
+    assert.equal(1, select(2, busy.err:gsub("\n", "")), busy.err)
+    assert.equal(0, content.tidemill(dir, { "approve", "one", "go" }).code)
+    assert.equal("1\n", content.tidemill(dir, { "resume", "one", "-q" }).out)
   end)
 
   it("is a primitive where nothing can wait: the callback's name", function()

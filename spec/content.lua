@@ -91,6 +91,17 @@ function M.shell(dir, script)
   return { code = code, out = out, err = err, json = ok and json or nil }
 end
 
+--- What `fn` returns while another process holds the lock of the database at `path`.
+function M.locked(path, fn)
+  local holder = io.popen(("flock %s.lock sh -c 'echo $$; exec tail -f /dev/null'")
+    :format(quote(path)))
+  local pid = holder:read "n"
+  local got = fn()
+  os.execute("kill " .. pid)
+  holder:close()
+  return got
+end
+
 --- The mock of spec/mock with these rules, or nil when it is not built:
 -- {port, get(path), stop()}.
 function M.serve(rules)

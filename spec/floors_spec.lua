@@ -29,6 +29,7 @@ for name in ([[
 ]]):gmatch "%S+" do system[name .. ".h"] = true end
 
 local MAX_LINES = 750
+local MAX_WORKFLOW = 120
 
 local function read(path)
   local file = assert(io.open(path, "rb"))
@@ -130,6 +131,15 @@ describe("the house", function()
       if lines <= MAX_LINES then return {} end
       return { ("%s has %d lines: split it by idea"):format(path, lines) }
     end)
+  end)
+
+  it("ships no workflow over " .. MAX_WORKFLOW .. " lines", function()
+    local list = assert(io.popen "ls workflows/*.lua")
+    for path in list:lines() do
+      local _, lines = read(path):gsub("\n", "")
+      assert.is_true(lines <= MAX_WORKFLOW, ("%s has %d lines"):format(path, lines))
+    end
+    list:close()
   end)
 end)
 

@@ -76,3 +76,19 @@ describe("docs/cli.md", function()
     end
   end)
 end)
+
+describe("examples/demo.sh", function()
+  it("runs to its end: each ticket done, each refund paid once", function()
+    local got = content.shell(".", "examples/demo.sh $(command -v tidemill)")
+    assert.equal(0, got.code, got.out .. got.err)
+    assert.equal("", got.err)
+    local _, done = got.out:gsub("  done\n", "")
+    assert.equal(12, done, got.out)
+    local paid = {}
+    for key in got.out:gmatch '{"key":"([^"]+)"' do
+      assert.is_nil(paid[key], key)
+      paid[key] = true
+    end
+    assert.same({ ["T-1002"] = true, ["T-1003"] = true, ["T-1004"] = true, ["T-1007"] = true }, paid)
+  end)
+end)

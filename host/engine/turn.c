@@ -123,7 +123,7 @@ static void submitted(tm_batch *batch, const tm_err *err) {
   e->effects -= t->effects;
   if (err->code != TM_OK && e->broken.code == TM_OK) {
     e->broken = *err;
-    tm_log(TM_LOG_ERROR, "engine", "%s", err->msg);
+    tm_log(TM_LOG_INFO, "engine", "%s", err->msg); /* whoever drives it is told, and says it */
   }
   for (tm_after *a = t->first, *next; a; a = next) {
     next = a->next;

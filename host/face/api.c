@@ -2,6 +2,7 @@
  */
 #include "face/api.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -150,6 +151,13 @@ static int64_t turn(void *ctx) {
 /* -- open and close ---------------------------------------------------------------------------
  */
 
+/* TIDEMILL_BUSY_MS: how long to wait for another process that writes; 0: the store's own. */
+static int busy_ms(void) {
+  const char *text = setting(NULL, "TIDEMILL_BUSY_MS");
+  long ms = text ? strtol(text, NULL, 10) : 0;
+  return ms > 0 && ms < INT_MAX ? (int)ms : 0;
+}
+
 static int open_engine(tidemill *t, const tidemill_options *o, tm_err *err) {
   tm_fault_init();
   if (tm_options_resolve(&t->options, o, err) < 0 || tm_loop_open(&t->loop, err) < 0)
@@ -158,7 +166,7 @@ static int open_engine(tidemill *t, const tidemill_options *o, tm_err *err) {
   t->clock = t->options->virtual_clock
                  ? (tm_clock){.wall = virtual_time, .mono = virtual_time, .ctx = t}
                  : tm_clock_system;
-  tm_store_host host = {.post = post, .ctx = t->loop, .clock = &t->clock};
+  tm_store_host host = {.post = post, .ctx = t->loop, .clock = &t->clock, .busy_ms = busy_ms()};
   if (tm_store_open(&t->store, t->options->db, &host, err) < 0)
     return -1;
   t->guest = (tm_guest_opts){.memory = t->options->memory, .steps = t->options->steps};

@@ -362,23 +362,40 @@ static int code_of_state(const char *state) {
   return TIDEMILL_EWAITING;
 }
 
+/* A run that failed for want of a key, or with a wrong one, has nothing wrong with it: it goes on
+ * when that is mended. */
+static int code_of(const char *state, const tm_json *reason) {
+  const char *code = tm_json_get_str(reason, "code"), *class = tm_json_get_str(reason, "class");
+  bool ours = (code && strcmp(code, tm_err_word(TM_CONFIG)) == 0) ||
+              (class && strcmp(class, "auth") == 0);
+  int rc = code_of_state(state);
+  return rc == TIDEMILL_EFAILED && ours ? TIDEMILL_ECONFIG : rc;
+}
+
+static void explain_waiting(tm_err *err, const char *run, const tm_json *reason) {
+  const tm_json *first = tm_json_at(reason, 0);
+  const char *name = tm_json_get_str(first, "name"), *what = tm_json_get_str(first, "for");
+  tm_err_set(err, TM_WAITING, "run %s waits for %s%s%s%s", run, what ? what : "its turn",
+             name && *name ? " \"" : "", name ? name : "", name && *name ? "\"" : "");
+}
+
 void tm_api_explain(tm_err *err, const tm_run_row *row) {
-  int code = code_of_state(row->state);
   tm_arena a;
   tm_json *reason = NULL;
   tm_err ignored = TM_ERR_INIT;
   tm_arena_init(&a, 0);
   if (row->reason && *row->reason)
     tm_json_parse(&reason, &a, row->reason, strlen(row->reason), NULL, &ignored);
+  int code = code_of(row->state, reason);
   const char *message = tm_json_get_str(reason, "message");
-  const tm_json *first = tm_json_at(reason, 0);
-  const char *name = tm_json_get_str(first, "name"), *what = tm_json_get_str(first, "for");
   if (code == TIDEMILL_EWAITING)
-    tm_err_set(err, TM_WAITING, "run %s waits for %s%s%s%s", row->id, what ? what : "its turn",
-               name && *name ? " \"" : "", name ? name : "", name && *name ? "\"" : "");
+    explain_waiting(err, row->id, reason);
   else
-    tm_err_set(err, (tm_code)-code, "run %s %s%s%s", row->id, row->state, message ? ": " : "",
-               message ? message : "");
+    tm_err_set(err, (tm_code)-code, "run %s %s%s%s%s%s", row->id, row->state,
+               message ? ": " : "", message ? message : "",
+               code == TIDEMILL_ECONFIG ? "; when that is mended, go on with: tidemill retry "
+                                        : "",
+               code == TIDEMILL_ECONFIG ? row->id : "");
   tm_arena_free(&a);
 }
 
@@ -386,12 +403,11 @@ static int state_code(tidemill *t, const char *run, tm_err *err) {
   tm_arena a;
   tm_run_row row;
   tm_arena_init(&a, 0);
-  int code =
-      tm_api_find_run(t, run, &a, &row, err) < 0 ? -(int)err->code : code_of_state(row.state);
-  if (code != 0 && err->code == TM_OK)
+  int code = tm_api_find_run(t, run, &a, &row, err);
+  if (code == 0 && code_of_state(row.state) != 0)
     tm_api_explain(err, &row);
   tm_arena_free(&a);
-  return code;
+  return -(int)err->code;
 }
 
 /* True when driving can end: the run's, or everybody's, next move is not ours. */

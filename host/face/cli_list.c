@@ -63,9 +63,23 @@ static void print_run(tm_cli *c, const tm_json *run) {
   tm_buf_free(&b);
 }
 
+static int bad_state(tm_cli *c, const char *state) {
+  static const char *const states[] = {"queued", "running",   "waiting", "done",
+                                       "failed", "cancelled", "diverged"};
+  for (size_t i = 0; i < sizeof states / sizeof *states; i++)
+    if (strcmp(state, states[i]) == 0)
+      return 0;
+  return tm_cli_fail(c, 2,
+                     "--state '%s': a run is queued, running, waiting, done, failed, cancelled "
+                     "or diverged",
+                     state);
+}
+
 /* The filter of the flags; 0 or the exit code. */
 static int list_filter(tm_cli *c, const char **filter) {
   tm_json *f = tm_json_new_object(&c->arena);
+  if (tm_cli_has(c, TM_FLAG_STATE) && bad_state(c, c->value[TM_FLAG_STATE]))
+    return 2;
   if (tm_cli_has(c, TM_FLAG_STATE))
     tm_json_set_str(&c->arena, f, "state", c->value[TM_FLAG_STATE]);
   if (tm_cli_has(c, TM_FLAG_WORKFLOW))

@@ -181,6 +181,9 @@ static int read_project(tidemill_options *o, tm_err *err) {
     err->code = TM_CONFIG;
     return tm_err_wrap(err, "%s", path);
   }
+  tm_json_type type = tm_json_type_of(doc);
+  if (type != TM_JSON_OBJECT && type != TM_JSON_NULL)
+    return tm_err_set(err, TM_CONFIG, "%s: expected settings, one `name: value` a line", path);
   for (size_t i = 0; i < tm_json_len(doc); i++)
     if (yaml_setting(o, path, tm_json_member_at(doc, i), err) < 0)
       return -1;

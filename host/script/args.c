@@ -49,23 +49,45 @@ static int l_fail(lua_State *L) {
   return tm_args_fail(L, luaL_checkstring(L, 1), luaL_checkstring(L, 2));
 }
 
-static bool listed(const char *names, const char *name) {
+/* Of the names "a b:type c", the one that is `name`: what stands behind it, ":type" or a space
+ * or the end. NULL: it is not among them. */
+static const char *listed(const char *names, const char *name) {
   size_t len = strlen(name);
   for (const char *at = names; (at = strstr(at, name)); at += len) {
     bool starts = at == names || at[-1] == ' ';
-    if (starts && (at[len] == ' ' || !at[len]))
-      return true;
+    if (starts && (at[len] == ' ' || at[len] == ':' || !at[len]))
+      return at + len;
   }
-  return false;
+  return NULL;
 }
 
 static int unknown_option(lua_State *L, const char *what, const char *names) {
   char message[MESSAGE];
   int key = lua_gettop(L) - 1;
   bool text = lua_type(L, key) == LUA_TSTRING;
-  snprintf(message, sizeof message, "%s does not know the option \"%.60s\"; it takes %s", what,
-           text ? lua_tostring(L, key) : luaL_typename(L, key), names);
+  int n = snprintf(message, sizeof message, "%s does not know the option \"%.60s\"; it takes ",
+                   what, text ? lua_tostring(L, key) : luaL_typename(L, key));
+  for (size_t at = (size_t)n; *names && at < sizeof message - 1; names++) {
+    if (*names == ':')
+      names += strcspn(names, " ");
+    if (!*names)
+      break;
+    message[at++] = *names;
+    message[at] = 0;
+  }
   return tm_args_fail(L, "usage", message);
+}
+
+/* The option on top of the stack against the type that stands behind its name. */
+static void hold_type(lua_State *L, const char *what, const char *type) {
+  char of[MESSAGE / 2], want[16];
+  if (*type != ':')
+    return;
+  snprintf(want, sizeof want, "%.*s", (int)strcspn(type + 1, " "), type + 1);
+  if (strcmp(luaL_typename(L, -1), want) == 0)
+    return;
+  snprintf(of, sizeof of, "%s: %s", what, lua_tostring(L, -2));
+  tm_args_wrong(L, lua_gettop(L), of, want);
 }
 
 static int l_known(lua_State *L) {
@@ -82,22 +104,28 @@ static int l_known(lua_State *L) {
   }
   lua_pushnil(L);
   while (lua_next(L, 2)) {
-    if (lua_type(L, -2) != LUA_TSTRING || !listed(names, lua_tostring(L, -2)))
+    const char *type =
+        lua_type(L, -2) == LUA_TSTRING ? listed(names, lua_tostring(L, -2)) : NULL;
+    if (!type)
       return unknown_option(L, what, names);
+    hold_type(L, what, type);
     lua_pop(L, 1);
   }
   lua_pushvalue(L, 2);
   return 1;
 }
 
+int tm_args_wrong(lua_State *L, int index, const char *what, const char *type) {
+  char message[MESSAGE];
+  snprintf(message, sizeof message, "%s must be a %s, not %s", what, type,
+           luaL_typename(L, index));
+  return tm_args_fail(L, "usage", message);
+}
+
 static int l_want(lua_State *L) {
   const char *what = luaL_checkstring(L, 1), *type = luaL_checkstring(L, 3);
-  char message[MESSAGE];
-  if (strcmp(luaL_typename(L, 2), type) != 0) {
-    snprintf(message, sizeof message, "%s must be a %s, not %s", what, type,
-             luaL_typename(L, 2));
-    return tm_args_fail(L, "usage", message);
-  }
+  if (strcmp(luaL_typename(L, 2), type) != 0)
+    return tm_args_wrong(L, 2, what, type);
   lua_pushvalue(L, 2);
   return 1;
 }

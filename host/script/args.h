@@ -15,8 +15,10 @@
 void tm_args_caller(lua_State *L, char *out, size_t size);
 /* Raise {kind, message} with the caller's place in front of the message. Does not return. */
 int tm_args_fail(lua_State *L, const char *kind, const char *message);
+/* The same for an argument of the wrong type: "WHAT must be a TYPE, not number". */
+int tm_args_wrong(lua_State *L, int index, const char *what, const char *type);
 
-/* fail(kind, message) · known(what, opts, "names …") -> opts or {} · want(what, value, type) -> value ·
+/* fail(kind, message) · known(what, opts, "name name:type …") -> opts or {} · want(what, value, type) -> value ·
  * milliseconds(what, duration or nil) -> integer or nil */
 extern const luaL_Reg tm_args_functions[];
 

@@ -239,7 +239,7 @@ static int l_schema(lua_State *L) {
   else if (lua_istable(L, 1))
     rc = tm_program_inline(&c, g->program, argument(L, 1), &err);
   else
-    return luaL_typeerror(L, 1, "schema name, text or table");
+    return tm_args_wrong(L, 1, "a schema", "name, a Picoschema text or a table");
   if (rc < 0)
     return tm_args_fail(L, "usage", err.msg);
   *box = c;

@@ -32,14 +32,14 @@ local function act(kind, name, request_, body)
   return answer
 end
 
-local action_options = "key irreversible blast gate_above on_unknown probe run repeatable host "
-  .. "window undo"
+local action_options = "key:function irreversible:boolean blast:function gate_above:number "
+  .. "on_unknown probe:function run:function repeatable:boolean host:boolean window undo:function"
 local policies = { probe = true, retry = true, ask = true }
 
 local function check_action(name, spec)
   known("action " .. name, spec, action_options)
   local function bad(what) fail("usage", ("action %q %s"):format(name, what)) end
-  if not spec.host and type(spec.run) ~= "function" then
+  if not spec.host and not spec.run then
     bad("needs run = function(args, key), or host = true")
   end
   if spec.repeatable then
@@ -47,7 +47,7 @@ local function check_action(name, spec)
     if spec.undo then bad("cannot be repeatable and have an undo") end
     return
   end
-  if type(spec.key) ~= "function" then
+  if not spec.key then
     bad("needs key = function(args): the same key is the same effect, for ever")
   end
   if spec.on_unknown and not policies[spec.on_unknown] then
@@ -56,13 +56,10 @@ local function check_action(name, spec)
   if spec.irreversible and not spec.on_unknown then
     bad('is irreversible and must say on_unknown = "probe", "retry" or "ask"')
   end
-  if spec.on_unknown == "probe" and type(spec.probe) ~= "function" then
+  if spec.on_unknown == "probe" and not spec.probe then
     bad('has on_unknown = "probe" and needs probe = function(args, key)')
   end
-  if spec.undo and type(spec.undo) ~= "function" then
-    bad("needs undo = function(args, result, key)")
-  end
-  if spec.gate_above and type(spec.blast) ~= "function" then
+  if spec.gate_above and not spec.blast then
     bad("has gate_above and needs blast = function(args)")
   end
 end

@@ -27,7 +27,7 @@ end
 --- Run functions as branches; their results in order. The first error cancels the others;
 -- opts.settle collects {ok, value | error} instead; opts.max: at most so many at once.
 function M.all(functions, opts)
-  opts = known("mill.all", opts, "max settle")
+  opts = known("mill.all", opts, "max settle:boolean")
   local results, branches = {}, {}
   for i, f in ipairs(list_of("mill.all's list", functions)) do
     branches[i] = function()
@@ -41,7 +41,7 @@ end
 function M.map(list, fn, opts)
   want("mill.map's list", list, "table")
   want("mill.map's function", fn, "function")
-  opts = known("mill.map", opts, "max settle")
+  opts = known("mill.map", opts, "max settle:boolean")
   local results, branches = {}, {}
   for i, item in ipairs(list) do
     branches[i] = function()

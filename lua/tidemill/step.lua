@@ -5,7 +5,7 @@ local want, known = core.want, core.known
 
 local M = {}
 
-local step_options = "input output check run fallback"
+local step_options = "input output check:function run:function fallback:function"
 
 local function as_error(e)
   if type(e) == "table" then return e end
@@ -36,7 +36,7 @@ end
 --- What flow:step "name" { … } makes: a function of the input.
 function M.make(name, spec)
   known("step " .. name, spec, step_options)
-  want("a step's run", spec.run, "function")
+  want(("step %s: run"):format(name), spec.run, "function")
   if spec.input then spec.input = core.schema(spec.input) end
   if spec.output then spec.output = core.schema(spec.output) end
   local function station(input, ...)

@@ -5,7 +5,7 @@ local want, known, perform = core.want, core.known, core.perform
 
 local M = {}
 
-local http_options = "headers json body timeout raw"
+local http_options = "headers:table json body:string timeout raw:boolean"
 
 local function request(method, url, opts)
   want("the URL", url, "string")
@@ -40,7 +40,7 @@ M.http = {
 --- Run a program (no shell): {code, out, err}.
 function M.exec(argv, opts)
   want("mill.exec's list", argv, "table")
-  opts = known("mill.exec", opts, "cwd input timeout")
+  opts = known("mill.exec", opts, "cwd:string input:string timeout")
   return perform("exec", tostring(argv[1]), {
     argv = core.array(argv), cwd = opts.cwd, input = opts.input,
     timeout_ms = core.milliseconds("timeout", opts.timeout),

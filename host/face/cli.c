@@ -1,4 +1,4 @@
-/* cli.c - the commands in one table, and the parser that reads it.
+/* cli.c - the command line: flags and operands sorted by the table (cli_table.c), help, the program.
  *
  *   tidemill [FLAG…] COMMAND [FLAG…] [ARGUMENT…]
  *
@@ -14,135 +14,14 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "face/cli.h"
-#include "face/kit.h"
-
-#define BIT(flag) (1u << TM_FLAG_##flag)
-
-enum {
-  GLOBAL = BIT(DIR) | BIT(DB) | BIT(MODEL) | BIT(RECORD) | BIT(JSON) | BIT(QUIET) |
-           BIT(NOCOLOR) | BIT(HELP),
-  INPUTS = BIT(INPUT) | BIT(ID),
-  MANY = 1000, /* operands, as many as one likes */
-  DECIDE = BIT(NOTE) | BIT(ANSWER) | BIT(TIMEOUT)
-};
-
-static const char run_more[] =
-    "Prints the result and exits 0. Other ends: 1 failed, 6 cancelled, 7 the journal and the\n"
-    "script disagree, 8 still waiting (what to type next is said on standard error).\n"
-    "Ctrl-C leaves the run in the journal; `tidemill resume ID` goes on with it.\n";
-static const char decide_more[] =
-    "ID is the run's, or a prefix of 6 characters or more; GATE is needed when several are\n"
-    "open. The run goes on in this process until it ends or waits again.\n";
-static const char signal_more[] = "The workflow declares its events and their schemas; --input "
-                                  "is the payload. An event that\n"
-                                  "comes before the run asks for it is kept. Sent twice with "
-                                  "the same --id it is kept once.\n";
-static const char show_more[] = "ID#SEQ shows one record in full. --raw prints the exact bytes "
-                                "that went to a model and came\n"
-                                "back; --curl prints commands to send them again, with the key "
-                                "as a variable of the shell.\n";
-static const char test_more[] =
-    "Runs busted on spec/ (or the files named) with the test kit `require \"tidemill.test\"`.\n"
-    "Arguments are busted's: --filter PATTERN, --shuffle, --list, -o TAP …\n"
-    "`tidemill test --from FILE` makes spec/capsules/RUN_spec.lua of a run capsule and runs "
-    "it.\n"
-    "-C DIR and the other flags of tidemill go before `test`.\n";
-
-static const char retry_more[] =
-    "What failed is asked again; what was done stays done. With --to disk the run is moved to\n"
-    "the sources on disk at once, which mends a script that failed by itself.\n";
-static const char fork_more[] =
-    "The new run goes on by itself from --from on; what stands before is shared: results are\n"
-    "told again, effects are not repeated. --edit CALL=JSON gives a call another result,\n"
-    "--with prompts/x.prompt,workflows/y.lua takes these files from the disk.\n";
-static const char replay_more[] =
-    "Exits 0 when the script asks for what the journal holds, 7 when it does not; then both\n"
-    "sides are told. --to disk goes through it on the sources as they are on disk.\n";
-static const char repin_more[] =
-    "A replay on the new sources comes first: equal, the run is moved and goes on; else\n"
-    "nothing changes, and the first difference is told. A diverged run comes back to life.\n"
-    "--to HASH goes back to sources that the run had before.\n";
-static const char prompt_more[] =
-    "`prompt list`; `prompt show NAME`; `prompt render NAME --input JSON`: its exact first "
-    "request;\n"
-    "`prompt lint [NAME]`: its mistakes, or those of all units, a line each (exit code 9).\n";
-static const char check_more[] =
-    "No run is started and no model asked. Prints a line for each finding, FILE:LINE: MESSAGE, "
-    "and\n"
-    "exits 9; 0 when there is none. Without a name it looks at every file of the project.\n";
-static const tm_cli_command commands[] = {
-    {"run", "WORKFLOW", "start a run, follow it, print its result", run_more,
-     INPUTS | BIT(TIMEOUT), 1, 1, tm_cli_run},
-    {"start", "WORKFLOW", "put a run into the journal, print its id", NULL, INPUTS, 1, 1,
-     tm_cli_start},
-    {"list", "", "the runs, newest first", NULL,
-     BIT(ALL) | BIT(STATE) | BIT(WORKFLOW) | BIT(LIMIT), 0, 0, tm_cli_list},
-    {"show", "ID[#SEQ]", "a run and its journal", show_more, BIT(RAW) | BIT(CURL) | BIT(FIELDS),
-     1, 1, tm_cli_show},
-    {"gates", "[ID]", "the questions that wait for a person", NULL, BIT(DECIDED), 0, 1,
-     tm_cli_gates},
-    {"approve", "ID [GATE]", "say yes to a gate, and go on", decide_more, DECIDE, 1, 2,
-     tm_cli_approve},
-    {"reject", "ID [GATE]", "say no to a gate, and go on", decide_more, DECIDE, 1, 2,
-     tm_cli_reject},
-    {"signal", "RUN EVENT", "tell a run of an event, and go on with it", signal_more,
-     INPUTS | BIT(TIMEOUT), 2, 2, tm_cli_signal},
-    {"resume", "[ID]", "go on with a run, or with all that nobody runs", NULL, BIT(TIMEOUT), 0,
-     1, tm_cli_resume},
-    {"result", "ID", "the result of a run that is done", NULL, 0, 1, 1, tm_cli_result},
-    {"cancel", "ID", "ask a run to stop: it cleans up and ends", NULL, BIT(NOTE), 1, 1,
-     tm_cli_cancel},
-    {"terminate", "ID", "end a run now, without clean-up", NULL, BIT(NOTE), 1, 1,
-     tm_cli_terminate},
-    {"pause", "ID", "let a run rest until `resume ID`", NULL, BIT(NOTE), 1, 1, tm_cli_pause},
-    {"retry", "ID", "let a failed run go on from its last good record", retry_more,
-     BIT(TO) | BIT(TIMEOUT), 1, 1, tm_cli_retry},
-    {"fork", "ID", "a new run that shares this one's journal up to a record", fork_more,
-     BIT(FROM) | BIT(WITH) | BIT(EDIT) | BIT(ID) | BIT(TIMEOUT), 1, 1, tm_cli_fork},
-    {"diff", "ID", "what changed in the project since the run began", NULL, BIT(TO), 1, 1,
-     tm_cli_diff},
-    {"replay", "ID", "go through a run's journal again, without doing anything", replay_more,
-     BIT(TO), 1, 1, tm_cli_replay},
-    {"repin", "[ID]", "move a run to the sources on disk, when its journal fits them",
-     repin_more, BIT(EVERY) | BIT(DRYRUN) | BIT(TO) | BIT(TIMEOUT), 0, 1, tm_cli_repin},
-    {"export", "ID", "the run as one document, a capsule", NULL, BIT(REDACT), 1, 1,
-     tm_cli_export},
-    {"import", "FILE", "put a capsule into the database, verified", NULL, 0, 1, 1,
-     tm_cli_import},
-    {"prompt", "list|show|render|lint …",
-     "the prompt units, one, its first request, its mistakes", prompt_more, BIT(INPUT), 1, 2,
-     tm_cli_prompt},
-    {"check", "[WORKFLOW…]", "find the mistakes in scripts, prompts and schemas", check_more, 0,
-     0, MANY, tm_cli_check},
-    {"test", "[BUSTED ARGUMENT…]", "run the specs of the project", test_more, 0, 0, -1,
-     tm_kit_test},
-    {"doctor", "", "check project, database, keys and waiting runs", NULL, BIT(DEEP), 0, 0,
-     tm_cli_doctor},
-    {"init", "[DIR]", "a new project: a workflow, a prompt, a spec", NULL, 0, 0, 1,
-     tm_cli_init},
-    {"version", "", "the version", NULL, 0, 0, 0, tm_cli_version},
-    {"help", "[COMMAND]", "this text, or a command's", NULL, 0, 0, 1, tm_cli_help},
-    {0}};
-
-typedef struct flag_info {
-  const char *name;
-  char letter;
-  const char *value, *about;
-} flag_info;
-
-static const flag_info flags[TM_FLAG_COUNT] = {
-#define X(id, name, letter, value, about) {name, letter, value, about},
-    TM_CLI_FLAGS(X)
-#undef X
-};
 
 /* -- help ------------------------------------------------------------------------------ */
 
-static void print_flags(uint32_t set) {
+static void print_flags(uint64_t set) {
   for (int f = 0; f < TM_FLAG_COUNT; f++) {
-    if (!(set & 1u << f))
+    if (!(set & UINT64_C(1) << f))
       continue;
-    const flag_info *i = &flags[f];
+    const tm_cli_flag_info *i = &tm_cli_flags[f];
     char left[40];
     snprintf(left, sizeof left, "%c%c%s--%s%s%s", i->letter ? '-' : ' ',
              i->letter ? i->letter : ' ', i->letter ? ", " : "  ", i->name, i->value ? " " : "",
@@ -152,8 +31,9 @@ static void print_flags(uint32_t set) {
 }
 
 static void print_command_help(const tm_cli_command *k) {
-  printf("usage: tidemill %s%s%s%s\n\n  %s\n", k->name, *k->args ? " " : "", k->args,
-         k->flags ? " [FLAG…]" : "", k->about);
+  bool passes_on = k->max < 0; /* behind its name nothing is ours */
+  printf("usage: tidemill %s%s%s%s%s\n\n  %s\n", passes_on ? "[FLAG…] " : "", k->name,
+         *k->args ? " " : "", k->args, passes_on ? "" : " [FLAG…]", k->about);
   if (k->more)
     printf("\n%s", k->more);
   if (k->flags) {
@@ -161,12 +41,12 @@ static void print_command_help(const tm_cli_command *k) {
     print_flags(k->flags);
   }
   printf("\nglobal flags:\n");
-  print_flags(GLOBAL);
+  print_flags(tm_cli_global);
 }
 
 static void print_help(void) {
   printf("usage: tidemill [FLAG…] COMMAND [FLAG…] [ARGUMENT…]\n\n");
-  for (const tm_cli_command *k = commands; k->name; k++) {
+  for (const tm_cli_command *k = tm_cli_commands; k->name; k++) {
     char left[40];
     tm_buf cell = TM_BUF_INIT;
     snprintf(left, sizeof left, "%s %s", k->name, k->args);
@@ -175,7 +55,7 @@ static void print_help(void) {
     tm_buf_free(&cell);
   }
   printf("\nflags of every command:\n");
-  print_flags(GLOBAL);
+  print_flags(tm_cli_global);
   printf("\n`tidemill help COMMAND` says more. Exit codes: 0 done, 1 failed, 2 usage,\n"
          "3 configuration, 4 not found, 5 conflict, 6 cancelled, 7 diverged, 8 waiting,\n"
          "9 findings, 10 a limit, 70 a bug, 75 temporary, 128+n ended by signal n.\n");
@@ -186,7 +66,7 @@ int tm_cli_help(tm_cli *c) {
     print_help();
     return 0;
   }
-  for (const tm_cli_command *k = commands; k->name; k++) {
+  for (const tm_cli_command *k = tm_cli_commands; k->name; k++) {
     if (strcmp(k->name, c->args[0]) == 0) {
       print_command_help(k);
       return 0;
@@ -213,7 +93,7 @@ static const char *nearest(const char *typed, const char *best, const char *name
 
 static int unknown_command(tm_cli *c, const char *typed) {
   const char *best = NULL;
-  for (const tm_cli_command *k = commands; k->name; k++)
+  for (const tm_cli_command *k = tm_cli_commands; k->name; k++)
     best = nearest(typed, best, k->name);
   if (best)
     return tm_cli_fail(c, 2, "there is no command '%s'; did you mean `tidemill %s`?", typed,
@@ -224,7 +104,7 @@ static int unknown_command(tm_cli *c, const char *typed) {
 static int unknown_flag(tm_cli *c, const char *typed) {
   const char *best = NULL, *name = typed + strspn(typed, "-");
   for (int f = 0; f < TM_FLAG_COUNT; f++)
-    best = nearest(name, best, flags[f].name);
+    best = nearest(name, best, tm_cli_flags[f].name);
   if (best)
     return tm_cli_fail(c, 2, "there is no flag '%s'; did you mean --%s?", typed, best);
   return tm_cli_fail(c, 2, "there is no flag '%s'; see `tidemill help`", typed);
@@ -233,12 +113,13 @@ static int unknown_flag(tm_cli *c, const char *typed) {
 /* The flag of "--name", "--name=value" or "-x"; -1 for none. *value: what follows '=' or NULL.
  */
 static int find_flag(const tm_cli *c, const char *arg, const char **value) {
-  uint32_t fits = c->command ? GLOBAL | c->command->flags : ~0u; /* --state means two things */
+  uint64_t fits = c->command ? tm_cli_global | c->command->flags
+                             : ~UINT64_C(0); /* --state means two things */
   int found = -1;
   *value = NULL;
   if (arg[1] != '-') {
     for (int f = 0; f < TM_FLAG_COUNT; f++)
-      if (flags[f].letter && arg[1] == flags[f].letter) {
+      if (tm_cli_flags[f].letter && arg[1] == tm_cli_flags[f].letter) {
         *value = arg[2] ? arg + 2 : NULL;
         return f;
       }
@@ -246,8 +127,9 @@ static int find_flag(const tm_cli *c, const char *arg, const char **value) {
   }
   size_t len = strcspn(arg + 2, "=");
   for (int f = 0; f < TM_FLAG_COUNT; f++)
-    if (strlen(flags[f].name) == len && memcmp(flags[f].name, arg + 2, len) == 0 &&
-        (found < 0 || fits & 1u << f)) {
+    if (strlen(tm_cli_flags[f].name) == len &&
+        memcmp(tm_cli_flags[f].name, arg + 2, len) == 0 &&
+        (found < 0 || fits & UINT64_C(1) << f)) {
       *value = arg[2 + len] ? arg + 3 + len : NULL;
       found = f;
     }
@@ -255,10 +137,11 @@ static int find_flag(const tm_cli *c, const char *arg, const char **value) {
 }
 
 static int set_flag(tm_cli *c, int f, const char *arg, const char *value) {
-  if (!flags[f].value && value)
+  if (!tm_cli_flags[f].value && value)
     return tm_cli_fail(c, 2, "%s takes no value", arg);
-  if (flags[f].value && !value)
-    return tm_cli_fail(c, 2, "%s needs a value: --%s %s", arg, flags[f].name, flags[f].value);
+  if (tm_cli_flags[f].value && !value)
+    return tm_cli_fail(c, 2, "%s needs a value: --%s %s", arg, tm_cli_flags[f].name,
+                       tm_cli_flags[f].value);
   if (f == TM_FLAG_MODEL)
     c->models[c->model_count++] = value;
   c->value[f] = value ? value : "";
@@ -288,7 +171,7 @@ static int parse(tm_cli *c, int argc, char **argv, const char **command) {
         continue;
       }
       *command = arg;
-      for (const tm_cli_command *k = commands; k->name && !c->command; k++)
+      for (const tm_cli_command *k = tm_cli_commands; k->name && !c->command; k++)
         c->command = strcmp(k->name, arg) == 0 ? k : NULL;
       continue;
     }
@@ -296,7 +179,7 @@ static int parse(tm_cli *c, int argc, char **argv, const char **command) {
     int f = find_flag(c, arg, &value), code;
     if (f < 0)
       return unknown_flag(c, arg);
-    if (flags[f].value && !value && i + 1 < argc)
+    if (tm_cli_flags[f].value && !value && i + 1 < argc)
       value = argv[++i];
     if ((code = set_flag(c, f, arg, value)))
       return code;
@@ -308,9 +191,9 @@ static int parse(tm_cli *c, int argc, char **argv, const char **command) {
 static int fits(tm_cli *c) {
   const tm_cli_command *k = c->command;
   for (int f = 0; f < TM_FLAG_COUNT; f++)
-    if (c->value[f] && !((GLOBAL | k->flags) & 1u << f))
+    if (c->value[f] && !((tm_cli_global | k->flags) & UINT64_C(1) << f))
       return tm_cli_fail(c, 2, "`tidemill %s` has no flag --%s; see `tidemill help %s`",
-                         k->name, flags[f].name, k->name);
+                         k->name, tm_cli_flags[f].name, k->name);
   const char *timeout = c->value[TM_FLAG_TIMEOUT];
   c->timeout_ms = timeout ? tm_clock_duration(timeout, strlen(timeout)) : -1;
   if (timeout && c->timeout_ms < 0)

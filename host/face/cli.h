@@ -18,7 +18,8 @@
 /* id, name, letter (0: none), what its value is called (NULL: a switch), what it does */
 #define TM_CLI_FLAGS(X)                                                                        \
   X(DIR, "dir", 'C', "DIR", "the project (default: here)")                                     \
-  X(DB, "db", 0, "URL", "sqlite:PATH or memory: (default: DIR/.tidemill/tidemill.db)")         \
+  X(DB, "db", 0, "URL",                                                                        \
+    "sqlite:PATH or memory: (default: db of tidemill.yaml, DIR/.tidemill/tidemill.db)")        \
   X(MODEL, "model", 0, "MODEL",                                                                \
     "PROVIDER/MODEL for all, UNIT=PROVIDER/MODEL for one; may repeat")                         \
   X(RECORD, "record", 0, "FILE",                                                               \
@@ -29,6 +30,10 @@
   X(HELP, "help", 'h', NULL, "this text")                                                      \
   X(INPUT, "input", 0, "JSON", "the input: JSON, @FILE, or - for standard input")              \
   X(ID, "id", 0, "KEY", "the same id and input give the same run, however often")              \
+  X(PAYLOAD, "input", 0, "JSON", "the event's payload: JSON, @FILE, or - for standard input")  \
+  X(DELIVERY, "id", 0, "KEY", "the event's id: told once for each, however often it is sent")  \
+  X(NEWID, "id", 0, "KEY", "the new run's id")                                                 \
+  X(VARS, "input", 0, "JSON", "the unit's variables: JSON, @FILE, or - for standard input")    \
   X(TIMEOUT, "timeout", 0, "DUR", "stop following after 30s, 5m, 2h; the run stays")           \
   X(NOTE, "note", 0, "TEXT", "why; kept in the journal")                                       \
   X(ANSWER, "answer", 0, "JSON", "the gate's answer: JSON, @FILE, or -")                       \
@@ -62,10 +67,22 @@ typedef struct tm_cli_command {
   const char *args;  /* for the usage line: "ID [GATE]" */
   const char *about; /* one line */
   const char *more;  /* further help, or NULL */
-  uint32_t flags;    /* 1 << TM_FLAG_…, beside the global ones */
+  uint64_t flags;    /* 1 << TM_FLAG_…, beside the global ones */
   int min, max;      /* operands; max -1: all that follows is passed on as it is */
   int (*run)(tm_cli *c);
 } tm_cli_command;
+
+typedef struct tm_cli_flag_info {
+  const char *name;
+  char letter;       /* 0: none */
+  const char *value; /* what its value is called; NULL: a switch */
+  const char *about;
+} tm_cli_flag_info;
+
+/* cli_table.c */
+extern const tm_cli_command tm_cli_commands[]; /* ends with one without a name */
+extern const tm_cli_flag_info tm_cli_flags[TM_FLAG_COUNT];
+extern const uint64_t tm_cli_global; /* the flags of every command */
 
 struct tm_cli {
   const tm_cli_command *command;

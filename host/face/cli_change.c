@@ -256,8 +256,8 @@ int tm_cli_fork(tm_cli *c) {
                        "or a record's number; or --edit CALL=JSON");
   if (tm_cli_has(c, TM_FLAG_FROM))
     tm_json_set_str(&c->arena, o, "from", c->value[TM_FLAG_FROM]);
-  if (tm_cli_has(c, TM_FLAG_ID))
-    tm_json_set_str(&c->arena, o, "id", c->value[TM_FLAG_ID]);
+  if (tm_cli_has(c, TM_FLAG_NEWID))
+    tm_json_set_str(&c->arena, o, "id", c->value[TM_FLAG_NEWID]);
   if (tm_cli_has(c, TM_FLAG_WITH))
     tm_json_set(&c->arena, o, "with", split(c, c->value[TM_FLAG_WITH]));
   if ((tm_cli_has(c, TM_FLAG_EDIT) && (code = read_edit(c, o))) || (code = tm_cli_open(c)))

@@ -74,8 +74,8 @@ int tm_cli_prompt(tm_cli *c) {
                        "usage: tidemill prompt %s NAME; `tidemill prompt list` has the "
                        "names",
                        op);
-  if (tm_cli_has(c, TM_FLAG_INPUT) &&
-      (code = tm_cli_read_json(c, TM_FLAG_INPUT, &input, &input_len)))
+  if (tm_cli_has(c, TM_FLAG_VARS) &&
+      (code = tm_cli_read_json(c, TM_FLAG_VARS, &input, &input_len)))
     return code;
   if ((code = tm_cli_open(c)))
     return code;

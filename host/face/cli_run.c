@@ -129,14 +129,14 @@ int tm_cli_signal(tm_cli *c) {
   const char *payload = NULL, *id = NULL;
   size_t len = 0;
   int code;
-  if (tm_cli_has(c, TM_FLAG_INPUT) &&
-      (code = tm_cli_read_json(c, TM_FLAG_INPUT, &payload, &len)))
+  if (tm_cli_has(c, TM_FLAG_PAYLOAD) &&
+      (code = tm_cli_read_json(c, TM_FLAG_PAYLOAD, &payload, &len)))
     return code;
   if ((code = tm_cli_open(c)) || (code = tm_cli_full_id(c, &id)))
     return code;
   tm_json *opts = tm_json_new_object(&c->arena);
-  if (tm_cli_has(c, TM_FLAG_ID))
-    tm_json_set_str(&c->arena, opts, "id", c->value[TM_FLAG_ID]);
+  if (tm_cli_has(c, TM_FLAG_DELIVERY))
+    tm_json_set_str(&c->arena, opts, "id", c->value[TM_FLAG_DELIVERY]);
   int rc = tidemill_signal(c->engine, id, c->args[1], payload, len,
                            tm_json_text(&c->arena, opts, NULL));
   return rc < 0 ? tm_cli_api_fail(c, rc) : tell_and_go_on(c, id);

@@ -1,0 +1,125 @@
+/* cli_table.c - the commands and the flags, as help tells them and the parser knows them. */
+#include "face/cli.h"
+#include "face/kit.h"
+
+#define BIT(flag) (UINT64_C(1) << TM_FLAG_##flag)
+
+#define INPUTS (BIT(INPUT) | BIT(ID))
+#define DECIDE (BIT(NOTE) | BIT(ANSWER) | BIT(TIMEOUT))
+#define MANY   1000 /* operands, as many as one likes */
+
+const uint64_t tm_cli_global = BIT(DIR) | BIT(DB) | BIT(MODEL) | BIT(RECORD) | BIT(JSON) |
+                               BIT(QUIET) | BIT(NOCOLOR) | BIT(HELP);
+
+static const char run_more[] =
+    "Prints the result and exits 0. Other ends: 1 failed, 2 the input is invalid, 3 a key or "
+    "a\n"
+    "setting is missing, 4 no such workflow, 5 the id has another input, 6 cancelled, 7 the "
+    "journal\n"
+    "and the script disagree, 8 still waiting (what to type next is said on standard error), "
+    "75 the\n"
+    "database is busy or the disk full, 130 Ctrl-C.\n"
+    "Ctrl-C leaves the run in the journal; `tidemill resume ID` goes on with it.\n";
+static const char decide_more[] =
+    "ID is the run's, or a prefix of 6 characters or more; GATE is needed when several are\n"
+    "open. The run goes on in this process until it ends or waits again.\n";
+static const char signal_more[] = "The workflow declares its events and their schemas; --input "
+                                  "is the payload. An event that\n"
+                                  "comes before the run asks for it is kept. Sent twice with "
+                                  "the same --id it is kept once.\n";
+static const char show_more[] = "ID#SEQ shows one record in full. --raw prints the exact bytes "
+                                "that went to a model and came\n"
+                                "back; --curl prints commands to send them again, with the key "
+                                "as a variable of the shell.\n";
+static const char test_more[] =
+    "Runs busted on spec/ (or the files named) with the test kit `require \"tidemill.test\"`.\n"
+    "Arguments are busted's: --filter PATTERN, --shuffle, --list, -o TAP …\n"
+    "`tidemill test --from FILE` makes spec/capsules/RUN_spec.lua of a run capsule and runs "
+    "it.\n"
+    "-C DIR and the other flags of tidemill go before `test`.\n";
+
+static const char retry_more[] =
+    "What failed is asked again; what was done stays done. With --to disk the run is moved to\n"
+    "the sources on disk at once, which mends a script that failed by itself; without it the "
+    "run\n"
+    "keeps the sources that it has.\n";
+static const char fork_more[] =
+    "The new run goes on by itself from --from on; what stands before is shared: results are\n"
+    "told again, effects are not repeated. --edit CALL=JSON gives a call another result,\n"
+    "--with prompts/x.prompt,workflows/y.lua takes these files from the disk.\n";
+static const char diff_more[] = "Without --to: against the sources on disk.\n";
+static const char replay_more[] =
+    "Exits 0 when the script asks for what the journal holds, 7 when it does not; then both\n"
+    "sides are told. --to disk goes through it on the sources as they are on disk, else it is\n"
+    "the run's own sources.\n";
+static const char repin_more[] =
+    "A replay on the new sources comes first: equal, the run is moved and goes on; else\n"
+    "nothing changes, and the first difference is told. A diverged run comes back to life.\n"
+    "--to HASH goes back to sources that the run had before.\n";
+static const char prompt_more[] =
+    "`prompt list`; `prompt show NAME`; `prompt render NAME --input JSON`: its exact first "
+    "request;\n"
+    "`prompt lint [NAME]`: its mistakes, or those of all units, a line each (exit code 9).\n";
+static const char check_more[] =
+    "No run is started and no model asked. Prints a line for each finding, FILE:LINE: MESSAGE, "
+    "and\n"
+    "exits 9; 0 when there is none. Without a name it looks at every file of the project.\n";
+const tm_cli_command tm_cli_commands[] = {
+    {"run", "WORKFLOW", "start a run, follow it, print its result", run_more,
+     INPUTS | BIT(TIMEOUT), 1, 1, tm_cli_run},
+    {"start", "WORKFLOW", "put a run into the journal, print its id", NULL, INPUTS, 1, 1,
+     tm_cli_start},
+    {"list", "", "the runs, newest first", NULL,
+     BIT(ALL) | BIT(STATE) | BIT(WORKFLOW) | BIT(LIMIT), 0, 0, tm_cli_list},
+    {"show", "ID[#SEQ]", "a run and its journal", show_more, BIT(RAW) | BIT(CURL) | BIT(FIELDS),
+     1, 1, tm_cli_show},
+    {"gates", "[ID]", "the questions that wait for a person", NULL, BIT(DECIDED), 0, 1,
+     tm_cli_gates},
+    {"approve", "ID [GATE]", "say yes to a gate, and go on", decide_more, DECIDE, 1, 2,
+     tm_cli_approve},
+    {"reject", "ID [GATE]", "say no to a gate, and go on", decide_more, DECIDE, 1, 2,
+     tm_cli_reject},
+    {"signal", "RUN EVENT", "tell a run of an event, and go on with it", signal_more,
+     BIT(PAYLOAD) | BIT(DELIVERY) | BIT(TIMEOUT), 2, 2, tm_cli_signal},
+    {"resume", "[ID]", "go on with a run, or with all that nobody runs", NULL, BIT(TIMEOUT), 0,
+     1, tm_cli_resume},
+    {"result", "ID", "the result of a run that is done", NULL, 0, 1, 1, tm_cli_result},
+    {"cancel", "ID", "ask a run to stop: it cleans up and ends", NULL, BIT(NOTE), 1, 1,
+     tm_cli_cancel},
+    {"terminate", "ID", "end a run now, without clean-up", NULL, BIT(NOTE), 1, 1,
+     tm_cli_terminate},
+    {"pause", "ID", "let a run rest until `resume ID`", NULL, BIT(NOTE), 1, 1, tm_cli_pause},
+    {"retry", "ID", "let a failed run go on from its last good record", retry_more,
+     BIT(TO) | BIT(TIMEOUT), 1, 1, tm_cli_retry},
+    {"fork", "ID", "a new run that shares this one's journal up to a record", fork_more,
+     BIT(FROM) | BIT(WITH) | BIT(EDIT) | BIT(NEWID) | BIT(TIMEOUT), 1, 1, tm_cli_fork},
+    {"diff", "ID", "what changed in the project since the run began", diff_more, BIT(TO), 1, 1,
+     tm_cli_diff},
+    {"replay", "ID", "go through a run's journal again, without doing anything", replay_more,
+     BIT(TO), 1, 1, tm_cli_replay},
+    {"repin", "[ID]", "move a run to the sources on disk, when its journal fits them",
+     repin_more, BIT(EVERY) | BIT(DRYRUN) | BIT(TO) | BIT(TIMEOUT), 0, 1, tm_cli_repin},
+    {"export", "ID", "the run as one document, a capsule", NULL, BIT(REDACT), 1, 1,
+     tm_cli_export},
+    {"import", "FILE", "put a capsule into the database, verified", NULL, 0, 1, 1,
+     tm_cli_import},
+    {"prompt", "list|show|render|lint …",
+     "the prompt units, one, its first request, its mistakes", prompt_more, BIT(VARS), 1, 2,
+     tm_cli_prompt},
+    {"check", "[WORKFLOW…]", "find the mistakes in scripts, prompts and schemas", check_more, 0,
+     0, MANY, tm_cli_check},
+    {"test", "[BUSTED ARGUMENT…]", "run the specs of the project", test_more, 0, 0, -1,
+     tm_kit_test},
+    {"doctor", "", "check project, database, keys and waiting runs", NULL, BIT(DEEP), 0, 0,
+     tm_cli_doctor},
+    {"init", "[DIR]", "a new project: a workflow, a prompt, a spec, tidemill.yaml", NULL, 0, 0,
+     1, tm_cli_init},
+    {"version", "", "the version", NULL, 0, 0, 0, tm_cli_version},
+    {"help", "[COMMAND]", "this text, or a command's", NULL, 0, 0, 1, tm_cli_help},
+    {0}};
+
+const tm_cli_flag_info tm_cli_flags[TM_FLAG_COUNT] = {
+#define X(id, name, letter, value, about) {name, letter, value, about},
+    TM_CLI_FLAGS(X)
+#undef X
+};

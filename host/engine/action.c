@@ -559,6 +559,6 @@ void tm_action_outcome(tm_branch *b, const tm_json *outcome) {
     tm_run_outcome(b, ok, NULL, NULL);
   else
     applied(b, ok);
-  if (e->turn)
+  if (e->turn && b->action.reached)
     e->turn->effects++;
 }

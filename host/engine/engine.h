@@ -70,7 +70,7 @@ struct tm_turn {
   tm_run *guard; /* whose fence stands last */
   tm_after *first, **last;
   tm_engine *engine;
-  int effects; /* bodies of actions whose results are in it */
+  int effects; /* bodies of actions that reached out, whose results are in it */
 };
 
 struct tm_engine {
@@ -80,7 +80,7 @@ struct tm_engine {
   tm_map by_id;
   tm_turn *turn;  /* being filled; NULL: nothing yet */
   int in_flight;  /* batches at the store */
-  int effects;    /* bodies of actions that were entered, whose results are in these */
+  int effects;    /* bodies of actions that reached out, whose results are in these */
   int begun;      /* tasks of such bodies, in this turn */
   tm_heap timers; /* of branches */
   tm_map parked;  /* id -> park.c's own: runs that wait outside of memory */

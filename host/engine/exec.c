@@ -23,7 +23,10 @@ void tm_exec_start_task(tm_branch *b, tm_call_kind kind, const char *name,
   *t = (tm_task){.engine = e, .branch = b, .kind = kind};
   b->task = t;
   e->tasks++;
-  e->begun += kind != TM_CALL_LLM;
+  if (kind != TM_CALL_LLM) {
+    e->begun++;
+    b->action.reached = true;
+  }
   if (e->ports.start(e->ports.ctx, t, name, request, &err) == 0)
     return;
   tm_json *error = tm_run_error(&b->scratch, tm_call_word(kind), "%s", err.msg);

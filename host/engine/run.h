@@ -75,7 +75,8 @@ typedef struct tm_action {
   char hash[TM_HASH_HEX + 1]; /* of the canonical arguments */
   bool probing;               /* the body entered is the probe */
   int64_t since;              /* wall ms of its first intent; 0: none yet */
-  bool wrote;                 /* a verb of the body did something out there */
+  bool reached;               /* a verb of the body was begun */
+  bool wrote;                 /* … and did something out there */
   bool unknown;               /* a verb ended without knowing whether it happened */
   bool approved;              /* a person approved it in this process */
   bool claimed;               /* the key is ours, with an intent: it may have happened */

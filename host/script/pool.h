@@ -13,7 +13,7 @@
 
 #define TM_POOL_FINE   64 /* classes 8 bytes apart */
 #define TM_POOL_COARSE 8
-#define TM_POOL_CHUNKS 7
+#define TM_POOL_CHUNKS 8
 #define TM_POOL_BYTES  ((size_t)128 << 10)
 
 typedef struct tm_pool {

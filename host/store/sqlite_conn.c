@@ -6,10 +6,12 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define CACHE_SETTING \
-  "PRAGMA cache_size = -8000;" /* KB: the tails of a few hundred journals \
-                                */
-#define FOREIGN_MS 5000        /* patience with programs that do not know our lock */
+/* In KB. A reader walks back through the tails of a few hundred journals; the writer only needs
+ * their ends. */
+#define READER "PRAGMA query_only = 1; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -8000;"
+#define WRITER \
+  "PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -2000;"
+#define FOREIGN_MS 5000 /* patience with programs that do not know our lock */
 
 static const char *const sql_texts[TM_SQL_COUNT] = {
 #define X(name, text) text,
@@ -88,11 +90,7 @@ int tm_conn_open(tm_conn *c, const char *path, bool readonly, tm_err *err) {
     goto fail;
   }
   configure(c);
-  if (tm_conn_exec(c,
-                   readonly
-                       ? "PRAGMA query_only = 1; PRAGMA temp_store = MEMORY;" CACHE_SETTING
-                       : "PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY;" CACHE_SETTING,
-                   err) < 0)
+  if (tm_conn_exec(c, readonly ? READER : WRITER, err) < 0)
     goto fail;
   return 0;
 

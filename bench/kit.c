@@ -101,7 +101,7 @@ void kit_print(const char *id, const char *metric, double value, const char *uni
 
 typedef struct crowd {
   char head[64]; /* of the events that count */
-  int reached;
+  int reached, entered;
   void (*started)(const char *id);
 } crowd;
 
@@ -115,6 +115,7 @@ static void on_start(void *ctx, const char *id, const tm_err *err) {
   crowd *c = ctx;
   if (err->code != TM_OK)
     kit_die("start", err->msg);
+  c->entered++;
   if (c->started)
     c->started(id);
 }
@@ -128,7 +129,8 @@ double kit_crowd(tidemill *t, const char *workflow, int n, int total, int window
                  const char *event, void (*started)(const char *id)) {
   tm_arena a;
   crowd c = {.started = started};
-  listen_for(t, &c, event);
+  if (event)
+    listen_for(t, &c, event);
   tm_arena_init(&a, 0);
   tm_json *input = tm_json_new_object(&a);
   tm_json_set_int(&a, input, "n", n);
@@ -137,6 +139,8 @@ double kit_crowd(tidemill *t, const char *workflow, int n, int total, int window
     for (; begun < total && begun - c.reached < window; begun++)
       tm_engine_start(t->engine, workflow, input, NULL, NULL, on_start, &c);
     tidemill_dispatch(t, -1);
+    if (!event)
+      c.reached = c.entered - (int)t->engine->by_id.count;
   }
   double spent = kit_seconds() - begin;
   tidemill_on_event(t, NULL, NULL);

@@ -24,7 +24,7 @@ double kit_median(double *values, size_t n); /* sorts them */
 void kit_print(const char *id, const char *metric, double value, const char *unit);
 
 /* A crowd of runs: at most `window` at once, until `total` have reached `event` ("run.done",
- * "run.waiting"). `started` is told each id, may be NULL. Seconds that took. */
+ * "run.waiting"; NULL: have ended, and nobody listens to events). `started` is told each id, may be NULL. Seconds that took. */
 double kit_crowd(tidemill *t, const char *workflow, int n, int total, int window,
                  const char *event, void (*started)(const char *id));
 /* Dispatch until `count` more runs have reached `event`. */

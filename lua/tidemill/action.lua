@@ -33,7 +33,8 @@ local function act(kind, name, request_, body)
 end
 
 local action_options = "key:function irreversible:boolean blast:function gate_above:number "
-  .. "on_unknown probe:function run:function repeatable:boolean host:boolean window undo:function"
+  .. "on_unknown probe:function run:function repeatable:boolean host:boolean window "
+  .. "undo:function"
 local policies = { probe = true, retry = true, ask = true }
 
 local function check_action(name, spec)

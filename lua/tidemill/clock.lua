@@ -38,7 +38,8 @@ end
 --- A log line, journaled once and never repeated by a replay.
 function M.log(message, fields)
   if type(message) == "table" or type(message) == "function" then
-    fail("usage", "mill.log takes a text; values go into its second argument, a table of fields")
+    fail("usage", "mill.log takes a text; values go into its second argument, a table of "
+      .. "fields")
   end
   note("log", "", { message = tostring(message), fields = fields })
 end

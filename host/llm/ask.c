@@ -7,6 +7,7 @@
  *          │        │ what came back, as an answer or a class of error; told as an attempt
  *          │        ├── retryable, retries left ─────────────> WAITING ─┐ backoff, or what the
  *          ├────────│──────────────────────────────────────────────────┘ server asked for
+ *          │        ├── the same, far ahead ──> PUT OFF: `later` has all that tm_llm_resume needs
  *          │        ├── no JSON, or against schema or checks, repairs left: the model's answer
  *          ├────────┤   and the errors are put behind the messages
  *          │        ├── prose of reason_then_extract: put behind the messages, with the wish
@@ -30,12 +31,11 @@
 #include "base/clock.h"
 #include "llm/retry.h"
 
-#define ARENA_MAX    TM_LLM_WORK_MAX
-#define REPAIRS      2
-#define RETRIES      2
-#define LIMIT_ROUNDS 10                 /* of either, whatever is asked for */
-#define STREAM_MAX   ((size_t)32 << 20) /* each token comes in a frame of its own */
-#define LINGER_MS    100 /* of a stream that has ended, for the connection to be kept */
+#define ARENA_MAX  TM_LLM_WORK_MAX
+#define REPAIRS    2
+#define RETRIES    2
+#define STREAM_MAX ((size_t)32 << 20) /* each token comes in a frame of its own */
+#define LINGER_MS  100 /* of a stream that has ended, for the connection to be kept */
 
 static void send_next(void *ctx);
 
@@ -85,23 +85,55 @@ static void fail_unsent(tm_llm_ask *ask, tm_llm_class class, const tm_err *err) 
 
 /* -- the next step --------------------------------------------------------------------- */
 
-static int64_t base_ms(const tm_llm *l) {
-  const char *text = tm_llm_setting(&l->settings, "TIDEMILL_RETRY_BASE_MS");
-  long ms = text ? strtol(text, NULL, 10) : TM_RETRY_BASE_MS;
-  return ms > 0 && ms <= 60000 ? ms : TM_RETRY_BASE_MS;
+static int64_t number_set(const tm_llm *l, const char *name, int64_t least, int64_t most,
+                          int64_t otherwise) {
+  const char *text = tm_llm_setting(&l->settings, name);
+  char *end;
+  long long ms = text ? strtoll(text, &end, 10) : -1;
+  return text && end != text && !*end && ms >= least && ms <= most ? ms : otherwise;
 }
 
-static int64_t retry_in(tm_llm_ask *ask, const tm_http_res *res) {
+static int64_t base_ms(const tm_llm *l) {
+  return number_set(l, "TIDEMILL_RETRY_BASE_MS", 1, 60000, TM_RETRY_BASE_MS);
+}
+
+static bool is_long(const tm_llm *l, int64_t ms) {
+  return ms > number_set(l, "TIDEMILL_LONG_WAIT_MS", 0, TM_RETRY_ASKED_MAX, TM_RETRY_LONG_MS);
+}
+
+/* Somebody else can be asked at once. */
+static bool has_fallback(const tm_llm_ask *ask, tm_llm_class class) {
+  tm_ladder ahead = ask->ladder;
+  return tm_ladder_next(&ahead, class) && ahead.fall > ask->ladder.fall;
+}
+
+/* What the other side wants us to wait; -1: it did not say. */
+static int64_t asked_for(const tm_llm_ask *ask, const tm_http_res *res) {
+  int64_t asked = res ? tm_retry_asked(res, tm_clock_wall(&tm_clock_system)) : -1;
+  return asked < 0 && ask->answer.wait_ms > 0 ? ask->answer.wait_ms : asked;
+}
+
+/* A tenth on top of what was asked for, at most: not all who were sent away come back at once. */
+static int64_t wait_of(tm_llm_ask *ask, int64_t asked) {
+  tm_dice *dice = &ask->llm->dice;
+  if (asked < 0)
+    return tm_retry_backoff(dice, base_ms(ask->llm), ask->tries - 1);
+  return asked + (int64_t)((double)asked * 0.1 * tm_dice_unit(dice));
+}
+
+/* Sets retry_in_ms, if it is to be tried again. */
+static void look_ahead(tm_llm_ask *ask, const tm_http_res *res, tm_outcome *o) {
   const tm_llm_answer *answer = &ask->answer;
   bool worth = answer->retry > 0 || (answer->retry == 0 && tm_llm_retryable(answer->class));
   if (!worth || ask->tries > ask->retries)
-    return -1;
-  int64_t asked = res ? tm_retry_asked(res, tm_clock_wall(&tm_clock_system)) : -1;
-  if (asked < 0 && answer->wait_ms > 0)
-    asked = answer->wait_ms;
-  if (asked < 0)
-    return tm_retry_backoff(&ask->llm->dice, base_ms(ask->llm), ask->tries - 1);
-  return asked + (int64_t)((double)asked * 0.1 * tm_dice_unit(&ask->llm->dice));
+    return;
+  int64_t asked = asked_for(ask, res), wait = wait_of(ask, asked);
+  if (asked > TM_RETRY_ASKED_MAX)
+    o->message = tm_arena_printf(
+        &ask->llm->work, "%s (and wants us to wait for more than a day, which we do not)",
+        o->message ? o->message : tm_llm_class_word(o->class));
+  else if (!is_long(ask->llm, wait) || !has_fallback(ask, o->class))
+    o->retry_in_ms = wait;
 }
 
 /* The provider, model and configuration of the ladder's step. */
@@ -143,8 +175,11 @@ static void settle(tm_llm_ask *ask, const tm_http_res *res) {
   if (o.class == TM_LLM_NONE)
     tm_ask_judge(ask, &o);
   else
-    o.retry_in_ms = retry_in(ask, res);
+    look_ahead(ask, res, &o);
   if (!tm_ask_tell_attempt(ask, &o, res)) {
+    release(ask);
+  } else if (ask->events.later && is_long(ask->llm, o.retry_in_ms)) {
+    tm_ask_tell_later(ask, &o);
     release(ask);
   } else if (o.retry_in_ms >= 0) {
     ask->timer = tm_timer_start(ask->llm->loop, o.retry_in_ms, send_next, ask);
@@ -320,7 +355,7 @@ static void send_next(void *ctx) {
 
 static int bounded(const tm_json *request, const char *key, int otherwise) {
   int64_t n = tm_json_int(tm_json_get(request, key), otherwise);
-  return n < 0 ? 0 : n > LIMIT_ROUNDS ? LIMIT_ROUNDS : (int)n;
+  return n < 0 ? 0 : n > TM_LLM_ROUNDS ? TM_LLM_ROUNDS : (int)n;
 }
 
 /* All of it but the schema, which the shape has. */
@@ -409,8 +444,17 @@ static int read_request(tm_llm_ask *ask, const tm_json *request, bool embedding,
   return rc;
 }
 
-static int start(tm_llm_ask **out, tm_llm *l, const tm_json *request, const tm_llm_events *ev,
-                 bool embedding, tm_err *err) {
+/* From where it was put off: the ladder's step, and the conversation behind it. */
+static int go_on(tm_llm_ask *ask, const tm_json *state, tm_err *err) {
+  if (tm_ask_resume(ask, state, err) < 0 || take_rung(ask, err) < 0)
+    return -1;
+  if (ask->messages)
+    ask->question.messages = ask->messages;
+  return 0;
+}
+
+static int start(tm_llm_ask **out, tm_llm *l, const tm_json *request, const tm_json *state,
+                 const tm_llm_events *ev, bool embedding, tm_err *err) {
   tm_llm_ask *ask = tm_new(tm_llm_ask);
   *out = NULL;
   ask->llm = l;
@@ -426,6 +470,8 @@ static int start(tm_llm_ask **out, tm_llm *l, const tm_json *request, const tm_l
   }
   if (read_request(ask, request, embedding, err) < 0)
     goto fail;
+  if (state && go_on(ask, state, err) < 0)
+    goto fail;
   tm_list_append(&l->asks, &ask->link);
   ask->timer = tm_timer_start(l->loop, 0, send_next, ask);
   *out = ask;
@@ -438,10 +484,15 @@ fail:
 
 int tm_llm_start(tm_llm_ask **out, tm_llm *l, const tm_json *request, const tm_llm_events *ev,
                  tm_err *err) {
-  return start(out, l, request, ev, false, err);
+  return start(out, l, request, NULL, ev, false, err);
+}
+
+int tm_llm_resume(tm_llm_ask **out, tm_llm *l, const tm_json *request, const tm_json *state,
+                  const tm_llm_events *ev, tm_err *err) {
+  return start(out, l, request, state, ev, false, err);
 }
 
 int tm_llm_embed(tm_llm_ask **out, tm_llm *l, const tm_json *request, const tm_llm_events *ev,
                  tm_err *err) {
-  return start(out, l, request, ev, true, err);
+  return start(out, l, request, NULL, ev, true, err);
 }

@@ -5,6 +5,7 @@
  *   ask.c     the machine: sending, waiting, going on
  *   talk.c    the conversation: repairs and phases; judging an answer
  *   tell.c    what is told: attempts, meta, errors
+ *   resume.c  where an ask stands, as JSON, and going on from there
  *   ladder.c  which model and configuration is next
  */
 #ifndef TM_LLM_ASK_H
@@ -23,7 +24,8 @@
 #define TM_LLM_STREAM_ABOVE \
   16000 /* tokens of output: longer answers outlast plain requests \
          */
-#define TM_LLM_TOOLS 128
+#define TM_LLM_TOOLS  128
+#define TM_LLM_ROUNDS 10 /* repairs and retries each, whatever is asked for */
 
 struct tm_llm {
   tm_loop *loop;
@@ -127,5 +129,16 @@ void tm_ask_anew(tm_llm_ask *ask);
 bool tm_ask_tell_attempt(tm_llm_ask *ask, const tm_outcome *o, const tm_http_res *res);
 bool tm_ask_tell_news(tm_llm_ask *ask, const char *text, size_t len);
 void tm_ask_tell_end(tm_llm_ask *ask, const tm_outcome *o);
+/* The next try lies far ahead: `later`, which ends the ask as `done` does. */
+void tm_ask_tell_later(tm_llm_ask *ask, const tm_outcome *o);
+int64_t tm_ask_elapsed_ms(const tm_llm_ask *ask); /* not counting waits that were put off */
+
+/* -- resume.c -------------------------------------------------------------------------- */
+
+/* Where the ask stands between two tries: what `later` tells and tm_llm_resume takes. */
+tm_json *tm_ask_state(tm_arena *a, const tm_llm_ask *ask);
+/* Stand there again, before anything is sent; the step of the ladder is still to be taken.
+ * TM_INTERNAL: it is no such state. */
+int tm_ask_resume(tm_llm_ask *ask, const tm_json *state, tm_err *err);
 
 #endif

@@ -37,7 +37,8 @@
  *
  * Providers, and the settings each reads, are in docs/providers.md; what every fault comes to
  * is in docs/faults.md. TIDEMILL_RETRY_BASE_MS (500): a wait is anywhere in 0 … base · 2^n, at
- * most 16 · base.
+ * most 16 · base. TIDEMILL_LONG_WAIT_MS (30,000): a wait beyond it is put off (`later`), unless a
+ * model of fallback stands ready. Nobody waits for more than a day.
  */
 #ifndef TM_LLM_LLM_H
 #define TM_LLM_LLM_H
@@ -96,6 +97,11 @@ typedef struct tm_llm_events {
   void (*attempt)(void *ctx, const tm_json *attempt);
   /* Exactly once, unless cancelled: value and meta, or meta and error. Valid in the call. */
   void (*done)(void *ctx, const tm_json *value, const tm_json *meta, const tm_json *error);
+  /* Instead of done, when the next try is further away than TIDEMILL_LONG_WAIT_MS: the ask is
+   * over here; tm_llm_resume goes on with it from `state` when wait_ms have passed, in whatever
+   * process. meta and error are what done would tell now. NULL: such waits are waited here. */
+  void (*later)(void *ctx, int64_t wait_ms, const tm_json *state, const tm_json *meta,
+                const tm_json *error);
   void *ctx;
 } tm_llm_events;
 
@@ -104,6 +110,10 @@ typedef struct tm_llm_events {
  * (TM_CONFIG). A missing key is an error that `done` tells, of class auth and code config. */
 int tm_llm_start(tm_llm_ask **out, tm_llm *l, const tm_json *request, const tm_llm_events *ev,
                  tm_err *err);
+/* The same from where an ask of this request was put off; NULL: from the beginning. What it had
+ * used by then is counted on in meta. TM_INTERNAL: it is no state of such an ask. */
+int tm_llm_resume(tm_llm_ask **out, tm_llm *l, const tm_json *request, const tm_json *state,
+                  const tm_llm_events *ev, tm_err *err);
 void tm_llm_cancel(tm_llm_ask **ask);
 
 /* The vectors of texts: request {model, input:[text], config?:{dimensions}, retries?,

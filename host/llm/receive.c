@@ -199,7 +199,8 @@ static int64_t wait_asked(const tm_json *error) {
     char *end;
     double s = delay ? strtod(delay, &end) : 0;
     if (s > 0 && strcmp(end, "s") == 0)
-      return s < TM_RETRY_ASKED_MAX / 1000.0 ? (int64_t)(s * 1000) : TM_RETRY_ASKED_MAX;
+      return s * 1000 <= (double)TM_RETRY_ASKED_MAX ? (int64_t)(s * 1000)
+                                                    : TM_RETRY_ASKED_MAX + 1;
   }
   return 0;
 }

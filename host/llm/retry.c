@@ -27,14 +27,16 @@ int64_t tm_retry_date(const char *text) {
   return (int64_t)timegm(&t) * 1000;
 }
 
-/* A number that is not negative, times `unit`, capped; -1 when it is none. */
+#define TOO_LONG (TM_RETRY_ASKED_MAX + 1)
+
+/* A number that is not negative, times `unit`; -1 when it is none. */
 static int64_t number(const char *text, double unit) {
   char *end;
   double n = text ? strtod(text, &end) : -1;
   if (!text || end == text || *end || !(n >= 0))
     return -1;
   double ms = n * unit;
-  return ms > TM_RETRY_ASKED_MAX ? TM_RETRY_ASKED_MAX : (int64_t)ms;
+  return ms > (double)TM_RETRY_ASKED_MAX ? TOO_LONG : (int64_t)ms;
 }
 
 int64_t tm_retry_asked(const tm_http_res *res, int64_t wall_ms) {
@@ -50,5 +52,5 @@ int64_t tm_retry_asked(const tm_http_res *res, int64_t wall_ms) {
   const char *date = tm_http_header_of(res, "date");
   int64_t now = date ? tm_retry_date(date) : -1;
   ms = until - (now < 0 ? wall_ms : now);
-  return ms < 0 ? 0 : ms > TM_RETRY_ASKED_MAX ? TM_RETRY_ASKED_MAX : ms;
+  return ms < 0 ? 0 : ms > TM_RETRY_ASKED_MAX ? TOO_LONG : ms;
 }

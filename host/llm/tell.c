@@ -9,6 +9,10 @@ static int64_t elapsed_ms(int64_t since_ns) {
   return (tm_clock_ns() - since_ns) / 1000000;
 }
 
+int64_t tm_ask_elapsed_ms(const tm_llm_ask *ask) {
+  return elapsed_ms(ask->started_ns);
+}
+
 #define FLOOD_KEPT 65536 /* bytes of an answer that was cut off for its size */
 
 /* -- attempts -------------------------------------------------------------------------- */
@@ -136,7 +140,7 @@ static tm_json *meta_of(tm_arena *a, const tm_llm_ask *ask, const tm_outcome *ou
   tm_json_set_int(a, o, "rounds", ask->rounds);
   if (ask->ladder.rung)
     tm_json_set_int(a, o, "rung", (int64_t)ask->ladder.rung);
-  tm_json_set_int(a, o, "latency_ms", elapsed_ms(ask->started_ns));
+  tm_json_set_int(a, o, "latency_ms", tm_ask_elapsed_ms(ask));
   tm_json_set(a, o, "usage", tm_llm_usage(a, ask->used));
   tm_json_set(a, o, "usd",
               ask->priced && !ask->unpriced ? tm_json_new_double(a, ask->usd)
@@ -173,4 +177,13 @@ void tm_ask_tell_end(tm_llm_ask *ask, const tm_outcome *o) {
   tm_json *error = o->class == TM_LLM_NONE ? NULL : error_of(a, ask, o);
   ask->telling = true;
   ask->events.done(ask->events.ctx, error ? NULL : o->value, meta, error);
+}
+
+void tm_ask_tell_later(tm_llm_ask *ask, const tm_outcome *o) {
+  tm_arena *a = &ask->llm->told;
+  tm_arena_reset(a);
+  tm_json *state = tm_ask_state(a, ask), *meta = meta_of(a, ask, o),
+          *error = error_of(a, ask, o);
+  ask->telling = true;
+  ask->events.later(ask->events.ctx, o->retry_in_ms, state, meta, error);
 }

@@ -25,6 +25,10 @@ typedef struct llm_box {
   int deltas;
   int cancel_at; /* the attempt at which the listener cancels; 0: never */
   int cancel_at_delta;
+  bool outlasts; /* it takes waits that are put off, and goes on with them at once */
+  int put_off;
+  int64_t wait_ms;               /* of the last one */
+  const tm_json *state, *so_far; /* so_far: the meta that came along */
 } llm_box;
 
 __attribute__((unused)) static const char *box_env(void *ctx, const char *name) {
@@ -113,9 +117,36 @@ __attribute__((unused)) static tm_json *box_json(llm_box *b, const char *text) {
   return v;
 }
 
+static void box_later(void *ctx, int64_t wait_ms, const tm_json *state, const tm_json *meta,
+                      const tm_json *error) {
+  llm_box *b = ctx;
+  b->put_off++;
+  b->ask = NULL;
+  b->wait_ms = wait_ms;
+  b->state = box_json(b, tm_json_text(&b->arena, state, NULL)); /* as a journal keeps it */
+  b->so_far = tm_json_copy(&b->arena, meta);
+  b->error = tm_json_copy(&b->arena, error);
+}
+
+static tm_llm_events box_events(llm_box *b) {
+  return (tm_llm_events){.delta = box_delta,
+                         .attempt = box_attempt,
+                         .done = box_done,
+                         .later = b->outlasts ? box_later : NULL,
+                         .ctx = b};
+}
+
+/* As the next process would, and not after wait_ms. */
+__attribute__((unused)) static void box_go_on(llm_box *b, const char *request) {
+  tm_llm_events ev = box_events(b);
+  tm_err err = TM_ERR_INIT;
+  CHECK_INT(tm_llm_resume(&b->ask, b->llm, box_json(b, request), b->state, &ev, &err), 0);
+  CHECK_STR(err.msg, "");
+}
+
 static int box_start(llm_box *b, const char *request, tm_err *err) {
-  tm_llm_events ev = {.delta = box_delta, .attempt = box_attempt, .done = box_done, .ctx = b};
-  b->attempt_count = b->done = b->deltas = 0;
+  tm_llm_events ev = box_events(b);
+  b->attempt_count = b->done = b->deltas = b->put_off = 0;
   tm_buf_reset(&b->heard);
   b->value = b->meta = b->error = NULL;
   int rc = tm_llm_start(&b->ask, b->llm, box_json(b, request), &ev, err);
@@ -130,8 +161,11 @@ __attribute__((unused)) static void box_ask(llm_box *b, const char *request) {
     check_fail(__FILE__, __LINE__, "%s", err.msg);
     return;
   }
-  while (!b->done && b->ask)
+  while (!b->done && b->ask) {
     tm_loop_turn(b->loop, -1);
+    if (!b->done && !b->ask && b->put_off)
+      box_go_on(b, request);
+  }
   CHECK_INT(b->done, 1);
 }
 

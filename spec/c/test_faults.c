@@ -186,27 +186,7 @@ static void floods_and_bombs_are_cut_off_and_cost_little(void) {
   mock_stop(&m);
 }
 
-/* The wait that a server asks for is capped, and the cap is not waited for here. */
-static void a_huge_wait_is_capped(void) {
-  mock_process m;
-  tm_err err = TM_ERR_INIT;
-  llm_box b;
-  if (!start(&m))
-    return;
-  mock_box_open(&b, &m, "429huge");
-  CHECK_INT(box_start(&b, tm_arena_printf(&b.arena, QUESTION, "openai/m", "false", 0, 0), &err),
-            0);
-  while (!b.attempt_count)
-    tm_loop_turn(b.loop, -1);
-  int64_t wait = tm_json_int(tm_json_get(b.attempts[0], "retry_in_ms"), 0);
-  CHECK(wait >= 60000 && wait <= 66000);
-  tm_llm_cancel(&b.ask);
-  box_close(&b);
-  mock_stop(&m);
-}
-
 CHECK_SUITE(faults) {
   CHECK_RUN(every_fault_of_the_page_is_what_the_page_says);
   CHECK_RUN(floods_and_bombs_are_cut_off_and_cost_little);
-  CHECK_RUN(a_huge_wait_is_capped);
 }

@@ -224,11 +224,13 @@ static int64_t asked(const char *name, const char *value, const char *date) {
   return tm_retry_asked(&res, INT64_C(784111777000)); /* Sun, 06 Nov 1994 08:49:37 GMT */
 }
 
-static void retry_after_is_read_in_all_its_forms_and_capped(void) {
+static void retry_after_is_read_in_all_its_forms(void) {
   CHECK_INT(asked("retry-after-ms", "1500", NULL), 1500);
   CHECK_INT(asked("retry-after", "3", NULL), 3000);
   CHECK_INT(asked("retry-after", "0", NULL), 0);
-  CHECK_INT(asked("retry-after", "999999999999999999999", NULL), 60000);
+  CHECK_INT(asked("retry-after", "86400", NULL), TM_RETRY_ASKED_MAX);
+  CHECK(asked("retry-after", "86401", NULL) > TM_RETRY_ASKED_MAX);
+  CHECK(asked("retry-after", "999999999999999999999", NULL) > TM_RETRY_ASKED_MAX);
   CHECK_INT(asked("retry-after", "-3", NULL), -1);
   CHECK_INT(asked("retry-after", "soon", NULL), -1);
   CHECK_INT(asked("retry-after", "nan", NULL), -1);
@@ -239,7 +241,7 @@ static void retry_after_is_read_in_all_its_forms_and_capped(void) {
       asked("retry-after", "Sun, 06 Nov 1994 08:49:42 GMT", "Sun, 06 Nov 1994 08:49:40 GMT"),
       2000);
   CHECK_INT(asked("retry-after", "Sun, 06 Nov 1994 08:00:00 GMT", NULL), 0);
-  CHECK_INT(asked("retry-after", "Mon, 06 Nov 2094 08:00:00 GMT", NULL), 60000);
+  CHECK(asked("retry-after", "Mon, 06 Nov 2094 08:00:00 GMT", NULL) > TM_RETRY_ASKED_MAX);
   CHECK_INT(asked("retry-after", "Sun, 06 Foo 1994 08:49:42 GMT", NULL), -1);
 }
 
@@ -670,7 +672,7 @@ CHECK_SUITE(llm) {
   CHECK_RUN(nobody_there_is_network_and_a_deadline_is_timeout);
   CHECK_RUN(a_provider_that_hangs_is_a_timeout);
   CHECK_RUN(a_wait_that_the_server_asks_for_is_kept);
-  CHECK_RUN(retry_after_is_read_in_all_its_forms_and_capped);
+  CHECK_RUN(retry_after_is_read_in_all_its_forms);
   CHECK_RUN(backoff_is_spread_over_a_doubling_range_with_a_cap);
   CHECK_RUN(a_wrong_answer_is_fed_back_with_its_errors_until_it_fits);
   CHECK_RUN(repair_is_bounded_and_ends_in_bad_output_with_the_errors);

@@ -18,7 +18,8 @@ struct tm_task {
   tm_engine *engine;
   tm_branch *branch; /* NULL once the branch does not want it any more */
   tm_call_kind kind;
-  void *handle; /* the port's own */
+  void *handle;         /* the port's own */
+  const tm_json *state; /* of a model's call that goes on: where; NULL: at its beginning */
 };
 
 typedef struct tm_ports {
@@ -52,6 +53,11 @@ void tm_task_delta(tm_task *t, const char *text, size_t len);
  */
 void tm_task_finish(tm_task *t, const tm_json *value, const tm_json *meta,
                     const tm_json *error);
+
+/* The end of a model's task for now: it is started again with `state` when wait_ms have passed,
+ * in this process or in another. meta and error: as they would be told now. Releases the task. */
+void tm_task_later(tm_task *t, int64_t wait_ms, const tm_json *state, const tm_json *meta,
+                   const tm_json *error);
 
 /* Something to do when a batch is durable. */
 typedef struct tm_after tm_after;

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "engine/backoff.h"
 #include "engine/budget.h"
 #include "engine/child.h"
 #include "engine/engine.h"
@@ -20,7 +21,7 @@ void tm_exec_start_task(tm_branch *b, tm_call_kind kind, const char *name,
   if (e->broken.code != TM_OK)
     return; /* stopped: its claims are given back, another process may be at it already */
   tm_task *t = tm_new(tm_task);
-  *t = (tm_task){.engine = e, .branch = b, .kind = kind};
+  *t = (tm_task){.engine = e, .branch = b, .kind = kind, .state = tm_backoff_state(b)};
   b->task = t;
   e->tasks++;
   if (kind != TM_CALL_LLM) {
@@ -80,6 +81,18 @@ void tm_task_finish(tm_task *t, const tm_json *value, const tm_json *meta,
     tm_verb_done(b, kind, value, error);
 }
 
+void tm_task_later(tm_task *t, int64_t wait_ms, const tm_json *state, const tm_json *meta,
+                   const tm_json *error) {
+  tm_branch *b = t->branch;
+  t->engine->tasks--;
+  tm_free(t);
+  if (!b)
+    return;
+  b->task = NULL;
+  if (!b->run->lost && !b->run->ended)
+    tm_backoff_begin(b, wait_ms, state, meta, error);
+}
+
 /* -- launching ------------------------------------------------------------------------- */
 
 static int64_t long_due(tm_branch *b) {
@@ -114,9 +127,11 @@ tm_json *tm_exec_open_body(tm_branch *b) {
 }
 
 static void launch_llm(tm_branch *b) {
+  if (tm_backoff_waits(b))
+    return;
   tm_json *error = tm_budget_refuses(b, tm_json_get(b->live, "budget"));
   if (error)
-    tm_run_outcome(b, NULL, error, NULL);
+    tm_run_outcome(b, NULL, error, tm_json_get(b->back, "meta"));
   else
     tm_exec_start_task(b, TM_CALL_LLM, b->name, tm_json_get(b->live, "request"));
 }
@@ -204,7 +219,7 @@ static void launch_decide(tm_branch *b) {
 /* -- the switch ------------------------------------------------------------------------ */
 
 static void go(tm_branch *b) {
-  if (!b->past)
+  if (!b->past && !b->back)
     tm_event_call(b, "call.started", NULL, NULL);
   switch (b->kind) {
   case TM_CALL_LLM:
@@ -276,6 +291,8 @@ void tm_exec_due(tm_branch *b) {
     return;
   if (b->kind == TM_CALL_SLEEP)
     tm_run_outcome(b, NULL, NULL, NULL);
+  else if (b->kind == TM_CALL_LLM)
+    tm_backoff_due(b);
   else if (b->kind == TM_CALL_GATE)
     tm_gate_due(b);
   else if (b->kind == TM_CALL_WAIT)

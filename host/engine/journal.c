@@ -83,6 +83,16 @@ static void void_from(tm_journal *j, int64_t from) {
   }
 }
 
+/* The call whose FAIL is record `from` is asked from its beginning. */
+static void spend(const tm_journal *j, int64_t from) {
+  const tm_entry *fail = j->first;
+  while (fail && fail->seq != from)
+    fail = fail->next;
+  tm_place *p = fail && *fail->place ? tm_journal_at(j, fail->place) : NULL;
+  for (tm_entry *e = p ? p->first : NULL; e && e != fail; e = e->next_here)
+    e->spent = true;
+}
+
 static int check_move(loading *l, const tm_entry *e) {
   tm_journal *j = l->journal;
   int64_t from = tm_json_int(tm_json_get(e->body, "from"), -1);
@@ -96,6 +106,7 @@ static int check_move(loading *l, const tm_entry *e) {
                       "record %lld of run %s goes back to record %lld, which cannot be; the "
                       "journal is damaged, restore the database from a backup",
                       (long long)e->seq, l->run, (long long)from);
+  spend(j, from);
   void_from(j, from);
   return 0;
 }

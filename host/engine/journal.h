@@ -26,6 +26,7 @@
  *   OPEN     a wait begins    {k, i, q request, w where, s step?, at}
  *                             + {due} | {gate, digest, expires?} | {key, epoch}
  *                             | {child, due?}: a call | {to}: continue_as
+ *                             | {due, back: {state, meta, error}}: a model is asked again then
  *   ATTEMPT  one try          {k, a: what was sent and what came back}
  *   DECIDED  a gate's end     {gate, approved, answer?, note?, by, digest, at}
  *   DONE     a call's result  {k, i, v value, m meta?, q request, w, s?, ms}
@@ -84,6 +85,7 @@ typedef struct tm_entry {
   tm_record_kind kind;
   const char *place, *name;
   const tm_json *body;
+  bool spent; /* of a call that failed, and that a RETRY asks anew: nothing goes on from it */
 } tm_entry;
 
 /* All records of one place. */

@@ -57,6 +57,7 @@ static void begin_call(tm_branch *b, tm_call_kind kind, const char *name,
   b->past = NULL;
   b->waits = false;
   b->waits_for = b->signal = NULL;
+  b->back = NULL;
   b->action = (tm_action){.key = ""};
   b->recorded = false;
   b->opened = tm_engine_now(b->run->engine);

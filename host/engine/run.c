@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/backoff.h"
 #include "engine/budget.h"
 #include "engine/child.h"
 #include "engine/engine.h"
@@ -299,7 +300,7 @@ static bool waits_long(const tm_branch *b, int64_t now) {
     return false; /* its timer fires in the next turn */
   if (b->gate || b->waits)
     return true;
-  return b->kind == TM_CALL_SLEEP &&
+  return (b->kind == TM_CALL_SLEEP || tm_backoff_is(b)) &&
          (b->run->engine->ports.still_clock || b->due - now > LONG_WAIT_MS);
 }
 
@@ -356,6 +357,11 @@ static void settle(tm_run *r) {
   } else if (!waits && r->state == TM_RUN_WAITING) {
     set_row(r, TM_RUN_RUNNING, NULL, 0, true);
   }
+}
+
+void tm_run_goes_on(tm_run *r) {
+  if (r->state == TM_RUN_WAITING)
+    set_row(r, TM_RUN_RUNNING, NULL, 0, true);
 }
 
 tm_op *tm_run_rest(tm_run *r, const tm_json *reason) {
@@ -495,7 +501,11 @@ void tm_run_diverge(tm_run *r, const char *place, const char *fmt, ...) {
 
 static tm_json *reason_of(tm_branch *b, tm_arena *a) {
   tm_json *o = tm_json_new_object(a);
-  tm_json_set_str(a, o, "for", b->gate ? "gate" : tm_call_word(b->kind));
+  bool backs_off = tm_backoff_is(b);
+  tm_json_set_str(a, o, "for",
+                  b->gate     ? "gate"
+                  : backs_off ? "backoff"
+                              : tm_call_word(b->kind));
   tm_json_set_str(a, o, "name", b->name);
   tm_json_set_str(a, o, "place", b->place);
   if (b->waits_for)
@@ -505,6 +515,8 @@ static tm_json *reason_of(tm_branch *b, tm_arena *a) {
     tm_clock_format(b->due, until);
     tm_json_set_str(a, o, "until", until);
   }
+  if (backs_off)
+    tm_backoff_explain(b, a, o);
   return o;
 }
 

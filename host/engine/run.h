@@ -124,11 +124,12 @@ struct tm_branch {
   tm_arena verb_scratch;  /* a verb's, inside an action's body */
   const tm_json *verb_request;
   tm_answer answer;
-  tm_task *task;      /* the executor's work under way */
-  int64_t due;        /* wall ms at which tm_exec_due is called; 0: none */
-  tm_heap_node timer; /* in the engine's heap while it is due */
-  int64_t opened;     /* wall ms */
-  bool recorded;      /* an OPEN record holds the request */
+  tm_task *task;       /* the executor's work under way */
+  const tm_json *back; /* where a model's call that was put off goes on: backoff.c; or NULL */
+  int64_t due;         /* wall ms at which tm_exec_due is called; 0: none */
+  tm_heap_node timer;  /* in the engine's heap while it is due */
+  int64_t opened;      /* wall ms */
+  bool recorded;       /* an OPEN record holds the request */
   tm_action action;
   tm_gate_kind gate;
   const char *gate_id;
@@ -236,6 +237,8 @@ void tm_run_fork(tm_branch *b);
 void tm_run_drop(tm_branch *b);
 /* Cancelled, and not in the midst of cleaning up. */
 bool tm_run_gives_up(const tm_run *r);
+/* It goes on by itself: a row that says that it waits is claimed first. */
+void tm_run_goes_on(tm_run *r);
 /* Give the claim back and wait, for `reason` alone, until somebody takes the run up. */
 tm_op *tm_run_rest(tm_run *r, const tm_json *reason);
 /* From here on every call that waits or comes is answered {kind="cancelled"}. */

@@ -71,6 +71,14 @@ static void on_answer(void *ctx, const tm_json *value, const tm_json *meta,
   tm_task_finish(task, value, meta, error);
 }
 
+static void on_later(void *ctx, int64_t wait_ms, const tm_json *state, const tm_json *meta,
+                     const tm_json *error) {
+  work *w = ctx;
+  tm_task *task = w->task;
+  end(w);
+  tm_task_later(task, wait_ms, state, meta, error);
+}
+
 static const char *from_environment(void *ctx, const char *name) {
   (void)ctx;
   return getenv(name);
@@ -135,8 +143,11 @@ static void on_delta(void *ctx, const char *text, size_t len) {
 
 static int start_llm(work *w, const tm_json *request, tm_err *err) {
   tm_llm *llm;
-  tm_llm_events ev = {.delta = on_delta, .attempt = on_attempt, .done = on_answer, .ctx = w};
-  return tm_world_llm(w->t, &llm, err) < 0 ? -1 : tm_llm_start(&w->ask, llm, request, &ev, err);
+  tm_llm_events ev = {
+      .delta = on_delta, .attempt = on_attempt, .done = on_answer, .later = on_later, .ctx = w};
+  return tm_world_llm(w->t, &llm, err) < 0
+             ? -1
+             : tm_llm_resume(&w->ask, llm, request, w->task->state, &ev, err);
 }
 
 /* -- HTTP

@@ -268,9 +268,11 @@ static void arrive(kit *k, const kit_task *t, kit_reply how) {
     e->mixed = true;
 }
 
-#define USD_A_CALL 1.0
+#define USD_A_CALL  1.0
+#define USD_A_LATER 0.25
+#define LATER_MS    60000
 
-static tm_json *reply_meta(tm_arena *a, const kit_task *t) {
+static tm_json *reply_meta(tm_arena *a, const kit_task *t, double usd) {
   if (t->task->kind != TM_CALL_LLM)
     return NULL;
   tm_json *meta = tm_json_new_object(a), *usage = tm_json_new_object(a);
@@ -278,8 +280,25 @@ static tm_json *reply_meta(tm_arena *a, const kit_task *t) {
   tm_json_set_int(a, usage, "output", 250);
   tm_json_set_str(a, meta, "model", "kit");
   tm_json_set(a, meta, "usage", usage);
-  tm_json_set(a, meta, "usd", tm_json_new_double(a, USD_A_CALL));
+  tm_json_set(a, meta, "usd", tm_json_new_double(a, usd));
   return meta;
+}
+
+/* How often the task's call was put off before. */
+static int64_t delays(const kit_task *t) {
+  return tm_json_int(tm_json_get(t->task->state, "n"), 0);
+}
+
+static void put_off(kit *k, tm_arena *a, kit_task *t) {
+  tm_task *task = t->task;
+  int64_t n = delays(t) + 1;
+  tm_json *state = tm_json_new_object(a), *meta = reply_meta(a, t, (double)n * USD_A_LATER);
+  tm_json *error = tm_run_error(a, "llm", "too many requests");
+  tm_json_set_str(a, error, "class", "rate_limited");
+  tm_json_set_str(a, error, "model", "kit");
+  tm_json_set_int(a, state, "n", n);
+  free_task(t);
+  tm_task_later(task, k->later_ms ? k->later_ms : LATER_MS, state, meta, error);
 }
 
 static tm_json *reply_value(kit *k, tm_arena *a, const kit_task *t) {
@@ -317,8 +336,11 @@ void kit_finish(kit *k, kit_task *t, kit_reply how) {
   tm_arena_init(&a, 0);
   send(k, t, how);
   k->woken = true;
-  if (how == KIT_OK) {
-    tm_json *value = reply_value(k, &a, t), *meta = reply_meta(&a, t);
+  if (how == KIT_LATER && task->kind == TM_CALL_LLM) {
+    put_off(k, &a, t);
+  } else if (how == KIT_OK) {
+    double usd = USD_A_CALL + (double)delays(t) * USD_A_LATER;
+    tm_json *value = reply_value(k, &a, t), *meta = reply_meta(&a, t, usd);
     free_task(t);
     tm_task_finish(task, value, meta, NULL);
   } else {

@@ -66,6 +66,7 @@ typedef enum kit_reply {
   KIT_REFUSED, /* certainly not happened */
   KIT_LOST,    /* unknown; it did not happen */
   KIT_CUT,     /* unknown; it did happen */
+  KIT_LATER,   /* a model's: put off by later_ms, and a quarter of a USD spent */
   KIT_HANGS    /* not by itself: kit_finish */
 } kit_reply;
 
@@ -95,6 +96,7 @@ struct kit {
   bool random; /* the next thing is drawn */
   bool still;  /* time does not pass */
   tm_dice dice;
+  int64_t later_ms;  /* 0: a minute */
   int started;       /* tasks, since boot */
   tm_buf events;     /* "event place name\n", over all lives */
   const char *other; /* scripts that run instead of the closure's */

@@ -200,6 +200,10 @@ static kit_reply reply(kit *k, const kit_task *t) {
     s->report->cuts++;
     return KIT_CUT;
   }
+  if (t->task->kind == TM_CALL_LLM && (x -= w->put_off) < 0) {
+    k->later_ms = x % 2 ? 60 : 40000;
+    return KIT_LATER;
+  }
   /* who honours keys does not refuse what it has done */
   if ((x -= w->refused) < 0 && (!effect || kit_effect_of(&s->world, key)->sends == 0))
     return KIT_REFUSED;
@@ -505,6 +509,7 @@ static void draw_weather(sim *s) {
                  .cut = rate(s, 20),
                  .refused = rate(s, 10),
                  .hangs = rate(s, 10),
+                 .put_off = rate(s, 40),
                  .two = draw(s, 2),
                  .park = draw(s, 2),
                  .signal = rate(s, 40)};

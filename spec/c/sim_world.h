@@ -25,9 +25,9 @@ typedef struct process {
 typedef struct weather {
   int crash, boot, unknown, takeover, decide, order, jump, late, notice;
   int signal;
-  int lost, cut, refused, hangs; /* of 100 tasks */
-  bool two;                      /* processes */
-  bool park;                     /* what waits leaves the memory */
+  int lost, cut, refused, hangs, put_off; /* of 100 tasks */
+  bool two;                               /* processes */
+  bool park;                              /* what waits leaves the memory */
 } weather;
 
 struct sim {

@@ -53,8 +53,8 @@ static tm_json *hidden(packing *p, const tm_json *v) {
 
 /* A record's own short keys that hold what the world said. */
 static const tm_json *hidden_body(packing *p, const tm_json *body) {
-  static const char *const keys[] = {"input",  "v",    "q",   "a",  "e",
-                                     "answer", "note", "key", "env"};
+  static const char *const keys[] = {"input",  "v",    "q",   "a",   "e",
+                                     "answer", "note", "key", "env", "back"};
   if (!p->redact)
     return body;
   tm_json *copy = tm_json_copy(p->arena, body);

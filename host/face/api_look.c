@@ -228,6 +228,13 @@ static tm_json *brief(tm_arena *a, const tm_json *attempt) {
   return copy;
 }
 
+/* Where a call goes on, without what was said until then. */
+static tm_json *back_brief(tm_arena *a, const tm_json *back) {
+  tm_json *copy = tm_json_copy(a, back);
+  tm_json_remove(copy, "state");
+  return copy;
+}
+
 static int history_record(void *ctx, const tm_record *r) {
   reading *read = ctx;
   tm_arena *a = read->arena;
@@ -241,8 +248,13 @@ static int history_record(void *ctx, const tm_record *r) {
   set_text(a, o, "name", r->name);
   for (size_t i = 0; i < tm_json_len(body); i++) {
     const tm_json_member *m = tm_json_member_at(body, i);
-    bool cut = !read->raw && r->kind == TM_RECORD_ATTEMPT && strcmp(m->key, "a") == 0;
-    tm_json_set(a, o, spelt(m->key), cut ? brief(a, &m->value) : &m->value);
+    bool attempt = r->kind == TM_RECORD_ATTEMPT && strcmp(m->key, "a") == 0;
+    bool back = r->kind == TM_RECORD_OPEN && strcmp(m->key, "back") == 0;
+    const tm_json *v = read->raw ? &m->value
+                       : attempt ? brief(a, &m->value)
+                       : back    ? back_brief(a, &m->value)
+                                 : &m->value;
+    tm_json_set(a, o, spelt(m->key), v);
   }
   tm_json_push(a, read->list, o);
   return 0;

@@ -372,11 +372,17 @@ static int code_of(const char *state, const tm_json *reason) {
   return rc == TIDEMILL_EFAILED && ours ? TIDEMILL_ECONFIG : rc;
 }
 
+/* What an unfinished run waits for, by the first of its reasons. */
 static void explain_waiting(tm_err *err, const char *run, const tm_json *reason) {
-  const tm_json *first = tm_json_at(reason, 0);
-  const char *name = tm_json_get_str(first, "name"), *what = tm_json_get_str(first, "for");
-  tm_err_set(err, TM_WAITING, "run %s waits for %s%s%s%s", run, what ? what : "its turn",
-             name && *name ? " \"" : "", name ? name : "", name && *name ? "\"" : "");
+  const char *name = tm_json_get_str(reason, "name"), *what = tm_json_get_str(reason, "for");
+  const char *until = tm_json_get_str(reason, "until");
+  const char *message = tm_json_get_str(reason, "message");
+  if (what && strcmp(what, "backoff") == 0)
+    tm_err_set(err, TM_WAITING, "run %s backs off until %s: \"%s\" was sent away: %s", run,
+               until ? until : "later", name ? name : "", message ? message : "");
+  else
+    tm_err_set(err, TM_WAITING, "run %s waits for %s%s%s%s", run, what ? what : "its turn",
+               name && *name ? " \"" : "", name ? name : "", name && *name ? "\"" : "");
 }
 
 void tm_api_explain(tm_err *err, const tm_run_row *row) {
@@ -389,7 +395,7 @@ void tm_api_explain(tm_err *err, const tm_run_row *row) {
   int code = code_of(row->state, reason);
   const char *message = tm_json_get_str(reason, "message");
   if (code == TIDEMILL_EWAITING)
-    explain_waiting(err, row->id, reason);
+    explain_waiting(err, row->id, tm_json_at(reason, 0));
   else
     tm_err_set(err, (tm_code)-code, "run %s %s%s%s%s%s", row->id, row->state,
                message ? ": " : "", message ? message : "",

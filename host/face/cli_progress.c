@@ -199,6 +199,13 @@ static void on_attempt(tm_progress *p, const tm_json *e, const char *name, const
                        error ? error : "failed"));
 }
 
+static void on_backoff(tm_progress *p, const tm_json *e, const char *name, const char *kind) {
+  const char *until = tm_json_get_str(e, "until"), *error = error_of(e);
+  line(p, MARK_WAIT, name, kind,
+       tm_arena_printf(&p->scratch, "backs off until %s: %s", until ? until : "later",
+                       error ? error : "it was sent away"));
+}
+
 static void on_log(tm_progress *p, const tm_json *e) {
   const tm_json *log = tm_json_get(e, "log"), *fields = tm_json_get(log, "fields");
   const char *level = tm_json_get_str(log, "level"), *message = tm_json_get_str(log, "message");
@@ -249,6 +256,8 @@ static void show(tm_progress *p, const tm_json *e, const char *event) {
     on_done(p, e, name, kind);
   else if (strcmp(event, "call.attempt") == 0)
     on_attempt(p, e, name, kind);
+  else if (strcmp(event, "call.backoff") == 0)
+    on_backoff(p, e, name, kind);
   else if (strcmp(event, "gate.opened") == 0)
     line(p, MARK_WAIT, name, "gate", tm_json_get_str(e, "ask"));
   else if (strcmp(event, "gate.decided") == 0)

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/clock.h"
 #include "face/cli.h"
 
 /* -- the journal as a table ------------------------------------------------------------ */
@@ -51,6 +52,15 @@ static const tm_json *attempt_of(const tm_json *r) {
   return tm_json_get(a, "model") ? a : NULL;
 }
 
+/* A model's call that was put off. */
+static void put_backoff(tm_buf *b, const tm_json *r) {
+  const char *message =
+      tm_json_get_str(tm_json_get(tm_json_get(r, "back"), "error"), "message");
+  char until[TM_CLOCK_TEXT];
+  tm_clock_format(tm_json_int(tm_json_get(r, "due"), 0), until);
+  tm_buf_printf(b, "backs off until %s: %s", until, message ? message : "");
+}
+
 /* What happened, in one line. */
 static void put_story(tm_buf *b, const tm_json *r) {
   const tm_json *attempt = tm_json_get(r, "attempt"), *part = telling_part(r);
@@ -58,6 +68,8 @@ static void put_story(tm_buf *b, const tm_json *r) {
   const char *by = tm_json_get_str(r, "by");
   if (attempt_of(r))
     put_attempt(b, attempt);
+  else if (tm_json_get(r, "back"))
+    put_backoff(b, r);
   else if (attempt)
     tm_json_print(b, attempt);
   else if (tm_json_str(part, NULL))

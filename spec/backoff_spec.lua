@@ -268,3 +268,40 @@ describe("a run with such a wait", function()
     assert.equal(3, #server.get "/log")
   end)
 end)
+
+describe("docs/primitives.md", function()
+  it("shows how a person answers when all tries have come to nothing", function()
+    local example = content.read("docs/primitives.md")
+      :match "<!%-%- spec: escalation %-%->\n```lua\n(.-)\n```"
+    local dir = project()
+    content.write(dir .. "/workflows/w.lua", ([[
+local mill = require "tidemill"
+local flow = mill.workflow "w" { about = "Escalates." }
+%s
+function flow.main(x) return classify(x) end
+return flow
+]]):format(example))
+    content.write(dir .. "/prompts/classify.prompt", [[
+---
+tidemill.retries: 1
+tidemill.fallback: [anthropic/claude-sonnet-4-6]
+---
+Sort {{text}}.
+]])
+    local server = content.serve { { fault = "500" } }
+    local env = env_of(server)
+    env.TIDEMILL_RETRY_BASE_MS = "1"
+    env.ANTHROPIC_API_KEY = "sk-canary-4711"
+    env.ANTHROPIC_BASE_URL = "http://127.0.0.1:" .. server.port
+    finally(function()
+      server.stop()
+      content.remove(dir)
+    end)
+    local r = kit.run("w", { text = "where is my card" }, { dir = dir, model = MODEL, env = env,
+      gates = { classify_by_hand = { approve = true, answer = { category = "delivery" } } } })
+    assert.equal("done", r.state, r.error and r.error.message)
+    assert.same({ category = "delivery" }, r.value)
+    assert.equal(4, #server.get "/log")
+    assert.truthy(r.gates[1].ask:find("the mock says 500", 1, true), r.gates[1].ask)
+  end)
+end)

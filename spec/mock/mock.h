@@ -59,6 +59,7 @@ struct mock {
   tm_arena arena; /* as long as the program */
   const tm_json *rules;
   int *rule_uses;    /* by rule */
+  int *rule_fits;    /* also when its share left the request to the next rule */
   tm_map fault_uses; /* by fault, as text */
   tm_map effects;    /* "/refunds KEY" -> the stored answer */
   tm_buf log;        /* JSON objects with commas between them */

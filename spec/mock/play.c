@@ -4,6 +4,7 @@
  *
  *   {"match": "text in the body", "path": "text in the path",   both optional
  *    "times": 2,                                                 after that it no longer fits
+ *    "share": 30,                                                of 100 requests it takes so many
  *    "answer": "text" | any JSON | ["one", "two", ...],          what the model says; of a list
  *                                                                one each time, then the last
  *    "tool": {"name": "look_up", "arguments": {}},               the model wants a tool
@@ -38,6 +39,7 @@ int mock_load_rules(mock *m, const char *file, tm_err *err) {
   }
   m->rules = rules;
   m->rule_uses = tm_arena_array(&m->arena, int, tm_json_len(rules) + 1);
+  m->rule_fits = tm_arena_array(&m->arena, int, tm_json_len(rules) + 1);
   return 0;
 }
 
@@ -150,6 +152,9 @@ static const tm_json *rule_for(mock *m, const mock_request *r, int *use) {
     int64_t times = tm_json_int(tm_json_get(rule, "times"), INT64_MAX);
     if ((match && !memmem(r->body, r->body_len, match, strlen(match))) ||
         (path && !strstr(r->path, path)) || m->rule_uses[i] >= times)
+      continue;
+    int64_t share = tm_json_int(tm_json_get(rule, "share"), 100), n = m->rule_fits[i]++;
+    if ((n + 1) * share / 100 == n * share / 100)
       continue;
     *use = m->rule_uses[i]++;
     return rule;

@@ -2,7 +2,7 @@
  *
  *   POST /refunds          with Idempotency-Key: executed once, the same answer ever after
  *   GET  /refunds/KEY      the stored answer, or 404
- *   GET  /log              [{n, method, path, headers, auth, body}, ...]
+ *   GET  /log              [{n, ms, method, path, headers, auth, body}, ...]; ms: a clock's
  *   GET  /counts           {requests, models, executed}
  *   POST /quit
  *
@@ -10,6 +10,7 @@
  */
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "mock.h"
 
@@ -36,6 +37,7 @@ void mock_log(mock *m, const mock_request *r) {
     put_bytes(&a, headers, r->headers[i].name, value, strlen(value));
   }
   tm_json_set_int(&a, o, "n", m->requests);
+  tm_json_set_int(&a, o, "ms", tm_clock_ns() / 1000000);
   tm_json_set_str(&a, o, "method", r->method);
   put_bytes(&a, o, "path", r->path, strlen(r->path));
   tm_json_set(&a, o, "headers", headers);

@@ -209,6 +209,7 @@ static void a_pause_keeps_it_and_what_is_over_by_then_is_not_waited_for(void) {
   kit_run(k);
   CHECK_STR(kit_state(&box.world, "r"), "done");
   CHECK_INT(k->started, 2);
+  CHECK(!strstr(kit_record(&box.world, "r", "done", "1"), "\"q\":")); /* its OPEN has it */
   kit_box_close(&box);
 }
 

@@ -105,6 +105,23 @@ static void its_tries_are_counted_on_to_the_same_end(void) {
   box_close(&b);
 }
 
+static peer_then is_wrong_for_ever(peer *p, int n, const char *request, tm_buf *reply) {
+  box_keep(p, n, request);
+  if (n % 2 == 0)
+    return peer_reply(reply, 429, BUSY, "");
+  return openai_says(reply, "{\"category\":\"rant\"}", "stop");
+}
+
+static void its_repairs_are_counted_on_to_the_same_end(void) {
+  llm_box b;
+  open_box(&b, is_wrong_for_ever, true);
+  box_ask(&b, "{\"model\":\"openai/m\",\"repair\":1," USER SCHEMA "}");
+  CHECK_STR(box_class(&b), "bad_output");
+  CHECK_INT(b.attempt_count, 3);
+  CHECK_INT(tm_json_int(tm_json_get(b.attempts[2], "round"), 0), 1);
+  box_close(&b);
+}
+
 static void what_is_told_of_it_says_how_long_and_why(void) {
   llm_box b;
   tm_err err = TM_ERR_INIT;
@@ -210,14 +227,45 @@ static void what_is_no_state_is_refused(void) {
   box_close(&b);
 }
 
+/* Put off behind a repair, and then taken up with too little memory. */
+static void no_allocation_that_fails_on_the_way_back_does_harm(void) {
+  static const char request[] =
+      "{\"model\":\"openai/m\",\"repair\":1,\"retries\":1," USER SCHEMA "}";
+  bool whole = false;
+  for (size_t n = 1; n < 500 && !whole; n++) {
+    llm_box b;
+    tm_err err = TM_ERR_INIT;
+    open_box(&b, is_wrong_for_ever, true);
+    CHECK_INT(box_start(&b, request, &err), 0);
+    while (!b.put_off)
+      tm_loop_turn(b.loop, -1);
+    b.outlasts = false;
+    tm_llm_events ev = box_events(&b);
+    tm_json *again = box_json(&b, request);
+    tm_mem_fail_at(n);
+    int rc = tm_llm_resume(&b.ask, b.llm, again, b.state, &ev, &err);
+    while (rc == 0 && !b.done)
+      tm_loop_turn(b.loop, -1);
+    whole = tm_mem_fail_at(0) < n;
+    CHECK(rc < 0 ? err.code != TM_OK : b.error != NULL);
+    if (rc == 0 &&
+        atomic_load(&b.peer->requests) > 2) /* what was said is in it, or nothing is */
+      CHECK(strstr(b.requests[2], "rant") != NULL);
+    box_close(&b);
+  }
+  CHECK(whole);
+}
+
 CHECK_SUITE(resume) {
   CHECK_RUN(an_ask_that_was_put_off_ends_as_one_that_waited);
   CHECK_RUN(its_step_of_the_ladder_is_kept);
   CHECK_RUN(its_tries_are_counted_on_to_the_same_end);
+  CHECK_RUN(its_repairs_are_counted_on_to_the_same_end);
   CHECK_RUN(what_is_told_of_it_says_how_long_and_why);
   CHECK_RUN(a_wait_that_is_not_long_is_waited_here);
   CHECK_RUN(somebody_who_stands_ready_is_asked_instead_of_a_long_wait);
   CHECK_RUN(more_than_a_day_is_not_waited_for);
   CHECK_RUN(no_money_and_a_wrong_key_are_never_waited_for);
   CHECK_RUN(what_is_no_state_is_refused);
+  CHECK_RUN(no_allocation_that_fails_on_the_way_back_does_harm);
 }

@@ -133,7 +133,7 @@ static void look_ahead(tm_llm_ask *ask, const tm_http_res *res, tm_outcome *o) {
         &ask->llm->work, "%s (and wants us to wait for more than a day, which we do not)",
         o->message ? o->message : tm_llm_class_word(o->class));
   else if (!is_long(ask->llm, wait) || !has_fallback(ask, o->class))
-    o->retry_in_ms = wait;
+    o->retry_in_ms = !ask->events.later && wait > TM_RETRY_HERE_MS ? TM_RETRY_HERE_MS : wait;
 }
 
 /* The provider, model and configuration of the ladder's step. */

@@ -99,7 +99,8 @@ typedef struct tm_llm_events {
   void (*done)(void *ctx, const tm_json *value, const tm_json *meta, const tm_json *error);
   /* Instead of done, when the next try is further away than TIDEMILL_LONG_WAIT_MS: the ask is
    * over here; tm_llm_resume goes on with it from `state` when wait_ms have passed, in whatever
-   * process. meta and error are what done would tell now. NULL: such waits are waited here. */
+   * process. meta and error are what done would tell now. NULL: such waits are
+   * waited here, for a minute at most. */
   void (*later)(void *ctx, int64_t wait_ms, const tm_json *state, const tm_json *meta,
                 const tm_json *error);
   void *ctx;

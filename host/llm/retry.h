@@ -10,6 +10,7 @@
 #define TM_RETRY_CAP_MS    8000              /* of our own backoff */
 #define TM_RETRY_ASKED_MAX INT64_C(86400000) /* a longer wait is not waited for */
 #define TM_RETRY_LONG_MS   30000 /* a longer wait is put off, to whoever can outlast a process */
+#define TM_RETRY_HERE_MS   60000 /* no longer than that, where nobody can */
 
 /* Full jitter: anywhere in 0 .. base * 2^n, capped at 16 * base. */
 int64_t tm_retry_backoff(tm_dice *dice, int64_t base_ms, int n);

@@ -256,6 +256,18 @@ static void no_allocation_that_fails_on_the_way_back_does_harm(void) {
   CHECK(whole);
 }
 
+static void who_cannot_outlast_it_waits_for_a_minute(void) {
+  llm_box b;
+  tm_err err = TM_ERR_INIT;
+  open_box(&b, is_busy_at_openai, false);
+  CHECK_INT(box_start(&b, "{\"model\":\"openai/m\"," USER "}", &err), 0);
+  while (!b.attempt_count)
+    tm_loop_turn(b.loop, -1);
+  CHECK_INT(tm_json_int(tm_json_get(b.attempts[0], "retry_in_ms"), 0), 60000);
+  tm_llm_cancel(&b.ask);
+  box_close(&b);
+}
+
 CHECK_SUITE(resume) {
   CHECK_RUN(an_ask_that_was_put_off_ends_as_one_that_waited);
   CHECK_RUN(its_step_of_the_ladder_is_kept);
@@ -264,6 +276,7 @@ CHECK_SUITE(resume) {
   CHECK_RUN(what_is_told_of_it_says_how_long_and_why);
   CHECK_RUN(a_wait_that_is_not_long_is_waited_here);
   CHECK_RUN(somebody_who_stands_ready_is_asked_instead_of_a_long_wait);
+  CHECK_RUN(who_cannot_outlast_it_waits_for_a_minute);
   CHECK_RUN(more_than_a_day_is_not_waited_for);
   CHECK_RUN(no_money_and_a_wrong_key_are_never_waited_for);
   CHECK_RUN(what_is_no_state_is_refused);

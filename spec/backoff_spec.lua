@@ -179,6 +179,26 @@ describe("a provider that wants no further request", function()
   end)
 end)
 
+describe("following a run that waits for long", function()
+  it("says so once, and leaves it alone", function()
+    local dir = project()
+    local server = content.serve { away { ["Retry-After"] = "600" } }
+    finally(function()
+      server.stop()
+      content.remove(dir)
+    end)
+    local words = {}
+    for name, value in pairs(env_of(server)) do words[#words + 1] = name .. "=" .. value end
+    local got = content.tidemill(dir, { "run", "w", "--id", "r", "--model", MODEL, "--input",
+      "{}", "--timeout", "600ms" }, table.concat(words, " "))
+    assert.equal(8, got.code, got.err)
+    local _, times = got.err:gsub("waiting  w", "")
+    assert.equal(1, times, got.err)
+    assert.truthy(got.err:find("waiting: it backs off until %S+, because openai"), got.err)
+    assert.equal(1, #server.get "/log")
+  end)
+end)
+
 describe("kill -9 during the wait after a 429", function()
   -- The program's own word that it waits is the moment of the kill.
   local SCRIPT = [[

@@ -463,7 +463,8 @@ int tidemill_run(tidemill *t, const char *run, int64_t timeout_ms) {
   if (adopt(t, &err) < 0 || (run && tm_api_find_run(t, run, &a, &row, &err) < 0)) {
     rc = tm_api_fail(t, &err);
   } else {
-    if (run && !tm_engine_find(t->engine, row.id))
+    bool here = run && (tm_engine_find(t->engine, row.id) || tm_park_holds(t->engine, row.id));
+    if (run && !here) /* one that is parked here is taken up when its time has come */
       tm_engine_rouse(t->engine, row.id, &err);
     tm_err_clear(&err);
     rc = drive_on(t, run ? &row : NULL, &a, timeout_ms, &err);

@@ -7,6 +7,7 @@
  */
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "face/cli.h"
@@ -202,13 +203,23 @@ static size_t tell_gates(tm_cli *c, const char *run) {
   return tm_json_len(gates);
 }
 
+/* Of a model that sent us away: until when, and its words. */
+static void put_reason(tm_buf *b, const tm_json *reason) {
+  const tm_json *first = tm_json_at(reason, 0);
+  const char *what = tm_json_get_str(first, "for"), *until = tm_json_get_str(first, "until");
+  const char *message = tm_json_get_str(first, "message");
+  if (what && until && message && strcmp(what, "backoff") == 0)
+    tm_buf_printf(b, "it backs off until %s, because %s", until, message);
+  else if (reason && tm_json_type_of(reason) != TM_JSON_NULL)
+    tm_json_print(b, reason);
+}
+
 static void tell_waiting(tm_cli *c, const char *run, const tm_json *info) {
   if (tell_gates(c, run) > 0)
     return;
   tm_buf b = TM_BUF_INIT;
   const tm_json *reason = tm_json_get(info, "reason");
-  if (reason && tm_json_type_of(reason) != TM_JSON_NULL)
-    tm_json_print(&b, reason);
+  put_reason(&b, reason);
   tm_buf go = TM_BUF_INIT;
   own_name(c, &go);
   tm_cli_note(c, "run %s is still %s%s%s\n  %s resume %s", run,

@@ -17,7 +17,7 @@ return flow
 describe("a thousand runs against a provider that fails three requests of ten", function()
   local dir, server, e, log, states
 
-  -- Real time: a run asks every second millisecond, and waits between attempts are of up to a second.
+  -- Real time: a run asks every second millisecond; waits between attempts are of up to 1 s.
   setup(function()
     dir = content.folder()
     assert(os.execute("mkdir -p " .. dir .. "/workflows " .. dir .. "/prompts"))
@@ -75,6 +75,7 @@ describe("a thousand runs against a provider that fails three requests of ten", 
       while at[i] - at[from] >= WINDOW_MS do from = from + 1 end
       most = math.max(most, i - from + 1)
     end
-    assert.truthy(most <= 2 * nominal, ("%d in %d ms, %.0f came"):format(most, WINDOW_MS, nominal))
+    assert.truthy(most <= 2 * nominal,
+      ("%d in %d ms, %.0f came"):format(most, WINDOW_MS, nominal))
   end)
 end)

@@ -202,6 +202,7 @@ static kit_reply reply(kit *k, const kit_task *t) {
   }
   if (t->task->kind == TM_CALL_LLM && (x -= w->put_off) < 0) {
     k->later_ms = x % 2 ? 60 : 40000;
+    s->report->put_off++;
     return KIT_LATER;
   }
   /* who honours keys does not refuse what it has done */

@@ -29,7 +29,7 @@ typedef struct sim_report {
   uint64_t seed;
   char wrong[2000]; /* the first law that was broken, and how; "" */
   int runs, steps;  /* steps of both phases */
-  int crashes, unknowns, takeovers, decisions, races, orders, jumps, sends, cuts;
+  int crashes, unknowns, takeovers, decisions, races, orders, jumps, sends, cuts, put_off;
   char digest[TM_HASH_HEX + 1]; /* of every run's journal */
 } sim_report;
 

@@ -230,8 +230,11 @@ static bool left_in_doubt(const tm_branch *b, const tm_effect_row *row) {
   tm_run_filter f = {.id = row->run};
   tm_err err = TM_ERR_INIT;
   bool ended = false;
-  return strcmp(row->run, b->run->id) != 0 && s->vt->runs(s, &f, take_end, &ended, &err) >= 0 &&
-         ended;
+  if (strcmp(row->run, b->run->id) == 0)
+    return false;
+  if (s->vt->runs(s, &f, take_end, &ended, &err) < 0)
+    tm_engine_break(b->run->engine, &err);
+  return ended;
 }
 
 static void in_doubt(tm_branch *b, const tm_effect_row *row) {
@@ -249,8 +252,12 @@ static bool known_effect(tm_branch *b) {
   tm_effect_row key = effect_of(b), row;
   tm_err err = TM_ERR_INIT;
   int found = s->vt->effect(s, &key, &b->scratch, &row, &err);
-  if (found < 0) {
+  if (found < 0 && err.code == TM_LIMIT) {
     fail(b, tm_run_error(&b->scratch, "internal", "%s", err.msg));
+    return true;
+  }
+  if (found < 0) {
+    tm_engine_break(b->run->engine, &err);
     return true;
   }
   if (!found)

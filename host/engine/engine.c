@@ -421,6 +421,13 @@ void tm_engine_notice(tm_engine *e) {
   tm_park_look(e);
 }
 
+void tm_engine_break(tm_engine *e, const tm_err *err) {
+  if (e->broken.code != TM_OK)
+    return;
+  e->broken = *err;
+  tm_log(TM_LOG_INFO, "engine", "%s", err->msg); /* whoever drives it is told, and says it */
+}
+
 /* -- closing --------------------------------------------------------------------------- */
 
 /* Give back what this process holds, so that another one need not wait to see it dead. */

@@ -155,6 +155,9 @@ void tm_engine_set_timer(tm_branch *b, int64_t due);
 void tm_engine_clear_timer(tm_branch *b);
 void tm_engine_forget(tm_run *r); /* out of the tables; freed when nothing points at it */
 void tm_engine_settle_forgotten(tm_run *r);
+/* The store cannot be read: what it would have said is not known, so nothing goes on that rests
+ * on it. The engine stops as after a commit that failed; every run stays as it is. */
+void tm_engine_break(tm_engine *e, const tm_err *err);
 /* The sources of a hash, loaded once; a new reference. */
 int tm_engine_closure(tm_engine *e, const char *hash, tm_closure **out, tm_err *err);
 

@@ -178,8 +178,10 @@ static void launch_recall(tm_branch *b) {
   tm_decision_row key = decision_key(b), row;
   tm_err err = TM_ERR_INIT;
   int found = s->vt->decision(s, &key, &b->scratch, &row, &err);
-  if (found < 0) {
+  if (found < 0 && err.code == TM_LIMIT) {
     tm_run_outcome(b, NULL, tm_run_error(&b->scratch, "internal", "%s", err.msg), NULL);
+  } else if (found < 0) {
+    tm_engine_break(b->run->engine, &err);
   } else if (found) {
     decided_as(b, &row, true);
   } else {

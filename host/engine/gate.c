@@ -138,7 +138,10 @@ static void ask_anew(tm_branch *b, tm_gate_kind kind, const tm_entry *open) {
   tm_gate_filter f = {.id = tm_json_get_str(open->body, "gate")};
   shown_then then = {.arena = &b->scratch};
   tm_err err = TM_ERR_INIT;
-  s->vt->gates(s, &f, take_body, &then, &err);
+  if (s->vt->gates(s, &f, take_body, &then, &err) < 0) {
+    tm_engine_break(b->run->engine, &err);
+    return;
+  }
   tm_gate_open(b, kind, then.body ? then.body : shown(b),
                tm_json_int(tm_json_get(open->body, "expires"), 0));
 }
@@ -170,8 +173,8 @@ static bool find_left_open(tm_branch *b) {
       id = tm_json_get_str(e->body, "gate");
   b->gate_id = NULL;
   tm_gate_filter f = {.id = id, .open = true};
-  if (id)
-    s->vt->gates(s, &f, take_id, b, &err);
+  if (id && s->vt->gates(s, &f, take_id, b, &err) < 0)
+    tm_engine_break(b->run->engine, &err);
   return b->gate_id != NULL;
 }
 
@@ -271,7 +274,8 @@ void tm_gate_notice(tm_branch *b) {
   if (b->dead || !b->gate || b->run->lost || b->run->ended)
     return;
   tm_gate_filter f = {.id = b->gate_id};
-  s->vt->gates(s, &f, take_decided, b, &err);
+  if (s->vt->gates(s, &f, take_decided, b, &err) < 0)
+    tm_engine_break(b->run->engine, &err);
 }
 
 static int is_decided(void *ctx, const tm_gate_row *row) {

@@ -41,7 +41,8 @@ static front front_of(tm_engine *e, const char *ns, const char *key) {
   front f = {.run = ""};
   tm_err err = TM_ERR_INIT;
   tm_lock_filter which = {.ns = ns, .key = key};
-  e->ports.store->vt->locks(e->ports.store, &which, take_front, &f, &err);
+  if (e->ports.store->vt->locks(e->ports.store, &which, take_front, &f, &err) < 0)
+    tm_engine_break(e, &err);
   return f;
 }
 
@@ -174,7 +175,8 @@ static int note_stand(void *ctx, const tm_lock_row *row) {
 static void note_stands(tm_run *r) {
   tm_err err = TM_ERR_INIT;
   tm_lock_filter mine = {.run = r->id};
-  r->engine->ports.store->vt->locks(r->engine->ports.store, &mine, note_stand, r, &err);
+  if (r->engine->ports.store->vt->locks(r->engine->ports.store, &mine, note_stand, r, &err) < 0)
+    tm_engine_break(r->engine, &err);
 }
 
 void tm_lock_end(tm_run *r) {
@@ -215,7 +217,8 @@ void tm_lock_reconcile(tm_run *r) {
   if (r->locks.used == 0)
     return;
   tm_arena_init(&s.arena, 0);
-  r->engine->ports.store->vt->locks(r->engine->ports.store, &mine, collect, &s, &err);
+  if (r->engine->ports.store->vt->locks(r->engine->ports.store, &mine, collect, &s, &err) < 0)
+    tm_engine_break(r->engine, &err);
   for (size_t i = 0; i < s.count; i++)
     leave(r, s.keys[i], NULL);
   tm_free(s.keys);

@@ -42,7 +42,9 @@ static int find(void *ctx, const tm_signal_row *row) {
 static bool look(tm_engine *e, const tm_signal_filter *which, finding *f) {
   tm_err err = TM_ERR_INIT;
   tm_store *s = e->ports.store;
-  return s->vt->signals(s, which, find, f, &err) == 0 && f->found;
+  if (s->vt->signals(s, which, find, f, &err) < 0)
+    tm_engine_break(e, &err);
+  return f->found;
 }
 
 bool tm_signal_pending(tm_engine *e, const char *run, const char *event) {

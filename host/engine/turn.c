@@ -121,10 +121,8 @@ static void submitted(tm_batch *batch, const tm_err *err) {
   tm_engine *e = t->engine;
   e->in_flight--;
   e->effects -= t->effects;
-  if (err->code != TM_OK && e->broken.code == TM_OK) {
-    e->broken = *err;
-    tm_log(TM_LOG_INFO, "engine", "%s", err->msg); /* whoever drives it is told, and says it */
-  }
+  if (err->code != TM_OK)
+    tm_engine_break(e, err);
   for (tm_after *a = t->first, *next; a; a = next) {
     next = a->next;
     a->fn(a, err);

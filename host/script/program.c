@@ -145,6 +145,8 @@ int tm_program_inline(const tm_contract **out, tm_program *p, const tm_json *doc
   tm_json *full;
   if (!c) {
     tm_json *copy = tm_json_copy(&p->arena, document);
+    if (!copy)
+      return tm_err_set(err, TM_LIMIT, "the schemas of this project need too much memory");
     if (tm_picoschema_expand(&full, &p->arena, copy, schema_by_name, p, err) < 0 ||
         contract(&c, p, "a schema", full, err) < 0)
       return -1;

@@ -1,6 +1,6 @@
 --- Memory that runs out, at any allocation of any library: a clear end, and nothing is lost.
 --
--- A preloaded library refuses the n-th allocation of the process. A test run takes some of them,
+-- A preloaded library refuses the n-th allocation of the process. A test run takes some,
 -- evenly spread; TIDEMILL_ALL_POINTS=1 takes all.
 local content = dofile "spec/content.lua"
 

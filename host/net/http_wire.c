@@ -219,7 +219,7 @@ static int set_method(tm_http_call *c, const tm_http_req *req, tm_err *err) {
   bool natural = req->body ? post : post || get || head;
   if (!natural)
     SET(CUSTOMREQUEST, req->method);
-  return failed ? tm_err_set(err, TM_FAILED, "libcurl refused the request: out of memory") : 0;
+  return failed ? tm_err_set(err, TM_TEMP, "libcurl refused the request: out of memory") : 0;
 }
 
 static int64_t given(int64_t ms, int64_t otherwise) {
@@ -240,7 +240,7 @@ int tm_http_wire_request(tm_http_call *c, const tm_http_req *req, tm_err *err) {
   int failed = 0;
   SET(HTTPHEADER, c->headers);
   SET(CONNECTTIMEOUT_MS, (long)c->connect_ms);
-  return failed ? tm_err_set(err, TM_FAILED, "libcurl refused the request: out of memory") : 0;
+  return failed ? tm_err_set(err, TM_TEMP, "libcurl refused the request: out of memory") : 0;
 }
 
 #define KEPT_BYTES ((size_t)16 << 10) /* a larger buffer is not kept for the next call */

@@ -211,7 +211,7 @@ int tm_loop_open(tm_loop **out, tm_err *err) {
   int rc = uv_loop_init(&l->uv);
   if (rc < 0) {
     tm_free(l);
-    return tm_err_set(err, TM_FAILED,
+    return tm_err_set(err, TM_TEMP,
                       "cannot open an event loop: %s; the limit of open files may be reached "
                       "(ulimit -n)",
                       uv_strerror(rc));
@@ -219,7 +219,7 @@ int tm_loop_open(tm_loop **out, tm_err *err) {
   if ((rc = uv_async_init(&l->uv, &l->wake, woken)) < 0) {
     uv_loop_close(&l->uv);
     tm_free(l);
-    return tm_err_set(err, TM_FAILED, "cannot open an event loop: %s", uv_strerror(rc));
+    return tm_err_set(err, TM_TEMP, "cannot open an event loop: %s", uv_strerror(rc));
   }
   l->wake.data = l;
   uv_prepare_init(&l->uv, &l->prepare);

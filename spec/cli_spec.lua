@@ -144,15 +144,40 @@ describe("tidemill", function()
     assert.equal("Hello, \27[2JA\226\128\174D\194\133A!", got.out:match "^[^\n]*")
   end)
 
-  it("escapes a result for a terminal", function()
-    local evil = [[tidemill run hello --input '{"name":"\u001b[31mx\u202e"}' 2>/dev/null]]
+  --- What a command writes to a terminal, or nil when there is none to be had.
+  local function typed(command, settings)
     local got = content.shell(dir, ("script -qec 'echo ok' /dev/null 2>&1 | grep -q ok || " ..
-      "exit 99\nscript -qec %q /dev/null </dev/null"):format(evil))
-    if got.code == 99 then
-      pending "needs `script` and a pseudo-terminal"
-      return
+      "exit 99\nenv TERM=xterm %s script -qec %q /dev/null </dev/null")
+      :format(settings or "", command))
+    if got.code ~= 99 then return got.out end
+    pending "needs `script` and a pseudo-terminal"
+  end
+
+  it("escapes a result for a terminal", function()
+    local out = typed [[tidemill run hello --input '{"name":"\u001b[31mx\u202e"}' 2>/dev/null]]
+    if not out then return end
+    assert.truthy(out:find([[Hello, \u001b[31mx\u202e.]], 1, true), out)
+  end)
+
+  it("redraws what is under way on a terminal, in colours unless they are not wanted", function()
+    content.write(dir .. "/workflows/nap.lua", [[
+      local mill = require "tidemill"
+      local flow = mill.workflow "nap" {}
+      function flow.main() mill.sleep(0.25) return 1 end
+      return flow
+    ]])
+    local out = typed "tidemill run nap"
+    if not out then return end
+    assert.truthy(out:find("\27[1A\27[J", 1, true), out) -- one line up, and cleared
+    assert.truthy(out:find("\27[32m", 1, true), out)
+    for _, plain in ipairs { typed("tidemill run nap", "NO_COLOR=1"),
+      typed "tidemill run nap --no-color" } do
+      assert.truthy(plain:find("\27[1A\27[J", 1, true), plain)
+      assert.falsy(plain:find("\27%[%d+m"), plain)
     end
-    assert.truthy(got.out:find([[Hello, \u001b[31mx\u202e.]], 1, true), got.out)
+    local quiet = typed "tidemill run nap -q"
+    assert.equal("1", quiet:match "^%s*(.-)%s*$")
+    assert.falsy(cli("run", "nap").err:find("\27", 1, true))
   end)
 
   it("detaches at the first Ctrl-C and says how to go on", function()

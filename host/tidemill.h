@@ -99,8 +99,9 @@ typedef void (*tidemill_fn)(void *user, tidemill_call *call);
 TIDEMILL_API int tidemill_register_action(tidemill *t, const char *name, tidemill_fn fn,
                                           void *user);
 /* A model provider: "NAME/anything" as a model asks it. The call's input is the request
- * {unit, vars, messages, schema?, config, phase}; its result is the answer: a JSON string (the
- * text), or any other JSON value where a schema asks for one. It is finished before it returns. */
+ * {unit, vars, messages, schema?, tools?, config, phase}; its result is the answer: a JSON string
+ * (the text), or any other JSON value where a schema asks for one; or, where tools are offered,
+ * {"tool_calls": [{name, arguments}], "text"?}. It is finished before it returns. */
 TIDEMILL_API int tidemill_register_provider(tidemill *t, const char *name, tidemill_fn fn,
                                             void *user);
 

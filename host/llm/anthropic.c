@@ -49,11 +49,22 @@ static tm_json *media_block(tm_arena *a, const tm_llm_media *media) {
   return block;
 }
 
-static void put_tool_use(tm_json *out, tm_arena *a, const tm_json *request) {
-  const tm_json *opaque = tm_json_get(request, "opaque"),
-                *input = tm_json_get(request, "input");
+static void put_opaque(tm_json *out, tm_arena *a, const tm_json *request) {
+  const tm_json *opaque = tm_json_get(request, "opaque");
   for (size_t i = 0; i < tm_json_len(opaque); i++)
     tm_json_push(a, out, tm_json_at(opaque, i));
+}
+
+/* A turn with thinking has to begin with it: that of the first tool call stands before any text. */
+static const tm_json *first_tool_use(const tm_json *parts) {
+  for (size_t i = 0; i < tm_json_len(parts); i++)
+    if (tm_json_get(tm_json_at(parts, i), "toolRequest"))
+      return tm_json_get(tm_json_at(parts, i), "toolRequest");
+  return NULL;
+}
+
+static void put_tool_use(tm_json *out, tm_arena *a, const tm_json *request) {
+  const tm_json *input = tm_json_get(request, "input");
   tm_json *block = tm_llm_typed(a, "tool_use", "id", tm_json_get(request, "ref"));
   tm_json_set(a, block, "name", tm_json_get(request, "name"));
   tm_json_set(a, block, "input", input ? input : tm_json_new_object(a));
@@ -92,10 +103,16 @@ static int put_turn(tm_json *messages, tm_arena *a, const tm_json *message, cons
   tm_json *out = tm_json_new_object(a), *content = tm_llm_plain(a, message);
   tm_json_set_str(a, out, "role", strcmp(role, "tool") == 0 ? "user" : role);
   if (!content) {
+    const tm_json *first = first_tool_use(parts);
     content = tm_json_new_array(a);
-    for (size_t i = 0; i < tm_json_len(parts); i++)
+    put_opaque(content, a, first);
+    for (size_t i = 0; i < tm_json_len(parts); i++) {
+      const tm_json *use = tm_json_get(tm_json_at(parts, i), "toolRequest");
+      if (use && use != first)
+        put_opaque(content, a, use);
       if (put_block(content, a, tm_json_at(parts, i), err) < 0)
         return -1;
+    }
   }
   tm_json_set(a, out, "content", content);
   tm_json_push(a, messages, out);

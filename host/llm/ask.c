@@ -189,7 +189,8 @@ static void settle(tm_llm_ask *ask, const tm_http_res *res) {
   } else if (o.class == TM_LLM_NONE && ask->reasoning && !o.tool_calls) {
     tm_ask_for_extract(ask);
     send_next(ask);
-  } else if (o.class != TM_LLM_NONE && tm_ladder_next(&ask->ladder, o.class)) {
+  } else if ((o.class != TM_LLM_NONE && tm_ladder_next(&ask->ladder, o.class)) ||
+             (o.unsure && tm_ladder_doubt(&ask->ladder))) {
     next_rung(ask);
   } else {
     finish(ask, &o);

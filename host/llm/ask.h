@@ -88,6 +88,7 @@ typedef struct tm_outcome {
   const char *code; /* word of tm_err's code, for what is wrong on our side; or NULL */
   tm_json *value;
   const tm_json *tool_calls; /* checked, arguments parsed; NULL: none */
+  bool unsure;               /* an answer, but below the confidence that is asked for */
   tm_schema_report report;
   int status;
   int64_t retry_in_ms; /* -1: not again */

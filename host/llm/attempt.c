@@ -74,6 +74,8 @@ tm_json *tm_attempt_json(tm_arena *a, const tm_attempt *t) {
   tm_json_set_int(a, o, "round", t->round);
   if (t->rung)
     tm_json_set_int(a, o, "rung", t->rung);
+  if (t->unsure)
+    tm_json_set_bool(a, o, "unsure", true);
   tm_json_set_str(a, o, "phase", t->phase);
   tm_json_set_str(a, o, "provider", t->question->provider);
   tm_json_set_str(a, o, "model", t->question->model);

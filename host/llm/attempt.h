@@ -18,6 +18,7 @@ typedef struct tm_attempt {
   const double *usd;                     /* NULL: not known */
   tm_llm_class class;
   const char *message;
+  bool unsure;         /* a good answer, below the confidence that is asked for */
   int64_t retry_in_ms; /* -1: no further attempt of this */
 } tm_attempt;
 

@@ -234,6 +234,7 @@ static void call(const tm_provider *p, tm_llm_answer *out, tm_arena *a,
   if (api && strcmp(api, "text") == 0) {
     *out = (tm_llm_answer){.finish = "stop", .model = tm_json_get_str(line, "model")};
     out->text = tm_json_str(tm_json_get(line, "response"), &out->text_len);
+    tm_function_read(out, a, q);
   } else if (reader) {
     hear_again(c, out, a, reader, line, q->input != NULL);
   } else if (!t) {

@@ -1,6 +1,7 @@
 /* ladder.c - which model and which configuration is asked next. */
 #include "llm/ladder.h"
 
+#include <math.h>
 #include <string.h>
 
 static int check(const tm_json *list, const char *name, tm_json_type type, const char *what,
@@ -32,15 +33,19 @@ int tm_ladder_open(tm_ladder *out, const tm_json *request, tm_err *err) {
   return 0;
 }
 
+bool tm_ladder_doubt(tm_ladder *l) {
+  if (l->rung + 1 >= tm_json_len(l->tries))
+    return false;
+  l->rung++;
+  return true;
+}
+
 bool tm_ladder_next(tm_ladder *l, tm_llm_class class) {
   switch (class) {
   case TM_LLM_BAD_OUTPUT:
   case TM_LLM_TRUNCATED:
   case TM_LLM_CONTEXT:
-    if (l->rung + 1 >= tm_json_len(l->tries))
-      return false;
-    l->rung++;
-    return true;
+    return tm_ladder_doubt(l);
   case TM_LLM_NETWORK:
   case TM_LLM_TIMEOUT:
   case TM_LLM_RATE_LIMITED:
@@ -75,6 +80,16 @@ const tm_json *tm_ladder_config(const tm_ladder *l, tm_arena *a, const tm_json *
       tm_json_setn(a, out, m->key, m->key_len, tm_json_copy(a, &m->value));
   }
   return out;
+}
+
+/* What does not say how sure it is is not sure. */
+bool tm_ladder_unsure(const tm_json *request, const tm_json *value) {
+  const tm_json *wish = tm_json_get(request, "confidence");
+  const char *of = tm_json_get_str(wish, "of");
+  if (!of)
+    return false;
+  const tm_json *said = *of == '/' ? tm_json_pointer(value, of) : tm_json_get(value, of);
+  return !(tm_json_number(said, -HUGE_VAL) >= tm_json_number(tm_json_get(wish, "at_least"), 0));
 }
 
 const char *tm_ladder_model_at(const tm_ladder *l, size_t i) {

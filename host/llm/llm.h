@@ -12,28 +12,32 @@
  * when maxOutputTokens is over 16,000), tries?, fallback? (ladder.h), timeout_ms (600,000, of
  * each attempt), timeouts?:{connect_ms (10,000), first_byte_ms (the total), idle_ms (120,000),
  * total_ms}, vars?, tools?:[{name, description?, schema}],
- *             tool_choice?:"auto"|"none"|"required"|{name}, checks? (text/checks.h, over vars)}
+ *             tool_choice?:"auto"|"none"|"required"|{name}, checks? (text/checks.h, over vars),
+ *             confidence? (ladder.h)}
  *             A message has a role (system, user, model, tool) and parts: {text},
  *             {media:{url, contentType}}, {toolRequest:{ref, name, input, opaque?}},
  *             {toolResponse:{ref, name, output}}.
  *   value    the answer: a JSON value that holds to `schema`, or a string without one, which
  *             passes the checks; with meta.tool_calls the text beside them
  *   meta     {model, model_first?, model_answered, provider, request_id, fingerprint, finish,
- *             attempts, rounds, rung?, latency_ms, usage:{input, cached_input, cache_write,
- * output, reasoning, total}, usd, dropped:[…], tool_calls?:[{id, name, arguments, opaque?}]}
+ *             attempts, rounds, rung?, unsure?, latency_ms, usage:{input, cached_input,
+ *             cache_write, output, reasoning, total}, usd, dropped:[…],
+ *             tool_calls?:[{id, name, arguments, opaque?}]}
  *             model: who was asked last; model_first: who was asked first, when that is
- * another; rounds: repairs that were needed; rung: of tries, from 0; usage, usd: over all
- *             attempts, input with what came from a cache or went to it, output with reasoning,
- *             null for what is not known; dropped: names in config that the model does not
- * take; tool_calls: arguments hold to the tool's schema; opaque: goes back unchanged attempt
- * {n, round (from 0), rung?, phase:"answer"|"reason"|"extract"|"embed", provider, model,
- *             method, url, headers, request, response, status, request_id, first_byte_ms,
+ *             another; rounds: repairs that were needed; rung: of tries, from 0; unsure:
+ *             true, it is below the confidence that is asked for; usage, usd: over all
+ *             attempts, input with what came from a cache or went to it, output with
+ *             reasoning, null for what is not known; dropped: names in config that the model does not
+ *             take; tool_calls: arguments hold to the tool's schema; opaque: goes back unchanged
+ *   attempt  {n, round (from 0), rung?, unsure?, phase:"answer"|"reason"|"extract"|"embed",
+ *             provider, model, method, url, headers, request, response, status, request_id, first_byte_ms,
  *             latency_ms, at (ms since 1970), usage, usd, streamed?, error?:{class, message},
  *             retry_in_ms?}; request and response are the exact bytes as a string, or
  *             {"base64":…} when they are not UTF-8; header secrets, and the key wherever else
- * it turns up, are "***" error    {kind:"llm", class: one of TM_LLM_CLASSES, message,
- * retryable, status?, provider, model, code?, errors?}; code: tm_err_word of what is wrong on
- * our side ("config": a key is missing); errors: the report of a bad_output
+ *             it turns up, are "***"
+ *   error    {kind:"llm", class: one of TM_LLM_CLASSES, message, retryable, status?, provider,
+ *             model, code?, errors?}; code: tm_err_word of what is wrong on our side ("config":
+ *             a key is missing); errors: the report of a bad_output
  *
  * Providers, and the settings each reads, are in docs/providers.md; what every fault comes to
  * is in docs/faults.md. TIDEMILL_RETRY_BASE_MS (500): a wait is anywhere in 0 … base · 2^n, at
@@ -81,10 +85,10 @@ int tm_llm_open(tm_llm **out, tm_loop *loop, tm_http *http, tm_llm_env env, void
 void tm_llm_close(tm_llm **l);
 
 /* A provider in the same process: scripted rules, a test, the embedder's own. `model` is what
- * stands behind "name/", `request` {unit, vars, messages, schema?, config?}. Puts the answer's
- * text (JSON text when a schema is asked for) into `answer`; -1: the error is the model's:
- * TM_TEMP is tried again (class overloaded), anything else is not (invalid_request). Called
- * from the loop. */
+ * stands behind "name/", `request` {unit, vars, messages, schema?, config?, tools?}. Puts the
+ * answer's text (JSON text when a schema is asked for; a wish for tools as function.c has it)
+ * into `answer`; -1: the error is the model's: TM_TEMP is tried again (class overloaded),
+ * anything else is not (invalid_request). Called from the loop. */
 typedef int (*tm_llm_fn)(void *ctx, const char *model, const tm_json *request, tm_buf *answer,
                          tm_err *err);
 void tm_llm_register(tm_llm *l, const char *name, tm_llm_fn fn, void *ctx);

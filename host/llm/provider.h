@@ -60,6 +60,8 @@ typedef struct tm_llm_answer {
   tm_llm_class class; /* TM_LLM_NONE: `text` is the answer */
   const char *text;
   size_t text_len;
+  const char *said; /* what a function wrote, where the text is only a part of it; or NULL */
+  size_t said_len;
   const tm_json *tool_calls; /* array of {id, name, arguments (text), opaque?}; NULL: none */
   const tm_json *vectors;    /* of an embedding: an array of arrays of numbers; else NULL */
   const char *message;       /* for people, when class is set */
@@ -107,6 +109,9 @@ extern const tm_provider tm_anthropic, tm_gemini, tm_ollama;
 
 /* A provider that is a function; owned by the caller (tm_free). */
 tm_provider *tm_function_new(const char *name, tm_llm_fn fn, void *ctx);
+/* The tool calls out of what a function wrote as its text, if the question offers tools and it is
+ * a wish for them (function.c). */
+void tm_function_read(tm_llm_answer *out, tm_arena *a, const tm_llm_question *q);
 
 /* -- helpers for build (build.c) ------------------------------------------------------- */
 

@@ -223,4 +223,6 @@ void tm_ask_judge(tm_llm_ask *ask, tm_outcome *o) {
   if (o->class == TM_LLM_NONE)
     judge_text(ask, o);
   judge_content(ask, o);
+  o->unsure = o->class == TM_LLM_NONE && !ask->reasoning && !o->tool_calls &&
+              tm_ladder_unsure(ask->request, o->value);
 }

@@ -52,6 +52,17 @@ static size_t response_len(const tm_http_res *res) {
   return flood && res->body_len > FLOOD_KEPT ? FLOOD_KEPT : res->body_len;
 }
 
+/* The bytes that came: of HTTP, or what a function wrote. */
+static const char *response_of(size_t *len, const tm_llm_ask *ask, const tm_http_res *res) {
+  const tm_llm_answer *answer = &ask->answer;
+  if (res) {
+    *len = res->body_len;
+    return res->body;
+  }
+  *len = answer->said ? answer->said_len : answer->text_len;
+  return answer->said ? answer->said : answer->text;
+}
+
 static tm_json *attempt_json(tm_arena *a, const tm_llm_ask *ask, const tm_outcome *o,
                              const tm_http_res *res, const double *usd) {
   tm_attempt t = {.n = ask->n,
@@ -61,8 +72,6 @@ static tm_json *attempt_json(tm_arena *a, const tm_llm_ask *ask, const tm_outcom
                   .question = &ask->question,
                   .wire = &ask->wire,
                   .answer = &ask->answer,
-                  .response = res ? res->body : ask->answer.text,
-                  .response_len = res ? response_len(res) : ask->answer.text_len,
                   .status = o->status,
                   .first_byte_ms = res ? res->first_byte_ms : 0,
                   .latency_ms = elapsed_ms(ask->sent_ns),
@@ -70,7 +79,11 @@ static tm_json *attempt_json(tm_arena *a, const tm_llm_ask *ask, const tm_outcom
                   .usd = usd,
                   .class = o->class,
                   .message = o->message,
+                  .unsure = o->unsure,
                   .retry_in_ms = o->retry_in_ms};
+  t.response = response_of(&t.response_len, ask, res);
+  if (res)
+    t.response_len = response_len(res);
   return tm_attempt_json(a, &t);
 }
 
@@ -78,10 +91,11 @@ static tm_json *attempt_json(tm_arena *a, const tm_llm_ask *ask, const tm_outcom
 static void record(tm_llm_ask *ask, tm_arena *a, const tm_outcome *o, const tm_http_res *res) {
   const tm_llm_answer *answer = &ask->answer;
   bool settled = o->retry_in_ms < 0 && (res ? res->fault == TM_HTTP_OK : answer->text != NULL);
-  size_t len = res ? res->body_len : answer->text_len;
+  size_t len;
+  const char *came = response_of(&len, ask, res);
   if (!settled || ask->provider == ask->llm->cassette)
     return;
-  const char *said = tm_llm_mask(a, res ? res->body : answer->text, &len, ask->wire.secret);
+  const char *said = tm_llm_mask(a, came, &len, ask->wire.secret);
   tm_recorder_put(ask->llm->recorder, a, ask->provider, &ask->question, &ask->wire, answer,
                   o->status, said, len);
 }
@@ -146,6 +160,8 @@ static tm_json *meta_of(tm_arena *a, const tm_llm_ask *ask, const tm_outcome *ou
               ask->priced && !ask->unpriced ? tm_json_new_double(a, ask->usd)
                                             : tm_json_null(a));
   tm_json_set(a, o, "dropped", ask->dropped ? ask->dropped : tm_json_new_array(a));
+  if (outcome->unsure)
+    tm_json_set_bool(a, o, "unsure", true);
   if (outcome->tool_calls && outcome->class == TM_LLM_NONE)
     tm_json_set(a, o, "tool_calls", outcome->tool_calls);
   return o;

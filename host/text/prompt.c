@@ -107,6 +107,23 @@ static int check_key(reader *r, const tm_json_member *m) {
   return 0;
 }
 
+/* Dotprompt's: names, and definitions that name a tool each. Whether the workflow has them is
+ * found out when they are offered. */
+static int check_tools(reader *r) {
+  const tm_json *names = tm_json_get(r->unit->meta, "tools");
+  const tm_json *defs = tm_json_get(r->unit->meta, "toolDefs");
+  if (r->src.keep_unknown)
+    return 0;
+  for (size_t i = 0; i < tm_json_len(names); i++)
+    if (!tm_json_str(tm_json_at(names, i), NULL))
+      return REFUSE(r, "tools", NULL, "tools must be a list of tool names");
+  for (size_t i = 0; i < tm_json_len(defs); i++)
+    if (!tm_json_get_str(tm_json_at(defs, i), "name"))
+      return REFUSE(r, "toolDefs", NULL,
+                    "toolDefs must be a list of { name, description, inputSchema }");
+  return 0;
+}
+
 /* a.b.c: 5 becomes ext["a.b"].c. */
 static int add_extension(reader *r, tm_json *ext, const tm_json_member *m) {
   const char *dot = memrchr(m->key, '.', m->key_len);
@@ -221,6 +238,24 @@ static const tm_json *known_variables(const tm_json *schema) {
   return known;
 }
 
+/* Only a member that there can be says how sure an answer is; a name that is misspelt would make
+ * each answer unsure. */
+static int check_confidence(reader *r) {
+  const tm_json *schema = r->unit->output_schema, *known = known_variables(schema);
+  const char *of = tm_json_get_str(tm_json_get(r->unit->settings, "confidence"), "of");
+  const char *name = of && *of == '/' ? of + 1 : of;
+  if (!of)
+    return 0;
+  if (!schema)
+    return REFUSE(r, "tidemill.confidence", NULL,
+                  "tidemill.confidence needs an output.schema with the member that says how "
+                  "sure the answer is");
+  if (known && !strpbrk(name, "/~") && !tm_json_get(known, name))
+    return REFUSE(r, "tidemill.confidence", NULL,
+                  "tidemill.confidence: the output schema has no member \"%s\"", name);
+  return 0;
+}
+
 /* -- the whole file -------------------------------------------------------------------- */
 
 static int read_front(reader *r) {
@@ -249,7 +284,8 @@ int tm_prompt_parse(tm_prompt **out, tm_arena *a, const char *name, const char *
     return -1;
   if (!r.unit || !(r.unit->name = tm_arena_strdup(a, name)))
     return out_of_memory(&r);
-  if (read_front(&r) < 0 || read_schemas(&r) < 0)
+  if (read_front(&r) < 0 || read_schemas(&r) < 0 || check_tools(&r) < 0 ||
+      check_confidence(&r) < 0)
     return -1;
   if (tm_template_compile(&r.unit->body, a, r.file.body, r.file.body_len, file,
                           r.file.body_line, known_variables(r.unit->input_schema),

@@ -30,7 +30,8 @@
   X(checks, "an object of content checks, or a list of them")             \
   X(stream, "true or false")                                              \
   X(timeouts, "an object of durations: connect, first_byte, idle, total") \
-  X(seed, "a whole number")
+  X(seed, "a whole number")                                               \
+  X(confidence, "{ of: a member of the answer, at_least: a number, else: return or review }")
 
 typedef struct tm_prompt {
   const char *name;             /* with the variant: "classify" or "classify.short" */

@@ -82,6 +82,24 @@ static bool fits_seed(const tm_json *v) {
   return is_type(v, TM_JSON_INT);
 }
 
+static bool is_confidence_key(const char *key) {
+  return strcmp(key, "of") == 0 || strcmp(key, "at_least") == 0 || strcmp(key, "else") == 0;
+}
+
+static bool fits_confidence(const tm_json *v) {
+  const char *of = tm_json_get_str(v, "of"), *otherwise = tm_json_get_str(v, "else");
+  const tm_json *least = tm_json_get(v, "at_least");
+  if (!is_type(v, TM_JSON_OBJECT) || !of || !*of || !least)
+    return false;
+  for (size_t i = 0; i < tm_json_len(v); i++)
+    if (!is_confidence_key(tm_json_member_at(v, i)->key))
+      return false;
+  if (tm_json_get(v, "else") &&
+      !(otherwise && (strcmp(otherwise, "return") == 0 || strcmp(otherwise, "review") == 0)))
+    return false;
+  return is_type(least, TM_JSON_INT) || is_type(least, TM_JSON_DOUBLE);
+}
+
 static const struct setting {
   const char *name;
   fits_fn fits;
@@ -102,7 +120,7 @@ static const struct setting *setting_named(const char *name) {
 }
 
 static int refuse_unknown(const tm_prompt_file *f, const char *key, tm_err *err) {
-  char known[256];
+  char known[384];
   size_t n = 0;
   for (size_t i = 0; i < SETTINGS; i++)
     n += (size_t)snprintf(known + n, sizeof known - n, "%s" PREFIX "%s", i ? ", " : "",

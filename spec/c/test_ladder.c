@@ -7,7 +7,7 @@
   "\"bug\"]}},\"required\":[\"category\"]}"
 
 /* "good" answers, "bad" never does, "cold" only at temperature 0, "busy" is overloaded,
- * "broken" refuses the request. */
+ * "broken" refuses the request, "sure" and "unsure" say how sure they are, "0.8" says so too. */
 static int play(void *ctx, const char *model, const tm_json *request, tm_buf *answer,
                 tm_err *err) {
   const tm_json *config = tm_json_get(request, "config");
@@ -17,6 +17,11 @@ static int play(void *ctx, const char *model, const tm_json *request, tm_buf *an
     return tm_err_set(err, TM_TEMP, "too busy");
   if (strcmp(model, "broken") == 0)
     return tm_err_set(err, TM_FAILED, "no such thing");
+  if (strcmp(model, "sure") == 0 || strcmp(model, "unsure") == 0 || *model == '0') {
+    const char *how = strcmp(model, "sure") == 0 ? "0.9" : *model == '0' ? model : "0.5";
+    tm_buf_printf(answer, "{\"category\":\"bug\",\"confidence\":%s}", how);
+    return 0;
+  }
   bool good = strcmp(model, "good") == 0 || (strcmp(model, "cold") == 0 && cold);
   tm_buf_puts(answer, good ? "{\"category\":\"bug\"}" : "no idea");
   return 0;
@@ -102,6 +107,58 @@ static void a_provider_that_fell_out_stays_out_on_higher_rungs(void) {
   box_close(&b);
 }
 
+#define CONFIDENT "\"confidence\":{\"of\":\"confidence\",\"at_least\":0.8},"
+
+static bool unsure(const tm_json *o) {
+  return tm_json_bool(tm_json_get(o, "unsure"), false);
+}
+
+static void an_answer_that_is_unsure_goes_to_the_next_of_tries(void) {
+  llm_box b;
+  open_box(&b);
+  box_ask(&b,
+          "{\"model\":\"one/unsure\"," CONFIDENT
+          "\"tries\":[{},{\"model\":\"two/sure\"},{\"model\":\"two/bad\"}]," USER SCHEMA "}");
+  CHECK(b.value != NULL);
+  CHECK_INT(b.attempt_count, 2);
+  CHECK(unsure(b.attempts[0]) && !unsure(b.attempts[1]));
+  CHECK(!tm_json_get(b.attempts[0], "error"));
+  CHECK_STR(tm_json_get_str(b.meta, "model"), "two/sure");
+  CHECK(!unsure(b.meta));
+  box_close(&b);
+}
+
+static void an_answer_that_stays_unsure_says_so(void) {
+  llm_box b;
+  open_box(&b);
+  box_ask(&b, "{\"model\":\"one/unsure\"," CONFIDENT
+              "\"tries\":[{},{\"temperature\":0}]," USER SCHEMA "}");
+  CHECK(b.value != NULL);
+  CHECK_INT(b.attempt_count, 2);
+  CHECK(unsure(b.meta));
+  box_ask(&b, "{\"model\":\"one/unsure\"," CONFIDENT USER SCHEMA "}");
+  CHECK(b.value != NULL && unsure(b.meta));
+  CHECK_INT(b.attempt_count, 1);
+  box_close(&b);
+}
+
+static void confidence_is_below_the_number_or_not_said(void) {
+  llm_box b;
+  open_box(&b);
+  box_ask(&b, "{\"model\":\"one/0.8\"," CONFIDENT USER SCHEMA "}");
+  CHECK(b.value != NULL && !unsure(b.meta));
+  box_ask(&b, "{\"model\":\"one/0.799\"," CONFIDENT USER SCHEMA "}");
+  CHECK(b.value != NULL && unsure(b.meta));
+  box_ask(&b, "{\"model\":\"one/good\"," CONFIDENT USER SCHEMA "}");
+  CHECK(b.value != NULL && unsure(b.meta));
+  box_ask(
+      &b,
+      "{\"model\":\"one/0.7\",\"confidence\":{\"of\":\"/confidence\",\"at_least\":0.6}," USER
+          SCHEMA "}");
+  CHECK(b.value != NULL && !unsure(b.meta));
+  box_close(&b);
+}
+
 /* Asking somebody else would hide them. */
 static void a_wrong_request_is_not_asked_again_of_anybody(void) {
   llm_box b;
@@ -166,6 +223,9 @@ CHECK_SUITE(ladder) {
   CHECK_RUN(a_higher_rung_may_be_another_model);
   CHECK_RUN(tries_end_with_the_error_of_the_last);
   CHECK_RUN(a_provider_that_does_not_answer_is_replaced_by_the_next);
+  CHECK_RUN(an_answer_that_is_unsure_goes_to_the_next_of_tries);
+  CHECK_RUN(an_answer_that_stays_unsure_says_so);
+  CHECK_RUN(confidence_is_below_the_number_or_not_said);
   CHECK_RUN(a_provider_that_fell_out_stays_out_on_higher_rungs);
   CHECK_RUN(a_wrong_request_is_not_asked_again_of_anybody);
   CHECK_RUN(a_ladder_that_cannot_be_climbed_is_refused_at_once);

@@ -190,7 +190,10 @@ static void timeouts_are_milliseconds(void) {
 #define SETTINGS                                                                          \
   "the settings are tidemill.mode, tidemill.repair, tidemill.retries, tidemill.timeout, " \
   "tidemill.tries, tidemill.fallback, tidemill.checks, "                                  \
-  "tidemill.stream, tidemill.timeouts, tidemill.seed"
+  "tidemill.stream, tidemill.timeouts, tidemill.seed, tidemill.confidence"
+#define CONFIDENCE                                                              \
+  "p/unit.prompt:2: tidemill.confidence must be { of: a member of the answer, " \
+  "at_least: a number, else: return or review }"
 
 static void mistakes_name_the_file_and_the_line(void) {
   static const struct {
@@ -240,6 +243,21 @@ static void mistakes_name_the_file_and_the_line(void) {
                                          "of content checks, or a list of them"},
       {"---\ntidemill.seed: 1.5\n---\n",
        "p/unit.prompt:2: tidemill.seed must be a whole number"},
+      {"---\ntidemill.confidence: 0.8\n---\n", CONFIDENCE},
+      {"---\ntidemill.confidence: { of: a }\n---\n", CONFIDENCE},
+      {"---\ntidemill.confidence: { at_least: 1 }\n---\n", CONFIDENCE},
+      {"---\ntidemill.confidence: { of: a, at_least: high }\n---\n", CONFIDENCE},
+      {"---\ntidemill.confidence: { of: a, at_least: 1, else: pay }\n---\n", CONFIDENCE},
+      {"---\ntidemill.confidence: { of: a, at_least: 1, gate: none }\n---\n", CONFIDENCE},
+      {"---\ntidemill.confidence: { of: a, at_least: 1 }\n---\n",
+       "p/unit.prompt:2: tidemill.confidence needs an output.schema with the member that says "
+       "how sure the answer is"},
+      {"---\noutput: { schema: { sure: number } }\n"
+       "tidemill.confidence: { of: /shure, at_least: 1 }\n---\n",
+       "p/unit.prompt:3: tidemill.confidence: the output schema has no member \"shure\""},
+      {"---\ntools: [a, 7]\n---\n", "p/unit.prompt:2: tools must be a list of tool names"},
+      {"---\ntoolDefs: [{ description: x }]\n---\n",
+       "p/unit.prompt:2: toolDefs must be a list of { name, description, inputSchema }"},
       {"---\nmodel:\n---\n",
        "p/unit.prompt:2: model is empty; give it a value or leave the key out"},
       {"---\nmodel: [a]\n---\n",

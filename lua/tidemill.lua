@@ -10,24 +10,44 @@ local core = ...
 local mill = { null = core.null, array = core.array, schema = core.schema,
   json = { encode = core.encode, decode = core.decode } }
 
-local budget = {}
-
---- Ask a model through a prompt unit: value, meta. Raises {kind = "llm", class, message}.
-function mill.llm(unit, vars, opts)
-  core.want("the unit's name", unit, "string")
-  core.known("mill.llm", opts,
-    "checks model:string temperature:number seed:number topP:number topK:number "
-      .. "maxOutputTokens:number stopSequences:table")
-  return core.llm(unit, vars, opts, budget)
-end
-
--- The other parts, loaded when they are first used ------------------------------------
+-- The parts of the library, loaded when they are first used ----------------------------
 
 local loaded = {}
 
 local function part(name)
-  if not loaded[name] then loaded[name] = core.library(name)(core, mill) end
+  if not loaded[name] then loaded[name] = core.library(name)(core, mill, part) end
   return loaded[name]
+end
+
+-- Models ------------------------------------------------------------------------------
+
+mill._budget = {}
+
+-- mill.tools and mill.agent take them, too.
+mill._llm_options = "checks history:table messages:table model:string temperature:number "
+  .. "seed:number topP:number topK:number maxOutputTokens:number stopSequences:table "
+  .. "tools:table tool_choice"
+
+--- Ask a model through a prompt unit: value, meta. Raises {kind = "llm", class, message}.
+function mill.llm(unit, vars, opts)
+  core.want("the unit's name", unit, "string")
+  core.known("mill.llm", opts, mill._llm_options)
+  local says = core.unit(unit)
+  if says or opts and opts.tools ~= nil then
+    return part("tools").llm(unit, vars, opts, says or {})
+  end
+  return core.llm(unit, vars, opts, mill._budget)
+end
+
+-- Actions and steps by what they were declared as: {name, about, input, run}, for tools.
+mill._made, mill._named = {}, {}
+
+local function remember(name, spec, run)
+  local known = mill._named[name]
+  local entry = { name = name, about = spec.about, input = spec.input, run = run,
+    twice = known ~= nil }
+  mill._made[run], mill._named[name] = entry, entry
+  return run
 end
 
 setmetatable(mill, { __index = function(_, name)
@@ -49,15 +69,18 @@ local function declare(flow, what, name, made)
   return made
 end
 
---- flow:step "name" { input, output, check, run, fallback } declares flow.name.
+--- flow:step "name" { about, input, output, check, run, fallback } declares flow.name.
 function flow_mt:step(name)
-  return function(spec) return declare(self, "a step", name, part("step").make(name, spec)) end
+  return function(spec)
+    local run = declare(self, "a step", name, part("step").make(name, spec))
+    return remember(name, spec, run)
+  end
 end
 
---- flow:action "name" { key, irreversible, blast, gate_above, on_unknown, probe, run, … }.
+--- flow:action "name" { about, input, key, irreversible, blast, gate_above, on_unknown, … }.
 function flow_mt.action(_, name)
   core.want("an action's name", name, "string")
-  return function(spec) return part("action").make(name, spec) end
+  return function(spec) return remember(name, spec, part("action").make(name, spec)) end
 end
 
 --- mill.workflow "name" { about, input, output, budget, state, events } -> the flow to fill.
@@ -100,7 +123,7 @@ function mill._prepare(flow, file, input, step)
   mill._flow = flow
   if flow._spec.state then part("state").declare(flow._spec.state) end
   if flow._spec.events then part("event").hear(flow._spec.events) end
-  budget = flow._spec.budget
+  mill._budget = flow._spec.budget
   if flow._spec.input and input ~= nil and not step then
     mill.validate(input, flow._spec.input, "the input of " .. flow._name)
   end

@@ -54,8 +54,11 @@ tm_json *tm_budget_left(const tm_run *r, const tm_json *budget, tm_arena *a) {
   return tm_json_len(left) ? left : NULL;
 }
 
-void tm_budget_add(tm_run *r, const tm_json *meta) {
-  r->usd += tm_json_number(tm_json_get(meta, "usd"), 0);
-  r->llm_calls +=
+void tm_budget_add(tm_branch *b, const tm_json *meta) {
+  double usd = tm_json_number(tm_json_get(meta, "usd"), 0);
+  b->run->usd += usd;
+  for (tm_branch *up = b; up; up = up->parent)
+    up->usd += usd;
+  b->run->llm_calls +=
       tm_json_int(tm_json_get(meta, "llm_calls"), 0); /* a child's: a call counts itself */
 }

@@ -15,7 +15,8 @@ tm_json *tm_budget_refuses(tm_branch *b, const tm_json *budget);
 /* What a child of the run may spend, in arena `a`: the rest of its own workflow's budget and of
  * what it was left itself; NULL: no limit. */
 tm_json *tm_budget_left(const tm_run *r, const tm_json *budget, tm_arena *a);
-/* A call's outcome is told, live or in a replay: add what it cost. */
-void tm_budget_add(tm_run *r, const tm_json *meta);
+/* A call's outcome is told to the branch, live or in a replay: add what it cost to the run, to the
+ * branch and to those that forked it. */
+void tm_budget_add(tm_branch *b, const tm_json *meta);
 
 #endif

@@ -277,7 +277,7 @@ static void resume(tm_run *r, tm_branch *b) {
     return;
   }
   if (b->phase == TM_PHASE_ANSWERED && (b->kind == TM_CALL_LLM || b->kind == TM_CALL_CALL))
-    tm_budget_add(r, answer.meta);
+    tm_budget_add(b, answer.meta);
   if (b->phase == TM_PHASE_ANSWERED && b->kind == TM_CALL_LOCK &&
       answer.kind == TM_ANSWER_VALUE)
     tm_lock_held(b);

@@ -111,6 +111,7 @@ struct tm_branch {
   bool dead;        /* cancelled or finished; freed when refs is 0 */
   int refs;         /* continuations that point here */
   const char *step; /* the station it is in, for people; "" none */
+  double usd;       /* spent in it and in the branches it forked, as far as it was told */
 
   /* the call it waits in */
   tm_phase phase;

@@ -61,6 +61,19 @@ static void put_backoff(tm_buf *b, const tm_json *r) {
   tm_buf_printf(b, "backs off until %s: %s", until, message ? message : "");
 }
 
+/* What a model asked tools for: "-> find_order {"number":"A-7"}". */
+static void put_wishes(tm_buf *b, const tm_json *meta) {
+  const tm_json *calls = tm_json_get(meta, "tool_calls");
+  for (size_t i = 0; i < tm_json_len(calls); i++) {
+    const tm_json *call = tm_json_at(calls, i);
+    const char *name = tm_json_get_str(call, "name");
+    tm_buf_printf(b, "%s-> %s ", b->len ? "  " : "", name ? name : "");
+    tm_json_print(b, tm_json_get(call, "arguments"));
+  }
+  if (tm_json_bool(tm_json_get(meta, "unsure"), false))
+    tm_buf_puts(b, "  unsure");
+}
+
 /* What happened, in one line. */
 static void put_story(tm_buf *b, const tm_json *r) {
   const tm_json *attempt = tm_json_get(r, "attempt"), *part = telling_part(r);
@@ -76,6 +89,7 @@ static void put_story(tm_buf *b, const tm_json *r) {
     tm_buf_puts(b, tm_json_str(part, NULL));
   else if (part)
     tm_json_print(b, part);
+  put_wishes(b, tm_json_get(r, "meta"));
   if (by && *by)
     tm_buf_printf(b, " by %s", by);
   if (ms) {

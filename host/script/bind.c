@@ -360,6 +360,37 @@ static int l_llm(lua_State *L) {
   return perform(L, TM_CALL_LLM, name, request, live);
 }
 
+/* unit(name) -> {tools, toolDefs, confidence, output} | nothing, when it says nothing of the first
+ * three (or cannot be read, which llm() tells) */
+static int l_unit(lua_State *L) {
+  tm_guest *g = guest_of(L);
+  const char *hash, *const keys[] = {"tools", "toolDefs", "tidemill.confidence"};
+  const tm_prompt *unit;
+  tm_err err = TM_ERR_INIT;
+  if (tm_program_unit(&unit, &hash, g->program, luaL_checkstring(L, 1), &err) < 0)
+    return 0;
+  tm_arena_reset(&g->scratch);
+  tm_json *out = tm_json_new_object(&g->scratch);
+  for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+    const tm_json *v = tm_json_get(unit->meta, keys[i]);
+    if (v)
+      tm_json_set(&g->scratch, out, i < 2 ? keys[i] : "confidence", v);
+  }
+  if (!tm_json_len(out))
+    return 0;
+  if (unit->output_schema)
+    tm_json_set(&g->scratch, out, "output", unit->output_schema);
+  tm_value_push(L, out);
+  return 1;
+}
+
+/* spent() -> USD of the model calls that this branch, and the branches it forked, were told of */
+static int l_spent(lua_State *L) {
+  tm_guest *g = guest_of(L);
+  lua_pushnumber(L, g->current ? g->current->usd : 0);
+  return 1;
+}
+
 /* -- the table ------------------------------------------------------------------------- */
 
 static const luaL_Reg functions[] = {
@@ -370,7 +401,8 @@ static const luaL_Reg functions[] = {
     {"hash", l_hash},     {"llm", l_llm},
     {"note", l_note},     {"perform", l_perform},
     {"schema", l_schema}, {"setting", l_setting},
-    {"step", l_step},     {"unwinding", l_unwinding},
+    {"spent", l_spent},   {"step", l_step},
+    {"unit", l_unit},     {"unwinding", l_unwinding},
     {NULL, NULL},
 };
 

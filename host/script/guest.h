@@ -53,6 +53,11 @@ int tm_bind_open(lua_State *L);
 /* The value on top, as an error for records: tables as they are, texts as {kind="script"}. [-0, +0] */
 tm_json *tm_bind_error(lua_State *L, tm_arena *a);
 
+/* messages.c: is `list` (NULL: none) a conversation, messages of user, model and tool? TM_USAGE, with
+ * `what` for its name. Then put it behind `to`. */
+int tm_messages_check(const tm_json *list, const char *what, tm_err *err);
+void tm_messages_append(tm_arena *a, tm_json *to, const tm_json *list);
+
 /* request.c: the common model request of a unit: rendered messages, model, config, schema. */
 int tm_request_build(tm_json **out, tm_arena *a, const tm_closure *c, const tm_prompt *unit,
                      const tm_json *vars, const tm_json *opts, tm_err *err);

@@ -13,6 +13,7 @@ static const struct {
   const char *part, *names;
 } homes[] = {
     {"action", " fetch "},
+    {"agent", " agent "},
     {"branches", " all map race within "},
     {"child", " call continue_as start "},
     {"clock", " env log now random sleep uuid "},
@@ -22,6 +23,7 @@ static const struct {
     {"gate", " gate "},
     {"lock", " lock "},
     {"state", " state "},
+    {"tools", " tools "},
     {"verbs", " exec file http "},
 };
 

@@ -29,14 +29,16 @@ static void copy_members(tm_arena *a, tm_json *to, const tm_json *from) {
 
 /* The unit's seed and configuration, and over them what the script sets for this call. */
 static tm_json *config_of(tm_arena *a, const tm_prompt *unit, const tm_json *opts) {
+  static const char *const ours[] = {"model",       "checks",  "tools",
+                                     "tool_choice", "history", "messages"};
   tm_json *config = tm_json_new_object(a);
   const tm_json *seed = tm_json_get(unit->settings, "seed");
   if (seed)
     tm_json_set(a, config, "seed", seed);
   copy_members(a, config, unit->config);
   copy_members(a, config, opts);
-  tm_json_remove(config, "model");
-  tm_json_remove(config, "checks");
+  for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
+    tm_json_remove(config, ours[i]);
   return config;
 }
 
@@ -79,11 +81,38 @@ static tm_json *in_ms(tm_arena *a, const tm_json *timeouts) {
   return out;
 }
 
+static int put_tools(tm_json *request, tm_arena *a, const tm_prompt *unit, const tm_json *opts,
+                     tm_err *err) {
+  const tm_json *tools = tm_json_get(opts, "tools"), *choice = tm_json_get(opts, "tool_choice");
+  if (choice && !tm_json_len(tools))
+    return tm_err_set(err, TM_USAGE, "mill.llm(\"%s\"): tool_choice, and there are no tools",
+                      unit->name);
+  if (choice)
+    tm_json_set(a, request, "tool_choice", choice);
+  if (tm_json_len(tools))
+    tm_json_set(a, request, "tools", tools);
+  return 0;
+}
+
+/* What the unit renders, and the conversation that the script puts around it. */
+static int render(tm_json **out, tm_arena *a, const tm_prompt *unit, const tm_json *vars,
+                  const tm_json *opts, tm_err *err) {
+  const tm_json *history = tm_json_get(opts, "history"), *more = tm_json_get(opts, "messages");
+  if (tm_messages_check(history, "history", err) < 0 ||
+      tm_messages_check(more, "messages", err) < 0)
+    return tm_err_wrap(err, "mill.llm(\"%s\")", unit->name);
+  if (tm_prompt_render(out, a, unit, vars, NULL, tm_json_len(history) ? history : NULL, err) <
+      0)
+    return -1;
+  tm_messages_append(a, *out, more);
+  return 0;
+}
+
 int tm_request_build(tm_json **out, tm_arena *a, const tm_closure *c, const tm_prompt *unit,
                      const tm_json *vars, const tm_json *opts, tm_err *err) {
   tm_json *messages;
   const char *model = model_of(c, unit, opts);
-  if (tm_prompt_render(&messages, a, unit, vars, NULL, NULL, err) < 0)
+  if (render(&messages, a, unit, vars, opts, err) < 0)
     return -1;
   if (!model)
     return tm_err_set(
@@ -104,6 +133,8 @@ int tm_request_build(tm_json **out, tm_arena *a, const tm_closure *c, const tm_p
   tm_json_set(a, r, "vars", vars);
   tm_json_set(a, r, "messages", messages);
   tm_json_set(a, r, "config", config_of(a, unit, opts));
+  if (put_tools(r, a, unit, opts, err) < 0)
+    return -1;
   if (unit->output_schema)
     tm_json_set(a, r, "schema", unit->output_schema);
   tm_json_set_str(a, r, "schema_name", unit->name);

@@ -1,6 +1,6 @@
 --- Actions and mill.fetch: the only doors to the outside; undo, when a run fails after all.
 
-local core = ...
+local core, mill = ...
 local want, known, fail, perform = core.want, core.known, core.fail, core.perform
 
 local M = {}
@@ -32,9 +32,9 @@ local function act(kind, name, request_, body)
   return answer
 end
 
-local action_options = "key:function irreversible:boolean blast:function gate_above:number "
-  .. "on_unknown probe:function run:function repeatable:boolean host:boolean window "
-  .. "undo:function"
+local action_options = "about:string input key:function irreversible:boolean blast:function "
+  .. "gate_above:number on_unknown probe:function run:function repeatable:boolean "
+  .. "host:boolean window undo:function"
 local policies = { probe = true, retry = true, ask = true }
 
 local function check_action(name, spec)
@@ -88,8 +88,10 @@ local done = {}
 --- What flow:action "name" { … } makes: a function of the arguments.
 function M.make(name, spec)
   check_action(name, spec)
+  if spec.input then spec.input = core.schema(spec.input) end
   return function(args)
     if args == nil then args = core.null end
+    if spec.input then mill.validate(args, spec.input, "the input of action " .. name) end
     local request_ = action_request(name, spec, args)
     local result = act("action", name, request_, body_of(spec.run, spec.probe, args))
     if spec.undo then

@@ -5,7 +5,7 @@ local want, known = core.want, core.known
 
 local M = {}
 
-local step_options = "input output check:function run:function fallback:function"
+local step_options = "about:string input output check:function run:function fallback:function"
 
 local function as_error(e)
   if type(e) == "table" then return e end

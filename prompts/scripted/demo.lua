@@ -379,6 +379,86 @@ local function explain(vars)
   return { explanation = ("%s runs '%s'. %s"):format(vars.command:match "^%S+", verb, effect) }
 end
 
+local function route(vars)
+  if has(vars.text, { "open", "closed", "when can i come" }) then
+    return { route = "opening_hours", confidence = 0.9 }
+  elseif has(vars.text, { "broken", "angry", "complain", "never", "worst" }) then
+    return { route = "complaint", confidence = 0.9 }
+  elseif has(vars.text, { "lamp", "?" }) then
+    return { route = "product", confidence = 0.7 }
+  end
+  return { route = "product", confidence = 0.2 }
+end
+
+local function answer_question(vars)
+  local about = has(vars.text, { "warranty" }) and "The warranty is two years."
+    or "A colleague will answer."
+  return { answer = "Hello, thank you for the question. " .. about }
+end
+
+-- "Who came, what was decided and when is the next one?": three parts.
+local function plan(vars)
+  local parts = mill.array {}
+  for part in (vars.question:gsub(",? and ", "\n"):gsub(", ", "\n")):gmatch "[^\n?]+" do
+    if #parts < 5 then parts[#parts + 1] = part .. "?" end
+  end
+  return { parts = parts }
+end
+
+-- The sentence that shares most words with the question.
+local function work(vars)
+  local top, found = 0, "The text does not say."
+  for _, sentence in ipairs(sentences(vars.text)) do
+    local sum = 0
+    for word in lower(vars.question):gmatch "%a%a%a%a+" do
+      if lower(sentence):find(word, 1, true) then sum = sum + 1 end
+    end
+    if sum > top then top, found = sum, sentence end
+  end
+  return { finding = found }
+end
+
+local function report(vars)
+  local findings = {}
+  for i, part in ipairs(vars.parts) do findings[i] = part.finding end
+  return { report = table.concat(findings, " ") }
+end
+
+-- What the tools have said so far: by the tool's name.
+local function told(request)
+  local results = {}
+  for _, message in ipairs(request.messages) do
+    for _, part in ipairs(message.content) do
+      local response = part.toolResponse
+      if response then results[response.name] = response.output end
+    end
+  end
+  return results
+end
+
+local function want(name, arguments)
+  return { tool_calls = { { name = name, arguments = arguments } } }
+end
+
+-- Looks the order up, pays it back when that is asked for, says what came of it.
+local function desk(vars, request)
+  local number, results = vars.text:match "%a%-%d+", told(request)
+  local order, paid = results.find_order, results.refund
+  if not number then return { answer = "Which order is it about?" } end
+  if not order then return want("find_order", { number = number }) end
+  if order.error then return { answer = "I am sorry: " .. order.error .. "." } end
+  if has(vars.text, refund_words) and not has(order.state, { "on its way" }) and not paid then
+    return want("refund", { number = number })
+  end
+  local state = ("Order %s: %s."):format(number, order.state)
+  if paid and paid.error then
+    state = state .. " A colleague will pay it back."
+  elseif paid then
+    state = ("%s We pay back %d USD."):format(state, paid.usd)
+  end
+  return { answer = state }
+end
+
 return {
   about = "Plain rules on keywords, for the demo and the specs. Not a model.",
   units = {
@@ -396,5 +476,11 @@ return {
     choose_tool = tool,
     build_command = build,
     explain_command = explain,
+    route_message = route,
+    answer_question = answer_question,
+    plan_parts = plan,
+    work_on_part = work,
+    write_report = report,
+    order_desk = desk,
   },
 }

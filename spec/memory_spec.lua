@@ -63,8 +63,9 @@ describe("an allocation that is refused", function()
   after_each(function() content.remove(dir) end)
 
   local function run(setting)
-    local here = io.popen("pwd"):read "l"
-    local preload = setting and ("%s LD_PRELOAD=%s/%s "):format(setting, here, library) or ""
+    local path = library
+    if path:sub(1, 1) ~= "/" then path = io.popen("pwd"):read "l" .. "/" .. path end
+    local preload = setting and ("%s LD_PRELOAD=%s "):format(setting, path) or ""
     return content.shell(dir, preload .. "tidemill run small --id r --input '{}'")
   end
 

@@ -8,7 +8,7 @@
 
 #include "store/store.h"
 
-#define TM_OP_KINDS (TM_OP_LOCK_DROP + 1)
+#define TM_OP_KINDS (TM_OP_CELL_PUT + 1)
 
 /* Does one op and sets its status; -1 ends the batch. */
 typedef int (*tm_apply_fn)(void *ctx, tm_batch *b, tm_op *op, tm_err *err);
@@ -36,6 +36,7 @@ int tm_apply_copy_decision(tm_arena *a, tm_decision_row *out, const tm_decision_
 int tm_apply_copy_signal(tm_arena *a, tm_signal_row *out, const tm_signal_row *row,
                          tm_err *err);
 int tm_apply_copy_lock(tm_arena *a, tm_lock_row *out, const tm_lock_row *row, tm_err *err);
+int tm_apply_copy_cell(tm_arena *a, tm_cell_row *out, const tm_cell_row *row, tm_err *err);
 int tm_apply_copy_bytes(tm_arena *a, const char **out, const void *bytes, size_t len,
                         tm_err *err);
 

@@ -139,6 +139,14 @@ static const char *const steps[] = {
     ") STRICT;"
     "CREATE INDEX tm_lock_run ON tm_lock (run);"
     "PRAGMA user_version = 2;",
+
+    "CREATE TABLE tm_cell ("
+    "  name TEXT NOT NULL,"
+    "  version INTEGER NOT NULL,"
+    "  body TEXT NOT NULL,"
+    "  PRIMARY KEY (name)"
+    ") STRICT, WITHOUT ROWID;"
+    "PRAGMA user_version = 3;",
 };
 
 #define VERSION (sizeof steps / sizeof steps[0])

@@ -117,7 +117,14 @@
   X(READ_LINE,                                                                                 \
     "SELECT l.ns, l.key, r.id, l.run" TM_LOCK_FROM "l.ns = ?1 AND l.key = ?2 ORDER BY l.n")    \
   X(READ_LOCKS, "SELECT l.ns, l.key, r.id, l.run" TM_LOCK_FROM                                 \
-                "l.run = (SELECT n FROM tm_run WHERE id = ?1) ORDER BY l.n")
+                "l.run = (SELECT n FROM tm_run WHERE id = ?1) ORDER BY l.n") \
+  X(CELL_NEW, "INSERT INTO tm_cell (name, version, body) VALUES (?1, 1, ?2) "                  \
+              "ON CONFLICT (name) DO NOTHING")                                                 \
+  X(CELL_SET, "UPDATE tm_cell SET version = version + 1, body = ?2 "                           \
+              "WHERE name = ?1 AND version = ?3")                                              \
+  X(READ_CELL, "SELECT name, version, body FROM tm_cell WHERE name = ?1")                      \
+  X(READ_CELLS, "SELECT name, version, body FROM tm_cell "                                     \
+                "WHERE substr(name, 1, length(?1)) = ?1 ORDER BY name")
 
 typedef enum tm_sql {
 #define X(name, text) TM_SQL_##name,

@@ -15,6 +15,7 @@
 
 #include "base/fault.h"
 #include "store/apply.h"
+#include "store/sqlite_cell.h"
 #include "store/sqlite_queue.h"
 #include "store/sqlite_read.h"
 
@@ -427,6 +428,7 @@ static const tm_apply_fn apply_fns[TM_OP_KINDS] = {
     [TM_OP_SIGNAL_MOVE] = tm_queue_move,
     [TM_OP_LOCK_WANT] = tm_queue_want,
     [TM_OP_LOCK_DROP] = tm_queue_drop,
+    [TM_OP_CELL_PUT] = tm_cell_put,
 };
 
 /* -- transactions ---------------------------------------------------------------------- */

@@ -46,7 +46,8 @@ static bool ends_group(tm_op_kind kind) {
 static bool in_group(const tm_op *op) {
   if (opens_group(op->kind))
     return op->chained;
-  return !ends_group(op->kind) && op->kind != TM_OP_BLOB && op->kind != TM_OP_CLOSURE;
+  return !ends_group(op->kind) && op->kind != TM_OP_BLOB && op->kind != TM_OP_CLOSURE &&
+         op->kind != TM_OP_CELL_PUT;
 }
 
 bool tm_apply_claims(const tm_op *op, int64_t epoch, int64_t records) {
@@ -182,6 +183,15 @@ int tm_apply_copy_lock(tm_arena *a, tm_lock_row *out, const tm_lock_row *row, tm
       .ns = tm_arena_strdup(a, row->ns),
       .key = tm_arena_strdup(a, row->key),
       .run = tm_arena_strdup(a, row->run),
+  };
+  return copied(a, err);
+}
+
+int tm_apply_copy_cell(tm_arena *a, tm_cell_row *out, const tm_cell_row *row, tm_err *err) {
+  *out = (tm_cell_row){
+      .name = tm_arena_strdup(a, row->name),
+      .version = row->version,
+      .body = tm_arena_strdup(a, row->body),
   };
   return copied(a, err);
 }

@@ -64,7 +64,10 @@ typedef enum tm_op_kind {
   TM_OP_SIGNAL_MOVE, /* all pending ones of `run` are the guarded run's from now on */
   TM_OP_LOCK_WANT, /* the guarded run joins the line for ns+key, once; EXISTS (and `found`, the
                       holder) when it is not the first in it */
-  TM_OP_LOCK_DROP  /* the guarded run leaves the line; without a key, every line it stands in */
+  TM_OP_LOCK_DROP, /* the guarded run leaves the line; without a key, every line it stands in */
+  TM_OP_CELL_PUT /* another body for the cell `name`, whose version is still `version` (0: there is
+                      none) and is one more then; else EXISTS (and `found`): another process was
+                      faster; LOST when there is none. In no group */
 } tm_op_kind;
 
 typedef enum tm_op_status { TM_OP_OK, TM_OP_EXISTS, TM_OP_LOST, TM_OP_FENCED } tm_op_status;
@@ -137,6 +140,13 @@ typedef struct tm_lock_row {
   const char *ns, *key, *run;
 } tm_lock_row;
 
+/* A small text by name, of no run: what processes have to agree on. */
+typedef struct tm_cell_row {
+  const char *name;
+  int64_t version; /* from 1, one more with each write */
+  const char *body;
+} tm_cell_row;
+
 typedef struct tm_op tm_op;
 struct tm_op {
   tm_op *next;
@@ -158,6 +168,7 @@ struct tm_op {
     tm_decision_row decision;
     tm_signal_row signal;
     tm_lock_row lock;
+    tm_cell_row cell;
   } u;
   /* EXISTS: the row that was there, copied into the batch's arena; NULL otherwise. */
   union {
@@ -166,6 +177,7 @@ struct tm_op {
     const tm_decision_row *decision;
     const tm_signal_row *signal;
     const tm_lock_row *lock;
+    const tm_cell_row *cell;
   } found;
 };
 
@@ -195,6 +207,7 @@ typedef int (*tm_record_fn)(void *ctx, const tm_record *r);
 typedef int (*tm_gate_fn)(void *ctx, const tm_gate_row *row);
 typedef int (*tm_signal_fn)(void *ctx, const tm_signal_row *row);
 typedef int (*tm_lock_fn)(void *ctx, const tm_lock_row *row);
+typedef int (*tm_cell_fn)(void *ctx, const tm_cell_row *row);
 
 typedef struct tm_run_filter {
   const char *id;               /* exact */
@@ -221,6 +234,11 @@ typedef struct tm_lock_filter {
   const char *ns, *key; /* one line */
 } tm_lock_filter;
 
+typedef struct tm_cell_filter {
+  const char *name;   /* exact, or */
+  const char *prefix; /* of the name */
+} tm_cell_filter;
+
 /* A driver: the base struct first in its own, one const literal at the file's end. */
 typedef struct tm_store_vt {
   const char *name;
@@ -245,6 +263,8 @@ typedef struct tm_store_vt {
   int (*signals)(tm_store *s, const tm_signal_filter *f, tm_signal_fn fn, void *ctx,
                  tm_err *err);
   int (*locks)(tm_store *s, const tm_lock_filter *f, tm_lock_fn fn, void *ctx, tm_err *err);
+  /* Cells by name. */
+  int (*cells)(tm_store *s, const tm_cell_filter *f, tm_cell_fn fn, void *ctx, tm_err *err);
   /* Did another process commit since the last time this was asked? */
   bool (*changed)(tm_store *s);
   /* Findings for `doctor`: integrity of the file, settings. 0 fine; 1 findings, each told to

@@ -11,6 +11,7 @@
 #include "base/buf.h"
 #include "base/map.h"
 #include "store/apply.h"
+#include "store/mem_cell.h"
 #include "store/mem_queue.h"
 
 typedef struct mem_run {
@@ -32,6 +33,7 @@ typedef struct mem_store {
   tm_map blobs, closures;    /* by hash */
   tm_map effects, decisions; /* by their three names, see key3 */
   tm_mem_queue queue;        /* signals and locks */
+  tm_map cells;              /* by name, see mem_cell.h */
   tm_buf key;                /* scratch of key3 */
   mem_run *guarded;          /* the open group's run */
   tm_err broken;             /* why no commit is taken any more */
@@ -330,6 +332,10 @@ static int queue(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   return tm_mem_queue_apply(&m->queue, guarded(m)->row.id, b, op, err);
 }
 
+static int cell_put(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
+  return tm_mem_cell_put(&((mem_store *)ctx)->cells, b, op, err);
+}
+
 static const tm_apply_fn apply_fns[TM_OP_KINDS] = {
     [TM_OP_RUN_NEW] = run_new,
     [TM_OP_RUN_CLAIM] = run_claim,
@@ -353,6 +359,7 @@ static const tm_apply_fn apply_fns[TM_OP_KINDS] = {
     [TM_OP_SIGNAL_MOVE] = queue,
     [TM_OP_LOCK_WANT] = queue,
     [TM_OP_LOCK_DROP] = queue,
+    [TM_OP_CELL_PUT] = cell_put,
 };
 
 /* -- the contract: writing ------------------------------------------------------------- */
@@ -383,6 +390,7 @@ static void mem_close(tm_store *s) {
   tm_map_free(&m->effects);
   tm_map_free(&m->decisions);
   tm_mem_queue_free(&m->queue);
+  tm_mem_cell_free(&m->cells);
   tm_buf_free(&m->key);
   tm_arena_free(&m->arena);
   tm_free(m);
@@ -493,6 +501,12 @@ static int mem_locks(tm_store *s, const tm_lock_filter *f, tm_lock_fn fn, void *
   return tm_mem_queue_locks(&((mem_store *)s)->queue, f, fn, ctx);
 }
 
+static int mem_cells(tm_store *s, const tm_cell_filter *f, tm_cell_fn fn, void *ctx,
+                     tm_err *err) {
+  (void)err;
+  return tm_mem_cell_read(&((mem_store *)s)->cells, f, fn, ctx);
+}
+
 /* Nobody else can reach this memory. */
 static bool mem_changed(tm_store *s) {
   (void)s;
@@ -528,6 +542,7 @@ static const tm_store_vt mem_vt = {
     .decision = mem_decision,
     .signals = mem_signals,
     .locks = mem_locks,
+    .cells = mem_cells,
     .changed = mem_changed,
     .verify = mem_verify,
 };

@@ -19,6 +19,7 @@
 
 #include "store/apply.h"
 #include "store/migrate.h"
+#include "store/sqlite_cell.h"
 #include "store/sqlite_queue.h"
 #include "store/sqlite_read.h"
 #include "store/sqlite_write.h"
@@ -242,6 +243,12 @@ static int sqlite_locks(tm_store *s, const tm_lock_filter *f, tm_lock_fn fn, voi
   return c ? tm_queue_read_locks(c, f, fn, ctx, err) : -1;
 }
 
+static int sqlite_cells(tm_store *s, const tm_cell_filter *f, tm_cell_fn fn, void *ctx,
+                        tm_err *err) {
+  tm_conn *c = reader(s, err);
+  return c ? tm_cell_read(c, f, fn, ctx, err) : -1;
+}
+
 static int sqlite_verify(tm_store *s, void (*fn)(void *ctx, const char *finding), void *ctx,
                          tm_err *err) {
   tm_conn *c = reader(s, err);
@@ -310,6 +317,7 @@ static const tm_store_vt sqlite_vt = {
     .decision = sqlite_decision,
     .signals = sqlite_signals,
     .locks = sqlite_locks,
+    .cells = sqlite_cells,
     .changed = sqlite_changed,
     .verify = sqlite_verify,
 };

@@ -49,6 +49,8 @@ typedef struct tm_ports {
 void tm_task_attempt(tm_task *t, const tm_json *attempt);
 /* A piece of an answer that is still coming: told, never recorded. */
 void tm_task_delta(tm_task *t, const char *text, size_t len);
+/* It waits for its turn, {for, ms?}: told, never recorded. */
+void tm_task_waiting(tm_task *t, const tm_json *why);
 /* The end of the work: value (and meta), or error {kind, message, unknown?}. Releases the task.
  */
 void tm_task_finish(tm_task *t, const tm_json *value, const tm_json *meta,

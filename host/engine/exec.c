@@ -66,6 +66,12 @@ void tm_task_delta(tm_task *t, const char *text, size_t len) {
   tm_arena_free(&a);
 }
 
+void tm_task_waiting(tm_task *t, const tm_json *why) {
+  tm_branch *b = t->branch;
+  if (b && !b->run->lost && !b->run->ended)
+    tm_event_call(b, "call.waiting", "waiting", why);
+}
+
 void tm_task_finish(tm_task *t, const tm_json *value, const tm_json *meta,
                     const tm_json *error) {
   tm_branch *b = t->branch;

@@ -4,6 +4,7 @@
 #define TM_FACE_API_H
 
 #include "engine/engine.h"
+#include "face/cells.h"
 #include "face/options.h"
 #include "llm/llm.h"
 #include "net/proc.h"
@@ -23,6 +24,7 @@ struct tidemill {
   tm_http *http; /* opened at the first request */
   tm_llm *llm;   /* opened at the first model call */
   tm_store *store;
+  tm_face_cells cells; /* what the model floor shares */
   tm_engine *engine;
   tm_guest_opts guest;
   tm_clock clock;

@@ -236,6 +236,42 @@ static void examine_models(examining *x) {
   report(x, "models", true, tm_buf_str(&x->detail), NULL);
 }
 
+/* "openai/gpt-4.1: open, 31 of the last 40 attempts failed (server_error), until 07:05:33" */
+static void tell_breaker(examining *x, const tm_json *lane, const tm_json *breaker) {
+  const char *state = tm_json_get_str(breaker, "state"), *why = tm_json_get_str(breaker, "why");
+  int64_t until = tm_json_int(tm_json_get(breaker, "until"), 0);
+  char text[TM_CLOCK_TEXT];
+  bool due = until <= tm_clock_wall(&x->t->clock);
+  tm_clock_format(until, text);
+  tm_buf_printf(&x->detail, "%s%s: %s, %s, ", x->detail.len ? "; " : "",
+                tm_json_get_str(lane, "model"), state, why);
+  if (due)
+    tm_buf_puts(&x->detail, "the next call tries it");
+  else
+    tm_buf_printf(&x->detail, "not asked before %.8sZ", text + 11);
+  x->found += !due;
+}
+
+/* What holds back whom. An open breaker is a finding until its cool-down is over. */
+static const tm_json *examine_limits(examining *x) {
+  tm_err err = TM_ERR_INIT;
+  tm_llm *llm;
+  if (tm_world_llm(x->t, &llm, &err) < 0)
+    return NULL;
+  const tm_json *lanes = tm_llm_restraint(llm, &x->arena);
+  tm_buf_reset(&x->detail);
+  x->found = 0;
+  for (size_t i = 0; i < tm_json_len(lanes); i++) {
+    const tm_json *breaker = tm_json_get(tm_json_at(lanes, i), "breaker");
+    if (breaker)
+      tell_breaker(x, tm_json_at(lanes, i), breaker);
+  }
+  report(x, "breakers", x->found == 0,
+         x->detail.len ? tm_arena_strdup(&x->arena, tm_buf_str(&x->detail)) : "all closed",
+         "its calls end as unavailable, or go to their fallback, until it answers again");
+  return lanes;
+}
+
 int tidemill_doctor(tidemill *t, char **out, size_t *len) {
   int rc = tm_api_enter(t);
   if (rc < 0)
@@ -248,9 +284,12 @@ int tidemill_doctor(tidemill *t, char **out, size_t *len) {
   examine_store(&x);
   examine_runs(&x);
   examine_models(&x);
+  const tm_json *lanes = examine_limits(&x);
   tm_json_set_str(&x.arena, o, "schema", "tidemill.doctor/1");
   tm_json_set_bool(&x.arena, o, "ok", x.ok);
   tm_json_set(&x.arena, o, "checks", x.checks);
+  if (lanes)
+    tm_json_set(&x.arena, o, "limits", lanes);
   tm_api_give(o, out, len);
   tm_buf_free(&x.detail);
   tm_arena_free(&x.arena);

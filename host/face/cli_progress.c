@@ -206,6 +206,12 @@ static void on_backoff(tm_progress *p, const tm_json *e, const char *name, const
                        error ? error : "it was sent away"));
 }
 
+static void on_waiting(tm_progress *p, const tm_json *e, const char *name, const char *kind) {
+  const char *what = tm_json_get_str(tm_json_get(e, "waiting"), "for");
+  line(p, MARK_WAIT, name, kind,
+       tm_arena_printf(&p->scratch, "waiting for %s", what ? what : "its turn"));
+}
+
 static void on_log(tm_progress *p, const tm_json *e) {
   const tm_json *log = tm_json_get(e, "log"), *fields = tm_json_get(log, "fields");
   const char *level = tm_json_get_str(log, "level"), *message = tm_json_get_str(log, "message");
@@ -258,6 +264,8 @@ static void show(tm_progress *p, const tm_json *e, const char *event) {
     on_attempt(p, e, name, kind);
   else if (strcmp(event, "call.backoff") == 0)
     on_backoff(p, e, name, kind);
+  else if (strcmp(event, "call.waiting") == 0)
+    on_waiting(p, e, name, kind);
   else if (strcmp(event, "gate.opened") == 0)
     line(p, MARK_WAIT, name, "gate", tm_json_get_str(e, "ask"));
   else if (strcmp(event, "gate.decided") == 0)

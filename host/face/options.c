@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "llm/llm.h"
 #include "text/yaml.h"
 
 #define MAX_YAML ((size_t)64 << 10)
@@ -109,7 +110,8 @@ static int bad_setting(tm_err *err, const char *path, const char *key) {
   return tm_err_set(
       err, TM_CONFIG,
       "%s: \"%s\" is not a setting, or not of the right form; settings are db, model, "
-      "models {UNIT: PROVIDER/MODEL}, prices {PROVIDER/MODEL: {input, output}}, memory, steps",
+      "models {UNIT: PROVIDER/MODEL}, prices {PROVIDER/MODEL: {input, output}}, limits "
+      "{PROVIDER: {requests_per_minute}}, memory, steps",
       path, key);
 }
 
@@ -140,6 +142,12 @@ static int yaml_prices(tidemill_options *o, const char *path, const tm_json *pri
   return 0;
 }
 
+static int yaml_limits(tidemill_options *o, const char *path, const tm_json *limits,
+                       tm_err *err) {
+  o->limits = tm_json_copy(&o->arena, limits);
+  return tm_llm_check_limits(limits, err) < 0 ? tm_err_wrap(err, "%s", path) : 0;
+}
+
 static int yaml_setting(tidemill_options *o, const char *path, const tm_json_member *m,
                         tm_err *err) {
   char number[32];
@@ -148,6 +156,8 @@ static int yaml_setting(tidemill_options *o, const char *path, const tm_json_mem
     return yaml_models(o, path, &m->value, err);
   if (strcmp(m->key, "prices") == 0 && tm_json_type_of(&m->value) == TM_JSON_OBJECT)
     return yaml_prices(o, path, &m->value, err);
+  if (strcmp(m->key, "limits") == 0 && tm_json_type_of(&m->value) == TM_JSON_OBJECT)
+    return yaml_limits(o, path, &m->value, err);
   if (!text && tm_json_type_of(&m->value) == TM_JSON_INT) {
     snprintf(number, sizeof number, "%lld", (long long)tm_json_int(&m->value, 0));
     text = number;

@@ -119,16 +119,30 @@ static int set_prices(tidemill *t, tm_err *err) {
   return rc;
 }
 
+/* After the providers are known: a limit names one of them. */
+static int set_limits(tidemill *t, tm_err *err) {
+  tm_llm_cells cells = tm_cells_port(&t->cells, t->store, t->loop);
+  if (tm_llm_restrain(t->llm, t->options->limits, &cells, &t->clock, err) == 0)
+    return 0;
+  return tm_err_wrap(err, "%s/tidemill.yaml", t->options->dir);
+}
+
+static int open_llm(tidemill *t, tm_err *err) {
+  if (open_http(t, err) < 0 ||
+      tm_llm_open(&t->llm, t->loop, t->http, from_environment, NULL, err) < 0 ||
+      set_prices(t, err) < 0 || tm_llm_record(t->llm, t->options->record, err) < 0)
+    return -1;
+  tm_llm_register(t->llm, "scripted", scripted, t);
+  tm_map_entry *e;
+  for (size_t i = 0; (e = tm_map_next(&t->providers, &i));)
+    tm_llm_register(t->llm, e->key, tm_world_provider, e->value);
+  return set_limits(t, err);
+}
+
 int tm_world_llm(tidemill *t, tm_llm **out, tm_err *err) {
-  if (!t->llm) {
-    if (open_http(t, err) < 0 ||
-        tm_llm_open(&t->llm, t->loop, t->http, from_environment, NULL, err) < 0 ||
-        set_prices(t, err) < 0 || tm_llm_record(t->llm, t->options->record, err) < 0)
-      return -1;
-    tm_llm_register(t->llm, "scripted", scripted, t);
-    tm_map_entry *e;
-    for (size_t i = 0; (e = tm_map_next(&t->providers, &i));)
-      tm_llm_register(t->llm, e->key, tm_world_provider, e->value);
+  if (!t->llm && open_llm(t, err) < 0) {
+    tm_llm_close(&t->llm);
+    return -1;
   }
   *out = t->llm;
   return 0;
@@ -141,10 +155,20 @@ static void on_delta(void *ctx, const char *text, size_t len) {
     tm_task_delta(w->task, text, len);
 }
 
+static void on_waiting(void *ctx, const tm_json *why) {
+  work *w = ctx;
+  if (w->task)
+    tm_task_waiting(w->task, why);
+}
+
 static int start_llm(work *w, const tm_json *request, tm_err *err) {
   tm_llm *llm;
-  tm_llm_events ev = {
-      .delta = on_delta, .attempt = on_attempt, .done = on_answer, .later = on_later, .ctx = w};
+  tm_llm_events ev = {.delta = on_delta,
+                      .attempt = on_attempt,
+                      .waiting = on_waiting,
+                      .done = on_answer,
+                      .later = on_later,
+                      .ctx = w};
   return tm_world_llm(w->t, &llm, err) < 0
              ? -1
              : tm_llm_resume(&w->ask, llm, request, w->task->state, &ev, err);

@@ -3,7 +3,9 @@
  *                 start
  *                   │ a turn of the loop: nothing is told before start has returned
  *                   v
- *          ┌───> SENDING ── HTTP, or a function in this process
+ *          ┌───> IN LINE ── may this model be asked now? (lane.c) no: as if nobody answered
+ *          │        v
+ *          │     SENDING ── HTTP, or a function in this process
  *          │        │ what came back, as an answer or a class of error; told as an attempt
  *          │        ├── retryable, retries left ─────────────> WAITING ─┐ backoff, or what the
  *          ├────────│──────────────────────────────────────────────────┘ server asked for
@@ -31,11 +33,12 @@
 #include "base/clock.h"
 #include "llm/retry.h"
 
-#define ARENA_MAX  TM_LLM_WORK_MAX
-#define REPAIRS    2
-#define RETRIES    2
-#define STREAM_MAX ((size_t)32 << 20) /* each token comes in a frame of its own */
-#define LINGER_MS  100 /* of a stream that has ended, for the connection to be kept */
+#define ARENA_MAX    TM_LLM_WORK_MAX
+#define REPAIRS      2
+#define RETRIES      2
+#define STREAM_MAX   ((size_t)32 << 20) /* each token comes in a frame of its own */
+#define TELL_WAIT_MS 1000               /* in line; a shorter wait is nobody's business */
+#define LINGER_MS    100 /* of a stream that has ended, for the connection to be kept */
 
 static void send_next(void *ctx);
 
@@ -43,6 +46,7 @@ static void send_next(void *ctx);
 
 static void release(tm_llm_ask *ask) {
   tm_http_cancel(&ask->call);
+  tm_lane_drop(&ask->llm->lanes, &ask->pass);
   tm_timer_cancel(&ask->timer);
   tm_list_remove(&ask->link);
   tm_llm_stream_free(&ask->stream);
@@ -176,6 +180,7 @@ static void settle(tm_llm_ask *ask, const tm_http_res *res) {
     tm_ask_judge(ask, &o);
   else
     look_ahead(ask, res, &o);
+  tm_ask_leave(ask, o.class, res, asked_for(ask, res));
   if (!tm_ask_tell_attempt(ask, &o, res)) {
     release(ask);
   } else if (ask->events.later && is_long(ask->llm, o.retry_in_ms)) {
@@ -333,6 +338,78 @@ static int build(tm_llm_ask *ask, tm_err *err) {
   return 0;
 }
 
+static void send_now(tm_llm_ask *ask) {
+  tm_err err = TM_ERR_INIT;
+  ask->n++;
+  ask->tries++;
+  ask->sent_ns = tm_clock_ns();
+  ask->sent_at = tm_clock_wall(&tm_clock_system);
+  if (ask->provider->call)
+    ask->timer = tm_timer_start(ask->llm->loop, 0, run_function, ask);
+  else if (start_http(ask, &err) < 0)
+    fail_unsent(ask, class_of(err.code, TM_LLM_NETWORK), &err);
+}
+
+/* The breaker is open: on to somebody else, or the end. */
+static void turned_away(tm_llm_ask *ask) {
+  tm_outcome o = {.class = TM_LLM_UNAVAILABLE, .retry_in_ms = -1};
+  if (tm_ladder_next(&ask->ladder, o.class)) {
+    next_rung(ask);
+    return;
+  }
+  o.message = tm_lane_shut(&ask->llm->work, &ask->llm->lanes, &ask->pass);
+  finish(ask, &o);
+}
+
+/* Out of the line. */
+static void called(void *ctx, tm_lane_word word) {
+  tm_llm_ask *ask = ctx;
+  tm_timer_cancel(&ask->timer);
+  if (word == TM_LANE_GO)
+    send_now(ask);
+  else
+    turned_away(ask);
+}
+
+/* The provider wants everybody to wait for long: as if it had said so to this ask. Where others stand
+ * behind a short pause, these come back over as long again. True: it is not in line any more. */
+static bool put_off(tm_llm_ask *ask) {
+  int64_t ms = tm_lane_pause(&ask->llm->lanes, &ask->pass);
+  tm_outcome o = {.class = TM_LLM_RATE_LIMITED, .retry_in_ms = -1};
+  bool elsewhere = has_fallback(ask, o.class);
+  if (!is_long(ask->llm, ms) || (!elsewhere && !ask->events.later && ms <= TM_RETRY_HERE_MS))
+    return false;
+  tm_lane_drop(&ask->llm->lanes, &ask->pass);
+  o.message = tm_arena_printf(&ask->llm->work, "%s/%s wants a pause, for %lld s from now",
+                              ask->question.provider, ask->question.model,
+                              (long long)(ms + 999) / 1000);
+  if (elsewhere) {
+    tm_ladder_next(&ask->ladder, o.class);
+    next_rung(ask);
+  } else if (ask->events.later) {
+    o.retry_in_ms = ms + (int64_t)((double)ms * tm_dice_unit(&ask->llm->dice));
+    tm_ask_tell_later(ask, &o);
+    release(ask);
+  } else {
+    finish(ask, &o);
+  }
+  return true;
+}
+
+/* Every second that it is in line; told once. */
+static void in_line(void *ctx) {
+  tm_llm_ask *ask = ctx;
+  ask->timer = NULL;
+  if (put_off(ask))
+    return;
+  if (!ask->waiting_told && !tm_ask_tell_waiting(ask)) {
+    release(ask);
+    return;
+  }
+  ask->waiting_told = true;
+  ask->timer = tm_timer_start(ask->llm->loop, TELL_WAIT_MS, in_line, ask);
+}
+
 static void send_next(void *ctx) {
   tm_llm_ask *ask = ctx;
   tm_err err = TM_ERR_INIT;
@@ -342,14 +419,19 @@ static void send_next(void *ctx) {
     fail_unsent(ask, class_of(err.code, TM_LLM_AUTH), &err);
     return;
   }
-  ask->n++;
-  ask->tries++;
-  ask->sent_ns = tm_clock_ns();
-  ask->sent_at = tm_clock_wall(&tm_clock_system);
-  if (ask->provider->call)
-    ask->timer = tm_timer_start(ask->llm->loop, 0, run_function, ask);
-  else if (start_http(ask, &err) < 0)
-    fail_unsent(ask, class_of(err.code, TM_LLM_NETWORK), &err);
+  ask->waiting_told = false;
+  switch (tm_ask_enter(ask, called)) {
+  case TM_LANE_GO:
+    send_now(ask);
+    break;
+  case TM_LANE_WAIT:
+    if (!put_off(ask))
+      ask->timer = tm_timer_start(ask->llm->loop, TELL_WAIT_MS, in_line, ask);
+    break;
+  case TM_LANE_SHUT:
+    turned_away(ask);
+    break;
+  }
 }
 
 /* -- starting -------------------------------------------------------------------------- */

@@ -7,6 +7,8 @@
  *   tell.c    what is told: attempts, meta, errors
  *   resume.c  where an ask stands, as JSON, and going on from there
  *   ladder.c  which model and configuration is next
+ *   lane.c    the line in front of a model: limits, breaker
+ *   entry.c   an ask's way in there and out again
  */
 #ifndef TM_LLM_ASK_H
 #define TM_LLM_ASK_H
@@ -15,6 +17,7 @@
 #include "base/list.h"
 #include "llm/cassette.h"
 #include "llm/ladder.h"
+#include "llm/lane.h"
 #include "llm/prices.h"
 #include "llm/provider.h"
 #include "llm/stream.h"
@@ -39,6 +42,7 @@ struct tm_llm {
   tm_list asks;
   tm_dice dice; /* of the jitter, which is nobody's record */
   tm_shapes shapes;
+  tm_lanes lanes;
   /* For what begins and ends in one callback of the loop: building a request, reading an answer
    * (work, soft), what is told of it (told, firm). No such callback runs inside another. */
   tm_arena work, told;
@@ -74,6 +78,8 @@ struct tm_llm_ask {
   tm_llm_wire wire;
   tm_llm_answer answer;
   const tm_json *dropped; /* in arena */
+  tm_pass pass;           /* through the lane of who is asked */
+  bool waiting_told;      /* that it is in line */
   tm_llm_counts used;     /* over all attempts */
   double usd;             /* of all attempts whose price is known */
   bool priced, unpriced;  /* there was one; there was one whose price is not known */
@@ -128,11 +134,22 @@ void tm_ask_anew(tm_llm_ask *ask);
 
 /* false: the listener has cancelled the ask. `res` is NULL when it was a function. */
 bool tm_ask_tell_attempt(tm_llm_ask *ask, const tm_outcome *o, const tm_http_res *res);
+/* What it waits in line for. */
+bool tm_ask_tell_waiting(tm_llm_ask *ask);
 bool tm_ask_tell_news(tm_llm_ask *ask, const char *text, size_t len);
 void tm_ask_tell_end(tm_llm_ask *ask, const tm_outcome *o);
 /* The next try lies far ahead: `later`, which ends the ask as `done` does. */
 void tm_ask_tell_later(tm_llm_ask *ask, const tm_outcome *o);
 int64_t tm_ask_elapsed_ms(const tm_llm_ask *ask); /* not counting waits that were put off */
+
+/* -- entry.c --------------------------------------------------------------------------- */
+
+/* Into the lane of who is asked: the wire is built. */
+tm_lane_word tm_ask_enter(tm_llm_ask *ask, void (*called)(void *ctx, tm_lane_word word));
+/* What came of it, said to the lane before anybody who is told of it may ask again. asked_ms: the wait
+ * that the other side wants; -1: none. */
+void tm_ask_leave(tm_llm_ask *ask, tm_llm_class class, const tm_http_res *res,
+                  int64_t asked_ms);
 
 /* -- resume.c -------------------------------------------------------------------------- */
 

@@ -52,6 +52,7 @@ bool tm_ladder_next(tm_ladder *l, tm_llm_class class) {
   case TM_LLM_OVERLOADED:
   case TM_LLM_SERVER:
   case TM_LLM_QUOTA:
+  case TM_LLM_UNAVAILABLE:
     if (l->fall >= tm_json_len(l->fallback))
       return false;
     l->fall++;

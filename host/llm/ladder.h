@@ -3,7 +3,8 @@
  *   tries     [{}, {temperature: 0}, {model: "openai/bigger"}]   when an answer is no good:
  *             bad_output, truncated, context_overflow; or good and unsure: confidence
  *   fallback  ["anthropic/other", "ollama/local"]                when a provider does not
- * answer: network, timeout, rate_limited, overloaded, server_error, quota
+ * answer: network, timeout, rate_limited, overloaded, server_error, quota,
+ *             unavailable
  *
  *   confidence  {of: "confidence", at_least: 0.8}   which member of the answer says how sure it
  *             is; below the number, or when there is none, it is unsure

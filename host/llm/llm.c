@@ -40,6 +40,7 @@ int tm_llm_open(tm_llm **out, tm_loop *loop, tm_http *http, tm_llm_env env, void
   tm_list_init(&l->asks);
   tm_arena_init(&l->work, TM_LLM_WORK_MAX);
   tm_arena_init(&l->told, 0);
+  tm_lanes_open(&l->lanes, loop);
   unsigned char seed[32];
   tm_id_random(seed, sizeof seed);
   tm_dice_seed(&l->dice, seed, sizeof seed);
@@ -53,6 +54,7 @@ void tm_llm_close(tm_llm **llm) {
   if (!l)
     return;
   tm_llm_cancel_all(l);
+  tm_lanes_close(&l->lanes);
   for (size_t i = 0; i < l->function_count; i++)
     tm_free(l->functions[i]);
   tm_free(l->functions);
@@ -201,6 +203,41 @@ int tm_llm_set_prices(tm_llm *l, const tm_json *table, tm_err *err) {
 int tm_llm_record(tm_llm *l, const char *path, tm_err *err) {
   tm_recorder_close(&l->recorder);
   return path ? tm_recorder_open(&l->recorder, path, err) : 0;
+}
+
+/* -- limits ---------------------------------------------------------------------------- */
+
+/* The part of a limit's name that has to be a provider's. */
+static int check_names(const tm_llm *l, tm_err *err) {
+  for (size_t i = 0; i < l->lanes.limits.count; i++) {
+    const char *name = l->lanes.limits.all[i].name;
+    size_t len = strcspn(name, "/");
+    if (!tm_llm_provider(l, name, len)) {
+      unknown(l, name, len, err);
+      return tm_err_wrap(err, "limits");
+    }
+  }
+  return 0;
+}
+
+int tm_llm_restrain(tm_llm *l, const tm_json *limits, const tm_llm_cells *cells,
+                    const tm_clock *clock, tm_err *err) {
+  if (tm_lanes_restrain(&l->lanes, limits, cells, clock, err) < 0)
+    return -1;
+  return check_names(l, err);
+}
+
+int tm_llm_check_limits(const tm_json *limits, tm_err *err) {
+  tm_limits read;
+  tm_arena a;
+  tm_arena_init(&a, 0);
+  int rc = tm_limits_read(&read, &a, limits, err);
+  tm_arena_free(&a);
+  return rc;
+}
+
+tm_json *tm_llm_restraint(tm_llm *l, tm_arena *a) {
+  return tm_lanes_describe(&l->lanes, a);
 }
 
 /* -- what would be asked --------------------------------------------------------------- */

@@ -47,6 +47,7 @@
 #ifndef TM_LLM_LLM_H
 #define TM_LLM_LLM_H
 
+#include "base/clock.h"
 #include "net/http.h"
 #include "text/schema.h"
 
@@ -63,7 +64,8 @@
   X(REFUSED, "refused")           \
   X(FILTERED, "filtered")         \
   X(TRUNCATED, "truncated")       \
-  X(BAD_OUTPUT, "bad_output")
+  X(BAD_OUTPUT, "bad_output")     \
+  X(UNAVAILABLE, "unavailable")
 
 typedef enum tm_llm_class {
   TM_LLM_NONE,
@@ -99,6 +101,8 @@ typedef struct tm_llm_events {
   void (*delta)(void *ctx, const char *text, size_t len);
   /* After each attempt, answered or not. */
   void (*attempt)(void *ctx, const tm_json *attempt);
+  /* It has to wait for its turn, for at least so long: {for, ms?}; NULL: not wanted. */
+  void (*waiting)(void *ctx, const tm_json *why);
   /* Exactly once, unless cancelled: value and meta, or meta and error. Valid in the call. */
   void (*done)(void *ctx, const tm_json *value, const tm_json *meta, const tm_json *error);
   /* Instead of done, when the next try is further away than TIDEMILL_LONG_WAIT_MS: the ask is
@@ -109,6 +113,33 @@ typedef struct tm_llm_events {
                 const tm_json *error);
   void *ctx;
 } tm_llm_events;
+
+/* Where processes keep what they all have to obey: small texts by name, each with a version. */
+typedef struct tm_llm_cells {
+  /* 1: text (in the arena) and version; 0: there is none; -1: it cannot be read. */
+  int (*read)(void *ctx, const char *name, tm_arena *a, const char **text, int64_t *version);
+  /* Write it if its version is still this one (0: there is none). `done` is called once from the loop,
+   * never before this returns: was it written, or was another process faster? */
+  void (*write)(void *ctx, const char *name, int64_t version, const char *text,
+                void (*done)(void *arg, bool written), void *arg);
+  /* Wait until every write has told. Not from a callback. */
+  void (*settle)(void *ctx);
+  /* All whose names begin so. */
+  void (*each)(void *ctx, const char *prefix,
+               void (*fn)(void *arg, const char *name, const char *text), void *arg);
+  void *ctx;
+} tm_llm_cells;
+
+/* How much may be asked of whom (limits.h; NULL: no limits), shared through cells (NULL: with nobody),
+ * by this clock (NULL: the system's). Before the first question. TM_CONFIG: what is wrong. */
+int tm_llm_restrain(tm_llm *l, const tm_json *limits, const tm_llm_cells *cells,
+                    const tm_clock *clock, tm_err *err);
+/* Is this a table of limits? TM_CONFIG: no, and why. */
+int tm_llm_check_limits(const tm_json *limits, tm_err *err);
+/* What holds back whom, of all processes: an array of {model, key (a short hash of it), breaker?:
+ * {state, until, why}, hold_until?, told?:{requests?, tokens?: {limit, left}}, concurrent?}; times in
+ * ms since 1970. */
+tm_json *tm_llm_restraint(tm_llm *l, tm_arena *a);
 
 /* Start; nothing is called back before this returns. `request` is copied. -1, and then nothing
  * is called back ever: the request is malformed (TM_USAGE), or its provider is not one of ours

@@ -17,7 +17,7 @@
 
 bool tm_llm_retryable(tm_llm_class c) {
   return c == TM_LLM_NETWORK || c == TM_LLM_TIMEOUT || c == TM_LLM_RATE_LIMITED ||
-         c == TM_LLM_OVERLOADED || c == TM_LLM_SERVER;
+         c == TM_LLM_OVERLOADED || c == TM_LLM_SERVER || c == TM_LLM_UNAVAILABLE;
 }
 
 /* -- text for people ------------------------------------------------------------------- */

@@ -116,6 +116,22 @@ bool tm_ask_tell_attempt(tm_llm_ask *ask, const tm_outcome *o, const tm_http_res
   return !ask->cancelled;
 }
 
+bool tm_ask_tell_waiting(tm_llm_ask *ask) {
+  tm_arena *a = &ask->llm->told;
+  int64_t ms;
+  if (!ask->events.waiting)
+    return true;
+  tm_arena_reset(a);
+  tm_json *why = tm_json_new_object(a);
+  tm_json_set_str(a, why, "for", tm_lane_waits_for(&ask->pass, &ms));
+  if (ms >= 0)
+    tm_json_set_int(a, why, "ms", ms);
+  ask->telling = true;
+  ask->events.waiting(ask->events.ctx, why);
+  ask->telling = false;
+  return !ask->cancelled;
+}
+
 bool tm_ask_tell_news(tm_llm_ask *ask, const char *text, size_t len) {
   if (!ask->events.delta || !len)
     return true;

@@ -110,7 +110,7 @@ const tm_cli_command tm_cli_commands[] = {
      0, MANY, tm_cli_check},
     {"test", "[BUSTED ARGUMENT…]", "run the specs of the project", test_more, 0, 0, -1,
      tm_kit_test},
-    {"doctor", "", "check project, database, keys and waiting runs", NULL, BIT(DEEP), 0, 0,
+    {"doctor", "", "check project, database, keys, breakers, runs", NULL, BIT(DEEP), 0, 0,
      tm_cli_doctor},
     {"init", "[DIR]", "a new project: a workflow, a prompt, a spec, tidemill.yaml", NULL, 0, 0,
      1, tm_cli_init},

@@ -28,7 +28,7 @@ void tm_bucket_fill(tm_bucket *b, int64_t now) {
 
 int64_t tm_bucket_wait(const tm_bucket *b, double n, int64_t now) {
   tm_bucket then = *b;
-  if (!b->size)
+  if (b->size <= 0)
     return 0;
   tm_bucket_fill(&then, now);
   double missing = fmin(n, b->size) - then.level;

@@ -51,6 +51,7 @@
 #include "net/http.h"
 #include "text/schema.h"
 
+/* unavailable: its breaker is open, nothing was asked (lane.h). */
 #define TM_LLM_CLASSES(X)         \
   X(NETWORK, "network")           \
   X(TIMEOUT, "timeout")           \

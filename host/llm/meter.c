@@ -17,11 +17,12 @@ static tm_bucket read_bucket(const tm_json *o) {
                  .per_ms = finite_or(o, "per_ms", 0),
                  .level = finite_or(o, "level", 0),
                  .at = tm_json_int(tm_json_get(o, "at"), 0)};
-  return b.size > 0 && b.per_ms >= 0 ? b : (tm_bucket){0};
+  bool sound = b.size > 0 && b.size < 1e15 && b.per_ms >= 0 && fabs(b.level) < 1e15;
+  return sound ? b : (tm_bucket){0};
 }
 
 static void put_bucket(tm_arena *a, tm_json *o, const char *key, const tm_bucket *b) {
-  if (!b->size)
+  if (b->size <= 0)
     return;
   tm_json *v = tm_json_new_object(a);
   tm_json_set(a, v, "size", tm_json_new_double(a, b->size));
@@ -124,7 +125,7 @@ char *tm_meter_text(tm_arena *a, const tm_meter *m) {
 /* The shared bucket at its configured size, whatever another configuration left in it. */
 static void fill(tm_bucket *b, int64_t per_minute, int64_t now) {
   tm_bucket full = tm_bucket_of_minute(per_minute, now);
-  if (!per_minute || !b->size) {
+  if (!per_minute || b->size <= 0) {
     *b = per_minute ? full : *b;
     return;
   }

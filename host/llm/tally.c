@@ -9,8 +9,9 @@
 #define POLL_MS    50
 #define IDLE_MS    200 /* a slot is kept so long for the next request */
 #define TELL_MS    1000
-#define TELL_BELOW 0.25 /* of a told limit: less than this is worth telling */
-#define HOLD_TOLD  1000 /* ms; a shorter pause is over before others have read of it */
+#define TELL_BELOW 0.25  /* of a told limit: less than this is worth telling */
+#define TOLD_MAX   60000 /* who would wait longer asks, and hears it from the provider */
+#define HOLD_TOLD  1000  /* ms; a shorter pause is over before others have read of it */
 
 tm_tally *tm_tally_new(tm_lanes *l, const char *cell, const tm_limit *limit,
                        void (*wake)(void *lanes)) {
@@ -122,7 +123,7 @@ int64_t tm_tally_wait(tm_tally *t, double need, int64_t now, const char **what) 
   *what = "the rate limit of";
   int64_t told = longer(tm_bucket_wait(&t->told.requests, 1, now),
                         tm_bucket_wait(&t->told.tokens, need, now));
-  if (told > 0)
+  if (told > 0 && told <= TOLD_MAX)
     return told;
   expire(t, now);
   if ((t->limit.requests && t->left < 1) || (t->limit.tokens && t->left_tokens < need))
@@ -132,7 +133,7 @@ int64_t tm_tally_wait(tm_tally *t, double need, int64_t now, const char **what) 
 }
 
 static void spend(tm_bucket *b, double n, int64_t now) {
-  if (!b->size)
+  if (b->size <= 0)
     return;
   tm_bucket_fill(b, now);
   b->level -= n;
@@ -166,7 +167,7 @@ int64_t tm_tally_give(tm_tally *t, double need, double used, int64_t now) {
 
 /* What is under way may have been counted by then, or not: as if it had not. */
 static bool learn(tm_bucket *b, const tm_bucket *told, double under_way) {
-  if (!told->size)
+  if (told->size <= 0)
     return false;
   *b = *told;
   b->level -= under_way;
@@ -393,7 +394,7 @@ const char *tm_tally_what(const tm_tally *t, const char *what) {
 }
 
 static void put_told(tm_arena *a, tm_json *o, const char *key, tm_bucket b, int64_t now) {
-  if (!b.size)
+  if (b.size <= 0)
     return;
   tm_bucket_fill(&b, now);
   tm_json *v = tm_json_new_object(a);

@@ -117,7 +117,7 @@
   X(READ_LINE,                                                                                 \
     "SELECT l.ns, l.key, r.id, l.run" TM_LOCK_FROM "l.ns = ?1 AND l.key = ?2 ORDER BY l.n")    \
   X(READ_LOCKS, "SELECT l.ns, l.key, r.id, l.run" TM_LOCK_FROM                                 \
-                "l.run = (SELECT n FROM tm_run WHERE id = ?1) ORDER BY l.n") \
+                "l.run = (SELECT n FROM tm_run WHERE id = ?1) ORDER BY l.n")                   \
   X(CELL_NEW, "INSERT INTO tm_cell (name, version, body) VALUES (?1, 1, ?2) "                  \
               "ON CONFLICT (name) DO NOTHING")                                                 \
   X(CELL_SET, "UPDATE tm_cell SET version = version + 1, body = ?2 "                           \

@@ -386,6 +386,27 @@ static void a_limit_that_was_told_is_kept_also_by_the_others(void) {
   close_hall(&h);
 }
 
+static peer_then nothing_left_today(peer *p, int n, const char *request, tm_buf *reply) {
+  (void)p, (void)n, (void)request;
+  tm_buf whole = TM_BUF_INIT;
+  openai_says(&whole, "\"yes\"", "stop");
+  peer_reply(reply, 200,
+             "Content-Type: application/json\r\nX-RateLimit-Limit-Requests: 10\r\n"
+             "X-RateLimit-Remaining-Requests: 0\r\nX-RateLimit-Reset-Requests: 20h\r\n",
+             strstr(tm_buf_str(&whole), "\r\n\r\n") + 4);
+  tm_buf_free(&whole);
+  return PEER_KEEP;
+}
+
+static void nobody_waits_for_hours_on_what_was_told(void) {
+  hall h;
+  open_hall(&h, nothing_left_today, "{}");
+  box_ask(&h.b, ASK("openai/m") ONCE);
+  box_ask(&h.b, ASK("openai/m") ONCE);
+  CHECK_INT(sent(&h), 2);
+  close_hall(&h);
+}
+
 static peer_then too_many(peer *p, int n, const char *request, tm_buf *reply) {
   (void)p, (void)request;
   if (n > 3)
@@ -595,6 +616,7 @@ CHECK_SUITE(lane) {
   CHECK_RUN(who_waits_longer_is_told_what_for);
   CHECK_RUN(a_limit_of_nobody_is_refused);
   CHECK_RUN(a_limit_that_was_told_is_kept_also_by_the_others);
+  CHECK_RUN(nobody_waits_for_hours_on_what_was_told);
   CHECK_RUN(the_third_refusal_in_a_row_stops_everybody_for_as_long_as_was_asked);
   CHECK_RUN(errors_open_the_breaker_for_all_processes);
   CHECK_RUN(a_fallback_is_asked_while_the_breaker_is_open);

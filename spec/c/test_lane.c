@@ -444,6 +444,62 @@ static void the_third_refusal_in_a_row_stops_everybody_for_as_long_as_was_asked(
   close_hall(&h);
 }
 
+static peer_then far_too_many(peer *p, int n, const char *request, tm_buf *reply) {
+  (void)p, (void)request;
+  if (n > 3)
+    return openai_says(reply, "\"yes\"", "stop");
+  peer_reply(reply, 429, "Retry-After: 40\r\nContent-Type: application/json\r\n",
+             "{\"error\":{\"message\":\"slow down\"}}");
+  return PEER_KEEP;
+}
+
+typedef struct parting {
+  tm_arena *a;
+  int64_t wait_ms;
+  const tm_json *state, *error;
+} parting;
+
+static void parted(void *ctx, int64_t wait_ms, const tm_json *state, const tm_json *meta,
+                   const tm_json *error) {
+  (void)meta;
+  parting *p = ctx;
+  *p = (parting){p->a, wait_ms, tm_json_copy(p->a, state), tm_json_copy(p->a, error)};
+}
+
+static void a_long_pause_is_put_off_or_somebody_else_is_asked(void) {
+  hall h;
+  crowd c;
+  member m[CROWD];
+  tm_err err = TM_ERR_INIT;
+  tm_llm_ask *ask;
+  open_hall(&h, far_too_many, "{}");
+  start_all(&h, &c, m, 3, ASK("openai/m") ONCE);
+  while (c.count < 3)
+    tm_loop_turn(h.b.loop, 50);
+  parting p = {.a = &h.b.arena};
+  tm_llm_events ev = {.later = parted, .done = box_done, .ctx = &p};
+  const tm_json *question = box_json(&h.b, ASK("openai/m") ONCE);
+  REQUIRE(tm_llm_start(&ask, h.mine, question, &ev, &err) == 0);
+  while (!p.state)
+    tm_loop_turn(h.b.loop, 50);
+  CHECK(p.wait_ms >= 40000 && p.wait_ms <= 80000);
+  CHECK_STR(tm_json_get_str(p.error, "class"), "rate_limited");
+  CHECK_STR(tm_json_get_str(p.error, "message"), "openai/m wants a pause, for 40 s from now");
+  box_ask(&h.b, ASK("openai/m") ",\"fallback\":[\"local/ok\"]" ONCE);
+  CHECK(h.b.value != NULL);
+  CHECK_INT(sent(&h), 3);
+  h.now += p.wait_ms;
+  ev = (tm_llm_events){.done = box_done, .ctx = &h.b};
+  h.b.done = 0;
+  REQUIRE(tm_llm_resume(&h.b.ask, h.mine, question, p.state, &ev, &err) == 0);
+  while (!h.b.done)
+    tm_loop_turn(h.b.loop, 50);
+  CHECK(h.b.value != NULL);
+  CHECK_INT(tm_json_int(tm_json_get(h.b.meta, "attempts"), 0), 1);
+  CHECK_INT(sent(&h), 4);
+  close_hall(&h);
+}
+
 /* -- breakers -------------------------------------------------------------------------- */
 
 #define BREAKER \
@@ -618,6 +674,7 @@ CHECK_SUITE(lane) {
   CHECK_RUN(a_limit_that_was_told_is_kept_also_by_the_others);
   CHECK_RUN(nobody_waits_for_hours_on_what_was_told);
   CHECK_RUN(the_third_refusal_in_a_row_stops_everybody_for_as_long_as_was_asked);
+  CHECK_RUN(a_long_pause_is_put_off_or_somebody_else_is_asked);
   CHECK_RUN(errors_open_the_breaker_for_all_processes);
   CHECK_RUN(a_fallback_is_asked_while_the_breaker_is_open);
   CHECK_RUN(after_the_cool_down_one_probe_closes_it);

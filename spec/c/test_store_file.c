@@ -108,16 +108,32 @@ static void a_file_that_is_not_ours_is_refused_and_not_touched(void) {
   CHECK_INT(system(command), 0);
 }
 
+static int version_of(const char *path) {
+  sqlite3 *db;
+  sqlite3_stmt *st;
+  int version = -1;
+  if (sqlite3_open(path, &db) == SQLITE_OK &&
+      sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &st, NULL) == SQLITE_OK) {
+    if (sqlite3_step(st) == SQLITE_ROW)
+      version = sqlite3_column_int(st, 0);
+    sqlite3_finalize(st);
+  }
+  sqlite3_close(db);
+  return version;
+}
+
 static void a_newer_schema_is_refused(void) {
   box b;
+  char back[64];
   box_open(&b, "sqlite");
   box_add_run(&b, "r1");
   tm_store_close(&b.store);
+  snprintf(back, sizeof back, "PRAGMA user_version = %d", version_of(box_path(&b, "")));
   run_sql(box_path(&b, ""), "PRAGMA user_version = 99");
   char path[160];
   snprintf(path, sizeof path, "%s", box_path(&b, ""));
   refuses(path, "version 99");
-  run_sql(path, "PRAGMA user_version = 2");
+  run_sql(path, back);
   box_reopen(&b);
   CHECK(box_run(&b, "r1"));
   box_close(&b);

@@ -166,6 +166,11 @@ return flow
       local why = "openai/m: open, 4 of the last 4 attempts failed (server_error)"
       assert.truthy(doctor.out:find(why, 1, true), doctor.out)
       assert.is_nil(doctor.out:find("canary", 1, true))
+      doctor = content.tidemill(dir, { "doctor", "--json" }, env())
+      local lane = doctor.json.limits[1]
+      assert.equal("openai/m", lane.model)
+      assert.equal("open", lane.breaker.state)
+      assert.truthy(lane.breaker["until"]:match "^20%d%d%-")
     end)
 
     it("count answers that break their schema", function()

@@ -252,6 +252,28 @@ static void tell_breaker(examining *x, const tm_json *lane, const tm_json *break
   x->found += !due;
 }
 
+static void time_as_text(tm_arena *a, tm_json *o, const char *key) {
+  char text[TM_CLOCK_TEXT];
+  if (!tm_json_get(o, key))
+    return;
+  tm_clock_format(tm_json_int(tm_json_get(o, key), 0), text);
+  tm_json_set_str(a, o, key, text);
+}
+
+static tm_json *for_people(tm_arena *a, const tm_json *lanes) {
+  tm_json *list = tm_json_new_array(a);
+  for (size_t i = 0; i < tm_json_len(lanes); i++) {
+    tm_json *lane = tm_json_copy(a, tm_json_at(lanes, i));
+    tm_json *breaker = tm_json_copy(a, tm_json_get(lane, "breaker"));
+    time_as_text(a, lane, "hold_until");
+    time_as_text(a, breaker, "until");
+    if (breaker)
+      tm_json_set(a, lane, "breaker", breaker);
+    tm_json_push(a, list, lane);
+  }
+  return list;
+}
+
 /* What holds back whom. An open breaker is a finding until its cool-down is over. */
 static const tm_json *examine_limits(examining *x) {
   tm_err err = TM_ERR_INIT;
@@ -269,7 +291,7 @@ static const tm_json *examine_limits(examining *x) {
   report(x, "breakers", x->found == 0,
          x->detail.len ? tm_arena_strdup(&x->arena, tm_buf_str(&x->detail)) : "all closed",
          "its calls end as unavailable, or go to their fallback, until it answers again");
-  return lanes;
+  return for_people(&x->arena, lanes);
 }
 
 int tidemill_doctor(tidemill *t, char **out, size_t *len) {

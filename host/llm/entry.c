@@ -2,10 +2,13 @@
 #include "llm/ask.h"
 #include "llm/retry.h"
 
+#define BODY_MOST 131072 /* bytes; what is longer is mostly pictures, which cost far less */
+
 /* Tokens, as far as can be told before: four bytes each, and the most that may be answered. */
 static double need_of(const tm_llm_ask *ask) {
+  size_t body = ask->wire.body_len < BODY_MOST ? ask->wire.body_len : BODY_MOST;
   int64_t output = tm_json_int(tm_json_get(ask->question.config, "maxOutputTokens"), 0);
-  return (double)(ask->wire.body_len / 4) + (double)(output > 0 ? output : 0);
+  return (double)(body / 4) + (double)(output > 0 ? output : 0);
 }
 
 tm_lane_word tm_ask_enter(tm_llm_ask *ask, void (*called)(void *ctx, tm_lane_word word)) {

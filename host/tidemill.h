@@ -69,6 +69,8 @@ TIDEMILL_API void tidemill_free(void *p);
  *   steps    VM instructions between two waits of a script (default 200000000)
  *   clock    "system", or "virtual": time stands still until tidemill_advance
  *   record   a cassette: every model attempt is appended to this file; model "cassette/FILE" replays it
+ *   http_private  hosts beside the internet that mill.http may reach, "127.0.0.1:8080, *.internal";
+ *            may be set repeatedly (docs/primitives.md)
  *   by       who decides gates through this handle (default: the user's login name)
  */
 TIDEMILL_API tidemill_options *tidemill_options_new(void);

@@ -8,7 +8,10 @@ describe("a refund at a payment server", function()
   -- The settings of runs whose payment server follows these rules; nil without the mock.
   local function settings(rules)
     server = content.serve(rules)
-    return server and { REFUNDS_URL = ("http://127.0.0.1:%d/refunds"):format(server.port) }
+    return server and {
+      REFUNDS_URL = ("http://127.0.0.1:%d/refunds"):format(server.port),
+      TIDEMILL_HTTP_PRIVATE = "127.0.0.1",
+    }
   end
   local function executed() return server.get("/counts").executed end
 

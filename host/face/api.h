@@ -7,6 +7,7 @@
 #include "face/cells.h"
 #include "face/options.h"
 #include "llm/llm.h"
+#include "net/guard.h"
 #include "net/proc.h"
 #include "script/guest.h"
 #include "tidemill.h"
@@ -21,8 +22,9 @@ typedef struct tm_host_fn {
 struct tidemill {
   tidemill_options *options;
   tm_loop *loop;
-  tm_http *http; /* opened at the first request */
-  tm_llm *llm;   /* opened at the first model call */
+  tm_http *http;   /* opened at the first request */
+  tm_guard *guard; /* of mill.http; opened with the first of them */
+  tm_llm *llm;     /* opened at the first model call */
   tm_store *store;
   tm_face_cells cells; /* what the model floor shares */
   tm_engine *engine;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "llm/llm.h"
+#include "net/guard.h"
 #include "text/yaml.h"
 
 #define MAX_YAML ((size_t)64 << 10)
@@ -69,6 +70,17 @@ static int set_clock(tidemill_options *o, const char *value) {
   return o->virtual_clock || strcmp(value, "system") == 0 ? 0 : TIDEMILL_EUSAGE;
 }
 
+static int add_private(tidemill_options *o, const char *value) {
+  tm_err err = TM_ERR_INIT;
+  tm_guard *probe = tm_guard_new();
+  int rc = tm_guard_allow(probe, value, &err);
+  tm_guard_free(&probe);
+  const char *so_far = o->http_private;
+  o->http_private = so_far ? tm_arena_printf(&o->arena, "%s %s", so_far, value)
+                           : tm_arena_strdup(&o->arena, value);
+  return rc < 0 ? TIDEMILL_EUSAGE : 0;
+}
+
 int tidemill_options_set(tidemill_options *o, const char *key, const char *value) {
   if (!value || tm_json_utf8_valid(value, strlen(value)) != strlen(value))
     return TIDEMILL_EUSAGE;
@@ -80,6 +92,8 @@ int tidemill_options_set(tidemill_options *o, const char *key, const char *value
     return set_text(o, &o->by, value);
   if (strcmp(key, "record") == 0)
     return set_text(o, &o->record, value);
+  if (strcmp(key, "http_private") == 0)
+    return add_private(o, value);
   if (strcmp(key, "model") == 0)
     return set_model(o, value);
   if (strcmp(key, "clock") == 0)
@@ -111,7 +125,7 @@ static int bad_setting(tm_err *err, const char *path, const char *key) {
       err, TM_CONFIG,
       "%s: \"%s\" is not a setting, or not of the right form; settings are db, model, "
       "models {UNIT: PROVIDER/MODEL}, prices {PROVIDER/MODEL: {input, output}}, limits "
-      "{PROVIDER: {requests_per_minute}}, memory, steps",
+      "{PROVIDER: {requests_per_minute}}, http {private: [HOST]}, memory, steps",
       path, key);
 }
 
@@ -148,6 +162,19 @@ static int yaml_limits(tidemill_options *o, const char *path, const tm_json *lim
   return tm_llm_check_limits(limits, err) < 0 ? tm_err_wrap(err, "%s", path) : 0;
 }
 
+/* http: {private: [HOST, ...]} */
+static int yaml_http(tidemill_options *o, const char *path, const tm_json *http, tm_err *err) {
+  const tm_json *list = tm_json_get(http, "private");
+  if (tm_json_len(http) != 1 || !list || tm_json_type_of(list) != TM_JSON_ARRAY)
+    return bad_setting(err, path, "http");
+  for (size_t i = 0; i < tm_json_len(list); i++) {
+    const char *entry = tm_json_str(tm_json_at(list, i), NULL);
+    if (!entry || !*entry || add_private(o, entry) < 0)
+      return bad_setting(err, path, entry ? entry : "http");
+  }
+  return 0;
+}
+
 static int yaml_setting(tidemill_options *o, const char *path, const tm_json_member *m,
                         tm_err *err) {
   char number[32];
@@ -158,6 +185,8 @@ static int yaml_setting(tidemill_options *o, const char *path, const tm_json_mem
     return yaml_prices(o, path, &m->value, err);
   if (strcmp(m->key, "limits") == 0 && tm_json_type_of(&m->value) == TM_JSON_OBJECT)
     return yaml_limits(o, path, &m->value, err);
+  if (strcmp(m->key, "http") == 0 && tm_json_type_of(&m->value) == TM_JSON_OBJECT)
+    return yaml_http(o, path, &m->value, err);
   if (!text && tm_json_type_of(&m->value) == TM_JSON_INT) {
     snprintf(number, sizeof number, "%lld", (long long)tm_json_int(&m->value, 0));
     text = number;
@@ -213,6 +242,7 @@ static void copy_given(tidemill_options *o, const tidemill_options *given) {
   o->db = given->db ? tm_arena_strdup(a, given->db) : NULL;
   o->by = tm_arena_strdup(a, given->by ? given->by : login());
   o->record = tm_arena_strdup(a, given->record);
+  o->http_private = tm_arena_strdup(a, given->http_private);
   o->models = tm_json_copy(a, given->models);
   o->memory = given->memory;
   o->steps = given->steps;

@@ -12,6 +12,8 @@ struct tidemill_options {
   tm_json *models; /* {"*": …, "UNIT": …} of flags; "?UNIT" and "?" of tidemill.yaml */
   tm_json *limits; /* as in llm/limits.h; NULL: none */
   tm_json *prices; /* {"PROVIDER/MODEL": {input, output}}: USD for a million tokens */
+  const char
+      *http_private; /* what a guarded request may reach beside the internet; net/guard.h */
   size_t memory;
   uint64_t steps;
   bool virtual_clock;

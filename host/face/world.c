@@ -236,6 +236,19 @@ static void on_response(void *ctx, const tm_http_res *res) {
   tm_arena_free(&a);
 }
 
+/* A workflow's URL may hold what a customer or a model wrote. */
+static int open_guard(tidemill *t, tm_err *err) {
+  const char *set = getenv("TIDEMILL_HTTP_PRIVATE"), *listed = t->options->http_private;
+  if (t->guard)
+    return 0;
+  t->guard = tm_guard_new();
+  if (tm_guard_allow(t->guard, listed ? listed : "", err) == 0 &&
+      tm_guard_allow(t->guard, set ? set : "", err) == 0)
+    return 0;
+  tm_guard_free(&t->guard);
+  return tm_err_wrap(err, "TIDEMILL_HTTP_PRIVATE");
+}
+
 static int start_http(work *w, const tm_json *request, tm_err *err) {
   tm_http_header headers[MAX_HEADERS];
   size_t body_len = 0;
@@ -244,8 +257,9 @@ static int start_http(work *w, const tm_json *request, tm_err *err) {
                      .headers = headers,
                      .total_ms = tm_json_int(tm_json_get(request, "timeout_ms"), 0)};
   if (read_headers(headers, &req.header_count, tm_json_get(request, "headers"), err) < 0 ||
-      open_http(w->t, err) < 0)
+      open_http(w->t, err) < 0 || open_guard(w->t, err) < 0)
     return -1;
+  req.guard = w->t->guard;
   req.body = tm_json_str(tm_json_get(request, "body"), &body_len);
   req.body_len = body_len;
   return tm_http_start(&w->http, w->t->http, &req, on_response, w, err);
@@ -564,6 +578,7 @@ void tm_world_close(tidemill *t) {
   tm_map_entry *e;
   tm_llm_close(&t->llm);
   tm_http_close(&t->http);
+  tm_guard_free(&t->guard);
   for (size_t i = 0; (e = tm_map_next(&t->rules, &i));) {
     tm_rules *r = e->value;
     tm_rules_close(&r);

@@ -163,10 +163,11 @@ void tm_llm_faulty(tm_llm_answer *out, tm_arena *a, const tm_http_res *res) {
   static const struct {
     tm_llm_class class;
     int retry;
-  } table[] = {[TM_HTTP_REFUSED] = {TM_LLM_NETWORK, 0}, [TM_HTTP_TLS] = {TM_LLM_NETWORK, -1},
-               [TM_HTTP_RESET] = {TM_LLM_NETWORK, 0},   [TM_HTTP_TIMEOUT] = {TM_LLM_TIMEOUT, 0},
-               [TM_HTTP_LIMIT] = {TM_LLM_SERVER, -1},   [TM_HTTP_ABORTED] = {TM_LLM_SERVER, -1},
-               [TM_HTTP_INVALID] = {TM_LLM_INVALID, -1}};
+  } table[] = {
+      [TM_HTTP_REFUSED] = {TM_LLM_NETWORK, 0},  [TM_HTTP_TLS] = {TM_LLM_NETWORK, -1},
+      [TM_HTTP_RESET] = {TM_LLM_NETWORK, 0},    [TM_HTTP_TIMEOUT] = {TM_LLM_TIMEOUT, 0},
+      [TM_HTTP_LIMIT] = {TM_LLM_SERVER, -1},    [TM_HTTP_ABORTED] = {TM_LLM_SERVER, -1},
+      [TM_HTTP_INVALID] = {TM_LLM_INVALID, -1}, [TM_HTTP_GUARDED] = {TM_LLM_INVALID, -1}};
   out->class = table[res->fault].class;
   out->retry = table[res->fault].retry;
   out->message = tm_arena_strdup(a, res->message);

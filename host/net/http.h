@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "net/guard.h"
 #include "net/loop.h"
 
 typedef struct tm_http tm_http;
@@ -41,6 +42,8 @@ typedef struct tm_http_req {
   int64_t connect_ms, first_byte_ms, idle_ms, total_ms;
   size_t max_body;    /* bytes after decoding; 0: 16 MiB */
   size_t max_headers; /* bytes; 0: 256 KiB */
+  const tm_guard
+      *guard; /* of a URL that may hold data; NULL: whoever wrote it may go anywhere */
   /* Bytes as they come, before `done`; may be NULL. Return -1 to abort with err. They are
    * kept for the result too. */
   int (*on_data)(void *ctx, int status, const char *bytes, size_t len, tm_err *err);
@@ -55,7 +58,8 @@ typedef enum tm_http_fault {
   TM_HTTP_TIMEOUT, /* `sent` says whether it may have been executed */
   TM_HTTP_LIMIT,   /* body or headers larger than allowed */
   TM_HTTP_ABORTED, /* by on_data */
-  TM_HTTP_INVALID  /* the request itself: bad URL, scheme not allowed */
+  TM_HTTP_INVALID, /* the request itself: bad URL, scheme not allowed */
+  TM_HTTP_GUARDED  /* the address is not for this URL: nothing was sent */
 } tm_http_fault;
 
 typedef struct tm_http_res {
@@ -74,7 +78,7 @@ typedef struct tm_http_res {
 const char *tm_http_header_of(const tm_http_res *r, const char *name);
 
 /* `done` is called exactly once from the loop, unless cancelled; res is valid during the call.
- * -1 only for what is known at once (bad URL, libcurl missing); then done is never called. */
+ * -1 only for what is known at once (bad URL, guarded address, libcurl missing); then done is never called. */
 int tm_http_start(tm_http_call **out, tm_http *h, const tm_http_req *req,
                   void (*done)(void *ctx, const tm_http_res *res), void *ctx, tm_err *err);
 /* The answer's last useful byte has come (said from on_data): do not wait for the end longer than

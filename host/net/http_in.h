@@ -54,6 +54,10 @@ struct tm_http_call {
   char *body;
   struct curl_slist *headers;
   char origin[128]; /* scheme://host:port, for messages */
+  const tm_guard *guard;
+  char host[256]; /* of the URL, for the guard */
+  int port;
+  bool denied; /* by the guard */
   size_t max_body, max_headers;
   int64_t connect_ms, first_byte_ms, idle_ms, total_ms;
 
@@ -78,6 +82,8 @@ struct tm_http_call {
 };
 
 int64_t tm_http_now(void);
+/* May this call be connected to that address? What may not is remembered in `denied`. */
+bool tm_http_wire_lets(tm_http_call *c, const struct sockaddr *to);
 /* A deadline may have come nearer: sent, or first byte. */
 void tm_http_rewatch(tm_http_call *c);
 

@@ -98,8 +98,11 @@ static int socket_wanted(CURL *easy, curl_socket_t fd, int what, void *ctx, void
 
 static curl_socket_t open_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *to) {
   (void)purpose;
+  tm_http_call *c = ctx;
+  if (!tm_http_wire_lets(c, &to->addr))
+    return CURL_SOCKET_BAD;
   int fd = socket(to->family, to->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, to->protocol);
-  if (fd >= 0 && !add_sock(ctx, fd, true)) {
+  if (fd >= 0 && !add_sock(c->http, fd, true)) {
     close(fd);
     fd = -1;
   }
@@ -153,7 +156,7 @@ void tm_http_poll_close(tm_http *h) {
 int tm_http_poll_options(tm_http_call *c) {
   const tm_curl *curl = &c->http->curl;
   int failed = curl->easy_setopt(c->easy, CURLOPT_OPENSOCKETFUNCTION, open_socket) != CURLE_OK;
-  failed |= curl->easy_setopt(c->easy, CURLOPT_OPENSOCKETDATA, c->http) != CURLE_OK;
+  failed |= curl->easy_setopt(c->easy, CURLOPT_OPENSOCKETDATA, c) != CURLE_OK;
   failed |= curl->easy_setopt(c->easy, CURLOPT_CLOSESOCKETFUNCTION, close_socket) != CURLE_OK;
   failed |= curl->easy_setopt(c->easy, CURLOPT_CLOSESOCKETDATA, c->http) != CURLE_OK;
   return failed ? -1 : 0;

@@ -2,6 +2,7 @@
  * words. */
 #include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -10,10 +11,28 @@
 
 /* -- what libcurl calls ---------------------------------------------------------------- */
 
-/* The connection stands and the request is about to be written. */
+bool tm_http_wire_lets(tm_http_call *c, const struct sockaddr *to) {
+  bool lets = !c->guard || tm_guard_lets(c->guard, c->host, to);
+  c->denied |= !lets; /* of a name's addresses, another may do */
+  return lets;
+}
+
+static bool may_use(tm_http_call *c, const char *ip, int port) {
+  struct sockaddr_storage to;
+  if (!c->guard)
+    return true;
+  c->denied = !tm_guard_address(&to, ip, port) ||
+              !tm_guard_lets(c->guard, c->host, (const struct sockaddr *)&to);
+  return !c->denied;
+}
+
+/* The connection stands and the request is about to be written. It may be one that was kept
+ * from a request without a guard. */
 static int about_to_send(void *ctx, char *ip, char *local_ip, int port, int local_port) {
-  (void)ip, (void)local_ip, (void)port, (void)local_port;
+  (void)local_ip, (void)local_port;
   tm_http_call *c = ctx;
+  if (!may_use(c, ip, port))
+    return CURL_PREREQFUNC_ABORT;
   c->sent_at = tm_http_now();
   tm_http_rewatch(c);
   return CURL_PREREQFUNC_OK;
@@ -164,6 +183,41 @@ static int set_headers(tm_http_call *c, const tm_http_req *req, tm_err *err) {
   return 0;
 }
 
+static void say_denied(const tm_http_call *c, char *out, size_t cap) {
+  bool six = strchr(c->host, ':') != NULL;
+  snprintf(out, cap,
+           "%s leads to a private address, and a URL that may hold data is not sent "
+           "there: nothing was sent. To allow it, list \"%s%.100s%s:%d\" in tidemill.yaml "
+           "(http: {private: [...]}) or in TIDEMILL_HTTP_PRIVATE",
+           c->origin, six ? "[" : "", c->host, six ? "]" : "", c->port);
+}
+
+/* Host and port of a guarded URL, as the guard wants them. An address that stands there as such
+ * is judged at once: a proxy would not tell us what it connects to. */
+static int set_host(tm_http_call *c, const char *text, size_t len, bool tls, tm_err *err) {
+  const char *end = memchr(text, ']', len), *colon;
+  bool six = *text == '[' && end;
+  size_t host = six ? (size_t)(end - text) - 1 : len;
+  struct sockaddr_storage to;
+  if (!c->guard)
+    return 0;
+  colon = memchr(six ? end : text, ':', six ? len - host - 1 : len);
+  if (colon && !six)
+    host = (size_t)(colon - text);
+  if (!host || host >= sizeof c->host || memchr(text, '%', len) || text[len] == '\\')
+    return tm_err_set(err, TM_USAGE, "%s: the host is not written plainly", c->origin);
+  memcpy(c->host, text + six, host);
+  c->host[host] = '\0';
+  c->port = colon ? atoi(colon + 1) : 0;
+  c->port = c->port > 0 ? c->port : tls ? 443 : 80;
+  if (!tm_guard_address(&to, c->host, c->port) ||
+      tm_guard_lets(c->guard, c->host, (const struct sockaddr *)&to))
+    return 0;
+  char why[sizeof c->message];
+  say_denied(c, why, sizeof why);
+  return tm_err_set(err, TM_USAGE, "%s", why);
+}
+
 /* Sets scheme and host for messages; the rest of the URL is libcurl's to judge. */
 static int set_url(tm_http_call *c, const char *url, tm_err *err) {
   bool tls = strncasecmp(url, "https://", 8) == 0;
@@ -187,6 +241,9 @@ static int set_url(tm_http_call *c, const char *url, tm_err *err) {
   size_t n = scheme + host < sizeof c->origin ? scheme + host : sizeof c->origin - 1;
   memcpy(c->origin, url, n);
   c->origin[n] = '\0';
+
+  if (set_host(c, url + scheme, host, tls, err) < 0)
+    return -1;
 
   int failed = 0;
   SET(URL, url);
@@ -228,6 +285,7 @@ static int64_t given(int64_t ms, int64_t otherwise) {
 
 int tm_http_wire_request(tm_http_call *c, const tm_http_req *req, tm_err *err) {
   c->on_data = req->on_data;
+  c->guard = req->guard;
   c->max_headers = req->max_headers ? req->max_headers : (size_t)256 << 10;
   c->in.limit = req->max_body ? req->max_body : (size_t)16 << 20;
   c->connect_ms = given(req->connect_ms, 10000);
@@ -261,6 +319,8 @@ void tm_http_wire_forget(tm_http_call *c) {
   c->head_count = c->head_bytes = 0;
   c->head_whole = false;
   c->status = 0;
+  c->guard = NULL;
+  c->denied = false;
   c->stopped = TM_HTTP_OK;
   tm_err_clear(&c->why);
   c->started = c->sent_at = c->first_at = c->last_at = c->armed_until = 0;
@@ -274,6 +334,8 @@ void tm_http_wire_forget(tm_http_call *c) {
 static tm_http_fault fault_of(const tm_http_call *c, CURLcode code) {
   if (c->stopped != TM_HTTP_OK)
     return c->stopped;
+  if (c->denied && code != CURLE_OK)
+    return TM_HTTP_GUARDED;
   switch (code) {
   case CURLE_OK: /* libcurl takes headers that end in the middle for whole ones */
     return c->head_whole ? TM_HTTP_OK : TM_HTTP_RESET;
@@ -367,6 +429,9 @@ static void explain(tm_http_call *c, tm_http_fault fault, CURLcode code) {
     break;
   case TM_HTTP_INVALID:
     snprintf(out, cap, "%s cannot be requested: %s", c->origin, detail);
+    break;
+  case TM_HTTP_GUARDED:
+    say_denied(c, out, cap);
     break;
   case TM_HTTP_RESET:
     snprintf(out, cap, "the connection to %s was cut before the answer was whole: %s",

@@ -10,6 +10,7 @@
 #include "net/curl.h"
 #include "net/http.h"
 #include "peer.h"
+#include "tls_peer.h"
 
 /* One request and what became of it. */
 typedef struct asked {
@@ -399,43 +400,167 @@ static void a_peer_that_speaks_no_tls_is_refused_before_anything_is_sent(void) {
   close_all(&a);
 }
 
-static const char tls_server[] =
-    "cd \"$(mktemp -d)\" && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 "
-    "-nodes "
-    "-keyout key -out cert -subj /CN=localhost -addext subjectAltName=DNS:localhost "
-    "2>/dev/null && "
-    "exec openssl s_server -accept 127.0.0.1:0 -key key -cert cert -www 2>&1";
-
-static void a_certificate_that_nobody_vouches_for_is_not_accepted(void) {
-  if (system("openssl version >/dev/null 2>&1") != 0) {
-    check_skip("the openssl program is not installed");
-    return;
-  }
-  int out[2], port = 0;
-  REQUIRE(pipe(out) == 0);
-  pid_t pid = fork();
-  if (pid == 0) {
-    dup2(out[1], 1);
-    execl("/bin/sh", "sh", "-c", tls_server, (char *)NULL);
-    _exit(127);
-  }
-  close(out[1]);
-  FILE *lines = fdopen(out[0], "r");
-  for (char line[256]; !port && fgets(line, sizeof line, lines);)
-    sscanf(line, "ACCEPT 127.0.0.1:%d", &port);
-  CHECK(port > 0);
+static void a_bad_certificate_is_not_accepted_and_nothing_is_sent(void) {
+  static const struct {
+    const char *kind, *host;
+    tm_http_fault fault;
+  } table[] = {
+      {"good", "localhost", TM_HTTP_OK},        {"good", "127.0.0.1", TM_HTTP_TLS},
+      {"expired", "localhost", TM_HTTP_TLS},    {"wronghost", "localhost", TM_HTTP_TLS},
+      {"selfsigned", "localhost", TM_HTTP_TLS}, {"notca", "localhost", TM_HTTP_TLS}};
+  tls_peers tls;
   asked a;
+  if (!tls_start(&tls))
+    return;
   open_all(&a, NULL, NULL);
+  tls_trust(&tls, a.http);
+  for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+    char url[128];
+    snprintf(url, sizeof url, "https://%s:%d/", table[i].host, tls_port(&tls, table[i].kind));
+    ask(&a, (tm_http_req){.url = url});
+    bool fine = table[i].fault == TM_HTTP_OK;
+    if (a.fault != table[i].fault || a.sent != fine ||
+        (!fine && !strstr(a.message, "certificate")))
+      check_fail(__FILE__, __LINE__, "%s for %s: fault %d, %s", table[i].kind, table[i].host,
+                 (int)a.fault, a.message);
+  }
+  close_all(&a);
+  tls_stop(&tls);
+}
+
+/* An authority that only the test vouches for is nobody to the program. */
+static void a_certificate_that_nobody_vouches_for_is_not_accepted(void) {
+  tls_peers tls;
+  asked a;
   char url[128];
-  snprintf(url, sizeof url, "https://localhost:%d/", port);
+  if (!tls_start(&tls))
+    return;
+  open_all(&a, NULL, NULL);
+  snprintf(url, sizeof url, "https://localhost:%d/", tls_port(&tls, "good"));
   ask(&a, (tm_http_req){.url = url});
   CHECK_INT(a.fault, TM_HTTP_TLS);
   CHECK(!a.sent);
-  CHECK(strstr(a.message, "certificate"));
   close_all(&a);
-  kill(pid, SIGKILL);
-  waitpid(pid, NULL, 0);
-  fclose(lines);
+  tls_stop(&tls);
+}
+
+/* -- redirects, and the guard ---------------------------------------------------------- */
+
+static peer_then send_elsewhere(peer *p, int n, const char *request, tm_buf *reply) {
+  char headers[128];
+  (void)n, (void)request;
+  snprintf(headers, sizeof headers, "Location: %s/landing\r\n", (const char *)p->ctx);
+  return peer_reply(reply, 307, headers, "");
+}
+
+static void a_redirect_is_an_answer_and_no_header_goes_on_with_it(void) {
+  peer *other = peer_start(echo, NULL);
+  asked a;
+  open_all(&a, send_elsewhere, other->url);
+  tm_http_header key = {"Authorization", "Bearer secret"};
+  ask(&a,
+      (tm_http_req){
+          .method = "POST", .headers = &key, .header_count = 1, .body = "x", .body_len = 1});
+  CHECK_INT(a.fault, TM_HTTP_OK);
+  CHECK_INT(a.status, 307);
+  CHECK_INT(other->connections, 0);
+  close_all(&a);
+  peer_stop(&other);
+}
+
+static tm_guard *guard_of(const char *entries) {
+  tm_err err = TM_ERR_INIT;
+  tm_guard *g = tm_guard_new();
+  CHECK_INT(tm_guard_allow(g, entries, &err), 0);
+  return g;
+}
+
+/* Refused at once or when it connects: the caller hears of it either way. */
+static void check_guarded(asked *a, const char *url, const tm_guard *g, bool lets) {
+  tm_err err = TM_ERR_INIT;
+  int before = a->calls, connections = a->peer->connections;
+  tm_http_req req = {.method = "GET", .url = url, .guard = g};
+  int rc = tm_http_start(&a->call, a->http, &req, answered, a, &err);
+  while (rc == 0 && a->calls == before)
+    tm_loop_turn(a->loop, -1);
+  const char *says = rc < 0 ? err.msg : a->message;
+  bool let = rc == 0 && a->fault == TM_HTTP_OK;
+  if (let != lets ||
+      (!lets && (!strstr(says, "private address") || !strstr(says, "TIDEMILL_HTTP_PRIVATE") ||
+                 a->peer->connections != connections || (rc == 0 && a->sent))))
+    check_fail(__FILE__, __LINE__, "%s: %s, %s", url, let ? "sent" : "not sent", says);
+}
+
+static void a_guarded_url_does_not_reach_this_machine_however_it_is_spelt(void) {
+  static const char *const hosts[] = {
+      "127.0.0.1", "localhost",          "127.1",     "2130706433", "0x7f000001", "0177.0.0.1",
+      "0.0.0.0",   "[::ffff:127.0.0.1]", "LOCALHOST", "127.0.0.01"};
+  tm_guard *g = guard_of("");
+  asked a;
+  open_all(&a, echo, NULL);
+  for (size_t i = 0; i < sizeof hosts / sizeof *hosts; i++) {
+    char url[128];
+    snprintf(url, sizeof url, "http://%s:%d/", hosts[i], a.peer->port);
+    check_guarded(&a, url, g, false);
+  }
+  CHECK_INT(a.peer->requests, 0);
+  ask(&a, (tm_http_req){.url = a.peer->url}); /* accepted behind any other that there was */
+  CHECK_INT(a.peer->connections, 1);
+  close_all(&a);
+  tm_guard_free(&g);
+}
+
+static void what_the_operator_lists_is_reached(void) {
+  static const struct {
+    const char *list, *host;
+    bool lets;
+  } table[] = {{"127.0.0.1", "127.0.0.1", true},    {"127.0.0.0/8", "127.0.0.1", true},
+               {"127.0.0.1:1", "127.0.0.1", false}, {"localhost", "localhost", true},
+               {"localhost", "127.0.0.1", false},   {"127.0.0.1 ::1", "localhost", true},
+               {"10.0.0.0/8", "127.0.0.1", false}};
+  asked a;
+  open_all(&a, echo, NULL);
+  for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+    char url[128];
+    tm_guard *g = guard_of(table[i].list);
+    snprintf(url, sizeof url, "http://%s:%d/", table[i].host, a.peer->port);
+    check_guarded(&a, url, g, table[i].lets);
+    tm_guard_free(&g);
+  }
+  close_all(&a);
+}
+
+/* A model's base URL is not guarded, and its connection is kept. */
+static void a_connection_that_was_kept_is_judged_again(void) {
+  tm_guard *g = guard_of("");
+  asked a;
+  char url[128];
+  open_all(&a, echo, NULL);
+  snprintf(url, sizeof url, "http://localhost:%d/", a.peer->port);
+  ask(&a, (tm_http_req){.url = url});
+  CHECK_INT(a.fault, TM_HTTP_OK);
+  check_guarded(&a, url, g, false);
+  CHECK_INT(a.peer->requests, 1);
+  ask(&a, (tm_http_req){.url = url});
+  CHECK_INT(a.fault, TM_HTTP_OK);
+  close_all(&a);
+  tm_guard_free(&g);
+}
+
+static void a_host_that_is_not_written_plainly_is_not_guessed_at(void) {
+  static const char *const urls[] = {"http://127.0.0.%31/", "http://localhost\\@x/",
+                                     "http://[]/", "http://:80/"};
+  tm_guard *g = guard_of("*.internal");
+  asked a;
+  open_all(&a, echo, NULL);
+  for (size_t i = 0; i < sizeof urls / sizeof *urls; i++) {
+    tm_err err = TM_ERR_INIT;
+    tm_http_req req = {.method = "GET", .url = urls[i], .guard = g};
+    CHECK_INT(tm_http_start(&a.call, a.http, &req, answered, &a, &err), -1);
+    CHECK_INT(err.code, TM_USAGE);
+  }
+  close_all(&a);
+  tm_guard_free(&g);
 }
 
 /* -- limits ---------------------------------------------------------------------------- */
@@ -738,7 +863,13 @@ CHECK_SUITE(http) {
   CHECK_RUN(silence_ends_by_the_deadline_that_it_broke);
   CHECK_RUN(a_connection_that_never_stands_has_a_deadline_of_its_own);
   CHECK_RUN(a_peer_that_speaks_no_tls_is_refused_before_anything_is_sent);
+  CHECK_RUN(a_bad_certificate_is_not_accepted_and_nothing_is_sent);
   CHECK_RUN(a_certificate_that_nobody_vouches_for_is_not_accepted);
+  CHECK_RUN(a_redirect_is_an_answer_and_no_header_goes_on_with_it);
+  CHECK_RUN(a_guarded_url_does_not_reach_this_machine_however_it_is_spelt);
+  CHECK_RUN(what_the_operator_lists_is_reached);
+  CHECK_RUN(a_connection_that_was_kept_is_judged_again);
+  CHECK_RUN(a_host_that_is_not_written_plainly_is_not_guessed_at);
   CHECK_RUN(a_gzipped_body_arrives_decoded);
   CHECK_RUN(a_gzip_bomb_is_cut_at_the_decoded_limit);
   CHECK_RUN(an_endless_body_is_cut_at_the_limit);

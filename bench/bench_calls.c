@@ -293,7 +293,7 @@ static void hear_stream(const tm_provider *p, const tm_buf *bytes, tm_arena *wor
   size_t news = 0, len;
   for (size_t at = 0; at < bytes->len; at += READ) {
     tm_llm_stream_feed(s, bytes->data + at, bytes->len - at < READ ? bytes->len - at : READ);
-    tm_llm_stream_news(s, &len);
+    tm_llm_stream_news(s, &len, NULL);
     news += len;
   }
   if (!s->heard.whole || news < CHUNKS || news != s->heard.text.len)

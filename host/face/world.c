@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "face/api.h"
+#include "llm/mask.h"
 #include "script/embed.h"
 #include "script/rules.h"
 
@@ -22,8 +23,9 @@ typedef struct work {
   tm_llm_ask *ask;
   tm_http_call *http;
   tm_proc *proc;
-  tm_buf text; /* of a file */
-  bool posted; /* a loop callback will come for it */
+  tm_buf text;    /* of a file */
+  tm_buf secrets; /* that headers were given, each with its NUL */
+  bool posted;    /* a loop callback will come for it */
 } work;
 
 struct tidemill_call {
@@ -45,6 +47,7 @@ static work *begin(tidemill *t, tm_task *task) {
 
 static void end(work *w) {
   tm_buf_free(&w->text);
+  tm_buf_free(&w->secrets);
   tm_free(w);
 }
 
@@ -179,26 +182,41 @@ static int start_llm(work *w, const tm_json *request, tm_err *err) {
 
 #define MAX_HEADERS 64
 
+#define SECRET_MIN 8 /* bytes: a shorter value of the environment may stand in any answer */
+
+/* What must not come back in the answer: all of the value, and what is behind "Bearer". */
+static void keep_secret(tm_buf *secrets, const char *value) {
+  const char *last = strrchr(value, ' ');
+  for (int i = 0; i < 2; i++, value = last + 1) {
+    if (strlen(value) >= SECRET_MIN)
+      tm_buf_put(secrets, value, strlen(value) + 1);
+    if (!last)
+      return;
+  }
+}
+
 /* "value", or {"env": "NAME"}: a secret by reference. */
-static const char *header_value(const tm_json *v, tm_err *err) {
+static const char *header_value(tm_buf *secrets, const tm_json *v, tm_err *err) {
   const char *text = tm_json_str(v, NULL), *name = tm_json_get_str(v, "env");
   if (!text && name && !(text = getenv(name)))
     tm_err_set(err, TM_CONFIG, "the environment variable %s, which a header needs, is not set",
                name);
   else if (!text)
     tm_err_set(err, TM_USAGE, "a header's value must be a text or {env = \"NAME\"}");
+  else if (name)
+    keep_secret(secrets, text);
   return text;
 }
 
-static int read_headers(tm_http_header *out, size_t *count, const tm_json *headers,
-                        tm_err *err) {
+static int read_headers(tm_http_header *out, size_t *count, tm_buf *secrets,
+                        const tm_json *headers, tm_err *err) {
   *count = tm_json_len(headers);
   if (*count > MAX_HEADERS)
     return tm_err_set(err, TM_LIMIT, "a request has at most %d headers", MAX_HEADERS);
   for (size_t i = 0; i < *count; i++) {
     const tm_json_member *m = tm_json_member_at(headers, i);
     out[i].name = m->key;
-    out[i].value = header_value(&m->value, err);
+    out[i].value = header_value(secrets, &m->value, err);
     if (!out[i].value)
       return -1;
   }
@@ -213,11 +231,14 @@ static tm_json *bytes_json(tm_arena *a, const char *bytes, size_t len) {
              : tm_json_new_str(a, tm_arena_printf(a, "(%zu bytes that are not UTF-8)", len));
 }
 
-static void on_response(void *ctx, const tm_http_res *res) {
+static void on_response(void *ctx, const tm_http_res *given) {
   work *w = ctx;
   tm_task *task = w->task;
+  tm_http_res clean = *given, *res = &clean;
   tm_arena a;
   tm_arena_init(&a, 0);
+  for (size_t at = 0; at < w->secrets.len; at += strlen(w->secrets.data + at) + 1)
+    tm_llm_scrub_answer(res, &a, w->secrets.data + at);
   if (res->fault != TM_HTTP_OK) {
     tm_task_finish(
         task, NULL, NULL,
@@ -256,7 +277,8 @@ static int start_http(work *w, const tm_json *request, tm_err *err) {
                      .url = tm_json_get_str(request, "url"),
                      .headers = headers,
                      .total_ms = tm_json_int(tm_json_get(request, "timeout_ms"), 0)};
-  if (read_headers(headers, &req.header_count, tm_json_get(request, "headers"), err) < 0 ||
+  if (read_headers(headers, &req.header_count, &w->secrets, tm_json_get(request, "headers"),
+                   err) < 0 ||
       open_http(w->t, err) < 0 || open_guard(w->t, err) < 0)
     return -1;
   req.guard = w->t->guard;

@@ -37,6 +37,7 @@
 #define REPAIRS      2
 #define RETRIES      2
 #define STREAM_MAX   ((size_t)32 << 20) /* each token comes in a frame of its own */
+#define CLEAN_MAX    ((size_t)64 << 20) /* an answer without our key in it */
 #define TELL_WAIT_MS 1000               /* in line; a shorter wait is nobody's business */
 #define LINGER_MS    100 /* of a stream that has ended, for the connection to be kept */
 
@@ -204,28 +205,51 @@ static void settle(tm_llm_ask *ask, const tm_http_res *res) {
 
 /* -- receiving ------------------------------------------------------------------------- */
 
-static void read_plain(tm_llm_ask *ask, tm_http_res *res) {
+/* A stream that said our key is heard again without it. */
+static void hear_again(tm_llm_ask *ask, const tm_http_res *res) {
+  tm_llm_stream_free(&ask->stream);
+  ask->stream = tm_llm_stream_new(ask->provider, &ask->llm->work);
+  if (res->status >= 200 && res->status < 300)
+    tm_llm_stream_feed(ask->stream, res->body, res->body_len);
+  ask->stream->told = ask->stream->heard.text.len;
+}
+
+/* What waited in case it was the beginning of our key. False: the listener has cancelled. */
+static bool tell_rest(tm_llm_ask *ask) {
+  size_t len;
+  const char *rest = tm_llm_stream_news(ask->stream, &len, NULL);
+  return ask->answer.class != TM_LLM_NONE || tm_ask_tell_news(ask, rest, len);
+}
+
+/* `res` says nothing of our key any more. */
+static void heard(tm_llm_ask *ask, const tm_http_res *res) {
   tm_arena *work = &ask->llm->work;
-  /* a server that echoes our key must not put it into a value */
-  res->body = tm_llm_mask(work, res->body, &res->body_len, ask->wire.secret);
-  tm_llm_receive(&ask->answer, work, ask->provider, res, ask->question.input != NULL);
+  bool wanted = true;
+  tm_arena_reset(work);
+  if (ask->stream) {
+    tm_llm_stream_end(&ask->answer, work, ask->stream, res, ask->wire.secret);
+    wanted = tell_rest(ask);
+    tm_llm_stream_free(&ask->stream);
+  } else {
+    tm_llm_receive(&ask->answer, work, ask->provider, res, ask->question.input != NULL);
+  }
+  if (wanted)
+    settle(ask, res);
+  else
+    release(ask);
 }
 
 static void arrived(void *ctx, const tm_http_res *res) {
   tm_llm_ask *ask = ctx;
-  tm_arena *work = &ask->llm->work;
   tm_http_res mine = *res;
+  tm_arena clean; /* not `work`, which each event of a stream begins anew */
+  tm_arena_init(&clean, CLEAN_MAX);
   ask->call = NULL;
-  tm_arena_reset(work);
-  if (ask->stream)
-    tm_llm_stream_end(&ask->answer, work, ask->stream, &mine, ask->wire.secret);
-  else
-    read_plain(ask, &mine);
-  tm_llm_stream_free(&ask->stream);
-  const char *id = ask->answer.request_id;
-  size_t len = id ? strlen(id) : 0;
-  ask->answer.request_id = tm_llm_mask(work, id, &len, ask->wire.secret);
-  settle(ask, &mine);
+  tm_llm_scrub_answer(&mine, &clean, ask->wire.secret);
+  if (ask->stream && mine.body != res->body)
+    hear_again(ask, &mine);
+  heard(ask, &mine);
+  tm_arena_free(&clean);
 }
 
 /* Bytes of a stream. When it has ended, a server that keeps the line open is not waited for. */
@@ -235,7 +259,7 @@ static int came(void *ctx, int status, const char *bytes, size_t len, tm_err *er
     return 0;
   int rc = tm_llm_stream_feed(ask->stream, bytes, len);
   size_t news_len;
-  const char *news = tm_llm_stream_news(ask->stream, &news_len);
+  const char *news = tm_llm_stream_news(ask->stream, &news_len, ask->wire.secret);
   if (ask->stream->heard.whole || ask->stream->heard.error)
     tm_http_hurry(ask->call, LINGER_MS);
   if (!tm_ask_tell_news(ask, news, news_len)) {

@@ -15,6 +15,7 @@
 
 #include "llm/heard.h"
 #include "llm/llm.h"
+#include "llm/mask.h"
 #include "llm/shape.h"
 
 typedef struct tm_llm_settings {
@@ -208,9 +209,6 @@ void tm_llm_complain(tm_llm_answer *out, tm_arena *a, const tm_provider *p,
                      const tm_http_res *res, const tm_json *error);
 /* Request id and x-should-retry. */
 void tm_llm_read_headers(tm_llm_answer *out, tm_arena *a, const tm_http_res *res);
-/* The text with "***" for every occurrence of the secret; the text itself when there is none.
- */
-const char *tm_llm_mask(tm_arena *a, const char *text, size_t *len, const char *secret);
 /* At most `max` bytes for a message: what does not print is \xNN. */
 const char *tm_llm_quote(tm_arena *a, const char *text, size_t len, size_t max);
 bool tm_llm_retryable(tm_llm_class c);

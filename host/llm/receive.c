@@ -40,25 +40,6 @@ const char *tm_llm_quote(tm_arena *a, const char *text, size_t len, size_t max) 
   return out;
 }
 
-const char *tm_llm_mask(tm_arena *a, const char *text, size_t *len, const char *secret) {
-  size_t n = secret ? strlen(secret) : 0;
-  if (n < 4 || !text || !memmem(text, *len, secret, n))
-    return text;
-  tm_buf out = TM_BUF_INIT;
-  const char *at = text, *end = text + *len;
-  for (const char *hit; (hit = memmem(at, (size_t)(end - at), secret, n)); at = hit + n) {
-    tm_buf_put(&out, at, (size_t)(hit - at));
-    tm_buf_puts(&out, "***");
-  }
-  tm_buf_put(&out, at, (size_t)(end - at));
-  *len = out.len;
-  const char *masked = tm_arena_strndup(a, tm_buf_str(&out), out.len);
-  tm_buf_free(&out);
-  if (!masked)
-    *len = 0;
-  return masked ? masked : "";
-}
-
 /* -- counts ---------------------------------------------------------------------------- */
 
 int64_t tm_llm_count(const tm_json *o, const char *pointer) {

@@ -201,12 +201,13 @@ int tm_llm_stream_feed(tm_llm_stream *s, const char *bytes, size_t len) {
   return s->broken ? -1 : 0;
 }
 
-const char *tm_llm_stream_news(tm_llm_stream *s, size_t *len) {
+const char *tm_llm_stream_news(tm_llm_stream *s, size_t *len, const char *secret) {
   const tm_buf *text = &s->heard.text;
-  const char *news = tm_buf_str(text) + (text->len < s->told ? text->len : s->told);
-  *len = text->len > s->told ? text->len - s->told : 0;
-  if (text->len > s->told)
-    s->told = text->len;
+  size_t told = text->len < s->told ? text->len : s->told;
+  const char *news = tm_buf_str(text) + told;
+  *len = text->len - told;
+  *len -= tm_llm_held(news, *len, secret);
+  s->told += *len;
   return news;
 }
 

@@ -31,8 +31,9 @@ void tm_llm_stream_free(tm_llm_stream **s);
 
 /* Bytes of a 2xx answer. -1: it cannot become one any more. */
 int tm_llm_stream_feed(tm_llm_stream *s, const char *bytes, size_t len);
-/* The text that has come since the last call; "" when there is none. */
-const char *tm_llm_stream_news(tm_llm_stream *s, size_t *len);
+/* The text that has come since the last call; "" when there is none. What may be the beginning of
+ * the secret waits for what follows; NULL: nothing waits. */
+const char *tm_llm_stream_news(tm_llm_stream *s, size_t *len, const char *secret);
 
 /* The end of the HTTP call: what it all came to. */
 void tm_llm_stream_end(tm_llm_answer *out, tm_arena *a, tm_llm_stream *s,

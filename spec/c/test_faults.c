@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 
 #include "mock_box.h"
+#include "tls_peer.h"
 
 #define PAGE     "docs/faults.md"
 #define ROW_CAP  1024
@@ -124,16 +125,48 @@ static void check_outcome(llm_box *b, const row *r, const mock_dialect_row *d, i
              r -> attempts[way], r -> says, message ? message : box_text(b, b->value));
 }
 
-static void play(const mock_process *m, const row *r, const mock_dialect_row *d, int way) {
-  llm_box b;
+/* What nobody could have counted is not known. */
+static void check_usage(const llm_box *b, const row *r, const mock_dialect_row *d) {
+  static const char *const names[] = {"input", "output", "total", "cached_input", "reasoning"};
+  const tm_json *usage = tm_json_get(b->meta, "usage");
+  for (size_t i = 0; strstr(r->fault, "usage") && i < sizeof names / sizeof *names; i++)
+    if (tm_json_type_of(tm_json_get(usage, names[i])) != TM_JSON_NULL)
+      check_fail(__FILE__, __LINE__, "%s, %s: %s is %lld", r->fault, d->name, names[i],
+                 (long long)tm_json_int(tm_json_get(usage, names[i]), -1));
+}
+
+typedef struct servers {
+  mock_process mock;
+  tls_peers tls;
+  bool has_tls;
+} servers;
+
+/* Where a row's provider is: at the mock, behind a bad certificate, or nowhere. */
+static bool open_row(llm_box *b, const servers *s, const row *r) {
   mock_process nobody = {.port = 1};
   bool refused = strcmp(r->fault, "refused") == 0;
+  int port = tls_port(&s->tls, r->fault);
+  mock_box_open(b, refused ? &nobody : &s->mock, refused ? "" : r->fault);
+  for (size_t i = 0; port && i < MOCK_DIALECTS; i++)
+    box_set(b, mock_dialects[i].base_env,
+            tm_arena_printf(&b->arena, "https://localhost:%d%s", port, mock_dialects[i].path));
+  if (port)
+    tls_trust(&s->tls, b->http);
+  return s->has_tls || !tls_is_kind(r->fault);
+}
+
+static void play(const servers *s, const row *r, const mock_dialect_row *d, int way) {
+  llm_box b;
   bool slow = strcmp(r->class[way], "timeout") == 0 && !isdigit((unsigned char)*r->fault);
   cost before = cost_begin();
-  mock_box_open(&b, refused ? &nobody : m, refused ? "" : r->fault);
+  if (!open_row(&b, s, r)) {
+    box_close(&b);
+    return;
+  }
   box_ask(&b, tm_arena_printf(&b.arena, QUESTION, d->model, way ? "true" : "false",
                               slow ? 30 : 20000, slow ? 30 : 20000));
   check_outcome(&b, r, d, way);
+  check_usage(&b, r, d);
   CHECK(!b.value || strcmp(tm_json_get_str(b.value, "category"), "bug") == 0 ||
         strcmp(tm_json_get_str(b.value, "category"), "billing") == 0);
   box_close(&b);
@@ -142,7 +175,7 @@ static void play(const mock_process *m, const row *r, const mock_dialect_row *d,
 }
 
 /* Each table of the page, under its heading; returns how many rows there were. */
-static int play_page(const mock_process *m, bool bombs) {
+static int play_page(const servers *s, bool bombs) {
   char line[ROW_CAP], heading[128] = "";
   FILE *f = fopen(PAGE, "r");
   int count = 0;
@@ -156,34 +189,43 @@ static int play_page(const mock_process *m, bool bombs) {
     count++;
     for (size_t d = 0; d < MOCK_DIALECTS; d++)
       for (int way = 0; way < 2; way++)
-        play(m, &r, &mock_dialects[d], way);
+        play(s, &r, &mock_dialects[d], way);
   }
   if (f)
     fclose(f);
   return count;
 }
 
-static bool start(mock_process *m) {
-  if (mock_start(m, NULL))
-    return true;
-  check_skip("mock-server is not beside this program (build it, or set TM_MOCK_SERVER)");
-  return false;
+static bool start(servers *s) {
+  *s = (servers){0};
+  if (!mock_start(&s->mock, NULL)) {
+    check_skip("mock-server is not beside this program (build it, or set TM_MOCK_SERVER)");
+    return false;
+  }
+  s->has_tls = tls_start(&s->tls);
+  return true;
+}
+
+static void stop(servers *s) {
+  mock_stop(&s->mock);
+  if (s->has_tls)
+    tls_stop(&s->tls);
 }
 
 static void every_fault_of_the_page_is_what_the_page_says(void) {
-  mock_process m;
-  if (!start(&m))
+  servers s;
+  if (!start(&s))
     return;
-  CHECK(play_page(&m, false) >= 70);
-  mock_stop(&m);
+  CHECK(play_page(&s, false) >= 110);
+  stop(&s);
 }
 
 static void floods_and_bombs_are_cut_off_and_cost_little(void) {
-  mock_process m;
-  if (!start(&m))
+  servers s;
+  if (!start(&s))
     return;
-  CHECK(play_page(&m, true) >= 9);
-  mock_stop(&m);
+  CHECK(play_page(&s, true) >= 12);
+  stop(&s);
 }
 
 CHECK_SUITE(faults) {

@@ -93,6 +93,13 @@ static void tls_stop(tls_peers *t) {
   CHECK_INT(system(command), 0);
 }
 
+__attribute__((unused)) static bool tls_is_kind(const char *name) {
+  for (int i = 0; i < TLS_KINDS; i++)
+    if (strcmp(tls_kinds[i], name) == 0)
+      return true;
+  return false;
+}
+
 static int tls_port(const tls_peers *t, const char *kind) {
   for (int i = 0; i < TLS_KINDS; i++)
     if (strcmp(tls_kinds[i], kind) == 0)
@@ -111,7 +118,7 @@ static CURL *tls_init(void) {
 }
 
 /* Before the first request of h. */
-static void tls_trust(const tls_peers *t, tm_http *h) {
+__attribute__((unused)) static void tls_trust(const tls_peers *t, tm_http *h) {
   tm_err err = TM_ERR_INIT;
   REQUIRE(tm_curl_load(&h->curl, NULL, &err) == 0);
   snprintf(tls_ca, sizeof tls_ca, "%s", t->ca);

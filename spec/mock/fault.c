@@ -49,14 +49,10 @@ static const struct body {
      "{\"choices\":[{\"message\":{\"content\":7}}],\"output\":7,\"content\":7,\"candidates\":"
      "[{\"finishReason\":\"STOP\",\"content\":{\"parts\":[{\"text\":7}]}}],\"message\":{"
      "\"content\":7},\"done\":true}"},
-    {"nulbytes", "application/json", NULL},
-    {"bom", "application/json", "\xEF\xBB\xBF{\"x\":1}"},
-    {"utf16", "application/json", "{ \xFF\xFE"},
-    {"invalidutf8", "application/json",
-     "{\"choices\":[{\"message\":{\"content\":\"\xC3\x28\"}}]}"},
-    {"surrogate", "application/json",
-     "{\"choices\":[{\"message\":{\"content\":\"\\ud800\"}}]}"},
-    {"hugenumber", "application/json", "{\"created\":1e99999}"},
+    {"number", "application/json", "7"},
+    {"null", "application/json", "null"},
+    {"blank", "application/json", " \n\t\r\n"},
+    {"object", "application/json", "{}"},
     {"200error", "application/json",
      "{\"error\":{\"message\":\"it "
      "broke\",\"type\":\"server_error\",\"code\":\"server_error\"}}"},
@@ -86,11 +82,30 @@ static const struct status {
     {"429negative", 429, "", "Retry-After: -20\r\n"},
     {"429garbage", 429, "", "Retry-After: tomorrow at noon\r\n"},
     {"429huge", 429, "", "Retry-After: 99999999999\r\n"},
+    {"429hugems", 429, "", "retry-after-ms: 1e300\r\n"},
+    {"429future", 429, "", "Retry-After: Thu, 31 Dec 2099 23:59:59 GMT\r\n"},
+    {"429fraction", 429, "", "Retry-After: 0.001\r\n"},
+    {"429empty", 429, "", "Retry-After:\r\n"},
+    {"429baddate", 429, "", "Retry-After: Sun, 99 Nov 1994 99:99:99 GMT\r\n"},
+    {"429badms", 429, "", "retry-after-ms: soon\r\n"},
+    {"503s", 503, "", "Retry-After: 0\r\n"},
     {"noretry", 500, "", "x-should-retry: false\r\n"},
     {"retry400", 400, "", "x-should-retry: true\r\n"},
     {"redirect", 307, "", "Location: http://127.0.0.1:1/landing\r\n"},
+    {"redirectfile", 301, "", "Location: file:///etc/passwd\r\n"},
     {"redirectloop", 302, "", "Location: /fault/redirectloop/v1\r\n"},
 };
+
+/* A gateway's page under a status, for a status that a gateway has. */
+static bool send_page(mock_reply *out, const char *name) {
+  size_t len = strlen(name);
+  if (len != 7 || strcmp(name + 3, "page") != 0)
+    return false;
+  out->status = atoi(name);
+  tm_buf_puts(&out->headers, "Content-Type: text/html\r\n");
+  tm_buf_puts(&out->body, "<!doctype html><title>nginx</title>the mock says so");
+  return true;
+}
 
 static bool send_status(mock_reply *out, const char *name) {
   for (size_t i = 0; i < sizeof statuses / sizeof *statuses; i++)
@@ -114,6 +129,12 @@ static void fill(tm_buf *out, char c, size_t count) {
 
 static void half_head(tm_buf *out) {
   tm_buf_puts(out, "HTTP/1.1 200 OK\r\nContent-Ty");
+}
+
+static void bad_gzip(tm_buf *out) {
+  static const unsigned char head[] = {0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 0xec, 0xc1, 0x81};
+  tm_buf_puts(out, OK_HEAD "Content-Encoding: gzip\r\n\r\n");
+  tm_buf_put(out, head, sizeof head);
 }
 
 static void bad_chunk(tm_buf *out) {
@@ -171,7 +192,31 @@ static void deep_json(tm_buf *out) {
   fill(out, '[', 1000000);
 }
 
+static void huge_error(tm_buf *out) {
+  tm_buf_puts(out,
+              "HTTP/1.1 500 Broken\r\nContent-Type: application/json\r\n\r\n{\"error\":\"");
+  fill(out, 'x', FLOOD);
+}
+
+/* Quotation marks and braces: what a reader of JSON does most with. */
+static void quotes(tm_buf *out) {
+  tm_buf_puts(out, OK_HEAD "\r\n[");
+  fill(out, '"', 12 * MIB);
+}
+
 #define EVENTS_HEAD "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
+
+static void deep_event(tm_buf *out) {
+  tm_buf_puts(out, EVENTS_HEAD "data: {\"choices\":");
+  fill(out, '[', 1000000);
+  tm_buf_puts(out, "\n\n");
+}
+
+static void deep_line(tm_buf *out) {
+  tm_buf_puts(out, EVENTS_HEAD "{\"message\":{},\"done\":false}\n{\"message\":");
+  fill(out, '[', 1000000);
+  tm_buf_puts(out, "\n");
+}
 
 static void huge_line(tm_buf *out) {
   tm_buf_puts(out, EVENTS_HEAD "data: ");
@@ -212,6 +257,8 @@ static const struct raw {
   void (*lines)(tm_buf *out); /* for a provider that streams lines; NULL: the same */
 } raws[] = {{"cuthead", half_head, MOCK_LAST, NULL},
             {"stallhead", half_head, MOCK_LINGER, NULL},
+            {"resethead", half_head, MOCK_SNAP, NULL},
+            {"badgzip", bad_gzip, MOCK_LAST, NULL},
             {"badchunk", bad_chunk, MOCK_LAST, NULL},
             {"cutchunk", cut_chunk, MOCK_LAST, NULL},
             {"nohttp", no_http, MOCK_LAST, NULL},
@@ -221,6 +268,9 @@ static const struct raw {
             {"hugebody", huge_body, MOCK_LAST, NULL},
             {"gzipbomb", gzip_bomb, MOCK_LAST, NULL},
             {"deepjson", deep_json, MOCK_WHOLE, NULL},
+            {"quotes", quotes, MOCK_LAST, NULL},
+            {"hugeerror", huge_error, MOCK_LAST, NULL},
+            {"deepevent", deep_event, MOCK_LAST, deep_line},
             {"hugeline", huge_line, MOCK_LAST, NULL},
             {"eventflood", event_flood, MOCK_LAST, line_flood},
             {"commentflood", comment_flood, MOCK_LAST, blank_flood}};
@@ -244,16 +294,14 @@ static bool is_number(const char *name) {
 bool mock_fault_replaces(mock_reply *out, const char *name, bool lines) {
   if (is_number(name))
     return refuse(out, atoi(name), ""), true;
-  if (silent(name, &out->manner) || send_status(out, name) || send_raw(out, name, lines))
+  if (silent(name, &out->manner) || send_status(out, name) || send_page(out, name) ||
+      send_raw(out, name, lines))
     return true;
   const struct body *b = body_named(name);
   if (!b)
     return false;
   tm_buf_printf(&out->headers, "Content-Type: %s\r\n", b->type);
-  if (b->body)
-    tm_buf_puts(&out->body, b->body);
-  else
-    tm_buf_put(&out->body, "{\"a\":\"\0\"}", 9);
+  tm_buf_puts(&out->body, b->body);
   return true;
 }
 
@@ -261,14 +309,12 @@ void mock_fault_spoils(mock_reply *out, const char *name) {
   static const struct {
     const char *name;
     mock_manner manner;
-  } table[] = {{"truncate", MOCK_TRUNCATE},
-               {"lost", MOCK_RESET},
-               {"cut", MOCK_CUT},
-               {"stall", MOCK_STALL},
-               {"linger", MOCK_LINGER}};
+  } table[] = {{"truncate", MOCK_TRUNCATE}, {"lost", MOCK_RESET},    {"cut", MOCK_CUT},
+               {"stall", MOCK_STALL},       {"linger", MOCK_LINGER}, {"snap", MOCK_SNAP}};
   for (size_t i = 0; i < sizeof table / sizeof *table; i++)
     if (strcmp(name, table[i].name) == 0)
       out->manner = table[i].manner;
+  mock_spoil(out, name);
   if (strcmp(name, "slow") == 0)
     out->delay_ms += 50;
   else if (strcmp(name, "bytes") == 0)

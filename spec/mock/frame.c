@@ -10,6 +10,8 @@
  *   midcut           half of the events, and a regular end
  *   errormid         half of the events, then the provider's own error
  *   badjsonmid       half of the events, then one that is no JSON
+ *   wrongtypesmid    half of the events, then one with a number where text should be
+ *   listmid          half of the events, then one that is a list
  */
 #include <stdio.h>
 
@@ -70,6 +72,15 @@ static void put_error(frame *f) {
   put_event(f, error, sizeof error - 1);
 }
 
+/* A piece of text that is none. */
+static const char *const wrong[] = {
+    [MOCK_CHAT] = "{\"choices\":[{\"index\":0,\"delta\":{\"content\":7}}]}",
+    [MOCK_RESPONSES] = "{\"type\":\"response.output_text.delta\",\"delta\":7}",
+    [MOCK_ANTHROPIC] = "{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":"
+                       "\"text_delta\",\"text\":7}}",
+    [MOCK_GEMINI] = "{\"candidates\":[{\"content\":{\"parts\":[{\"text\":7}]}}]}",
+    [MOCK_OLLAMA] = "{\"message\":{\"content\":7},\"done\":false}"};
+
 void mock_frame(tm_buf *out, const tm_buf *events, mock_dialect dialect, const char *style) {
   frame f = {.out = out, .style = style, .lines = dialect == MOCK_OLLAMA};
   f.named = dialect == MOCK_ANTHROPIC || dialect == MOCK_RESPONSES;
@@ -77,7 +88,8 @@ void mock_frame(tm_buf *out, const tm_buf *events, mock_dialect dialect, const c
   size_t count = 0, n = 0;
   for (size_t i = 0; i < events->len; i++)
     count += events->data[i] == '\n';
-  bool half = is(&f, "midcut") || is(&f, "errormid") || is(&f, "badjsonmid");
+  size_t style_len = strlen(style);
+  bool half = is(&f, "midcut") || (style_len > 3 && strcmp(style + style_len - 3, "mid") == 0);
   size_t last = half ? count / 2 : is(&f, "nodone") ? count - 1 : count;
   if (is(&f, "ssebom"))
     tm_buf_puts(out, "\xEF\xBB\xBF");
@@ -89,4 +101,8 @@ void mock_frame(tm_buf *out, const tm_buf *events, mock_dialect dialect, const c
     put_error(&f);
   else if (is(&f, "badjsonmid"))
     put_event(&f, "{\"oops\": [", 10);
+  else if (is(&f, "listmid"))
+    put_event(&f, "[7]", 3);
+  else if (is(&f, "wrongtypesmid"))
+    put_event(&f, wrong[dialect], strlen(wrong[dialect]));
 }

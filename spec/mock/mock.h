@@ -3,6 +3,7 @@
  *   server.c  sockets and HTTP/1.1: whole requests in, replies out
  *   play.c    rules, and what the model says
  *   fault.c   faults: what is sent instead of an answer, or done to one
+ *   spoil.c   a right answer with something wrong in its bytes
  *   speak.c   an answer in the words of each provider
  *   frame.c   the events of a stream on the wire
  *   world.c   effects by idempotency key, and the log of everything received
@@ -41,6 +42,7 @@ typedef enum mock_manner {
   MOCK_CUT,      /* half of it, then the connection is reset */
   MOCK_STALL,    /* half of it, and the connection stays */
   MOCK_LAST,     /* all of it, then the connection is closed */
+  MOCK_SNAP,     /* all of it, then the connection is reset */
   MOCK_LINGER    /* all of it but its end is not told, and the connection stays */
 } mock_manner;
 
@@ -85,13 +87,15 @@ typedef enum mock_dialect {
 mock_dialect mock_dialect_of(const mock_request *r);
 bool mock_streams(const mock_request *r, const tm_json *body);
 void mock_speak(tm_buf *out, const mock_request *r, const tm_json *body, const tm_buf *text,
-                const tm_json *tool);
+                const tm_json *tool, bool streamed, size_t piece);
 
 /* frame.c: events on the wire; style "" is the plain one. */
 void mock_frame(tm_buf *out, const tm_buf *events, mock_dialect dialect, const char *style);
 
 /* fault.c: in the place of an answer (false: this one does not take it), for a provider that
  * streams lines or events; and to an answer. */
+/* spoil.c: an answer whose headers and body are whole. */
+void mock_spoil(mock_reply *out, const char *name);
 bool mock_fault_replaces(mock_reply *out, const char *name, bool lines);
 void mock_fault_spoils(mock_reply *out, const char *name);
 /* What a model says by this fault instead of `text`; NULL: nothing else. */

@@ -122,13 +122,61 @@ static void say(tm_buf *out, const tm_json *body, const tm_json *answer, int use
   put_text(out, answer);
 }
 
+/* -- a server that says the key again -------------------------------------------------- */
+
+/* "echo", or "echo3" for three letters in an event; 0: not this fault. */
+static size_t echoes(const char *fault) {
+  size_t n = strncmp(fault, "echo", 4) == 0 ? strtoul(fault + 4, NULL, 10) : 0;
+  return n ? n : strcmp(fault, "echo") == 0 ? 6 : 0;
+}
+
+static size_t piece_of(const char *fault) {
+  size_t n = echoes(fault);
+  return n ? n : 6;
+}
+
+static const char *key_of(const mock_request *r) {
+  static const char *const names[] = {"authorization", "x-api-key", "x-goog-api-key"};
+  const char *key = NULL;
+  for (size_t i = 0; i < sizeof names / sizeof *names && !key; i++)
+    key = mock_header(r, names[i]);
+  return !key ? "nothing" : strncmp(key, "Bearer ", 7) == 0 ? key + 7 : key;
+}
+
+/* In the answer, in headers, or in an error. */
+static void echo(const mock_request *r, const char *fault, tm_buf *text, mock_reply *out) {
+  const char *key = key_of(r);
+  if (!echoes(fault))
+    return;
+  out->step = 1;
+  tm_buf_reset(text);
+  tm_buf_printf(text, "Your key is %s, I say %s.", key, key);
+  tm_buf_printf(&out->headers, "x-request-id: %s\r\nrequest-id: %s\r\nx-key: %s\r\n", key, key,
+                key);
+}
+
+static bool echo_error(const mock_request *r, const char *fault, mock_reply *out) {
+  const char *key = key_of(r);
+  if (strcmp(fault, "echoerror") != 0 && strcmp(fault, "echomoved") != 0)
+    return false;
+  out->status = strcmp(fault, "echoerror") == 0 ? 401 : 307;
+  tm_buf_printf(&out->headers, "Location: http://127.0.0.1:1/%0170d%s\r\n", 0, key);
+  tm_buf_printf(&out->body,
+                "{\"error\":{\"message\":\"%0170d Bearer %s is no key\",\"type\":\"%s\","
+                "\"code\":\"\\u00%02x%s\"}}",
+                0, key, key, *key, key + 1);
+  return true;
+}
+
 /* The sentence in the provider's words. */
 static void speak(mock *m, const mock_request *r, const tm_json *body, const tm_buf *text,
                   const tm_json *tool, const char *style, mock_reply *out) {
   mock_dialect dialect = mock_dialect_of(r);
   tm_buf events = TM_BUF_INIT;
-  mock_speak(&events, r, body, text, tool);
   bool streamed = mock_streams(r, body), lines = dialect == MOCK_OLLAMA;
+  if (strcmp(style, "otherway") == 0)
+    streamed = !streamed;
+  mock_speak(&events, r, body, text, tool, streamed, piece_of(style));
   if (streamed)
     mock_frame(&out->body, &events, dialect, style);
   else
@@ -209,6 +257,7 @@ static void model(mock *m, const mock_request *r, const tm_json *rule, int use,
     tm_buf_puts(&text, instead);
   else
     say(&text, body, tm_json_get(rule, "answer"), use);
+  echo(r, fault, &text, out);
   speak(m, r, body, &text, tm_json_get(rule, "tool"), fault, out);
   tm_buf_free(&text);
   tm_arena_free(&a);
@@ -227,6 +276,8 @@ void mock_answer(mock *m, const mock_request *r, mock_reply *out) {
     snprintf(fault, sizeof fault, "%s", of_rule ? of_rule : "");
   put_extras(out, rule);
   if (*fault && mock_fault_replaces(out, fault, mock_dialect_of(r) == MOCK_OLLAMA))
+    return;
+  if (*fault && echo_error(r, fault, out))
     return;
   if (mock_is_model(r))
     model(m, r, rule, use, fault, out);

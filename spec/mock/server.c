@@ -134,8 +134,9 @@ static void put_reply(conn *c, mock_reply *reply) {
   }
   if (half)
     c->out.len = before + (c->out.len - before) - reply->body.len / 2 - 1;
-  c->close_after = manner == MOCK_TRUNCATE || manner == MOCK_CUT || manner == MOCK_LAST;
-  c->reset_after = manner == MOCK_CUT;
+  c->close_after = manner == MOCK_TRUNCATE || manner == MOCK_CUT || manner == MOCK_LAST ||
+                   manner == MOCK_SNAP;
+  c->reset_after = manner == MOCK_CUT || manner == MOCK_SNAP;
   c->stuck = manner == MOCK_STALL || manner == MOCK_LINGER;
   c->step = reply->step;
 }

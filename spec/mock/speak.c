@@ -6,8 +6,6 @@
 
 #include "mock.h"
 
-#define PIECE 6 /* bytes of text in an event, give or take a character */
-
 /* -- what is asked for ----------------------------------------------------------------- */
 
 mock_dialect mock_dialect_of(const mock_request *r) {
@@ -38,7 +36,8 @@ bool mock_streams(const mock_request *r, const tm_json *body) {
 
 typedef struct speech {
   tm_buf *out;
-  const char *text;                              /* as JSON, with its quotes */
+  const char *text; /* as JSON, with its quotes */
+  size_t piece;     /* bytes of text in an event, give or take a character */
   const char *tool, *arguments, *arguments_text; /* arguments: JSON; and JSON in a string */
   long long in, tokens;
 } speech;
@@ -138,7 +137,7 @@ static void pieces(const speech *s, const tm_buf *text,
   tm_arena a;
   tm_arena_init(&a, 0);
   for (size_t at = 0; at < text->len;) {
-    size_t len = text->len - at < PIECE ? text->len - at : PIECE;
+    size_t len = text->len - at < s->piece ? text->len - at : s->piece;
     while (at + len < text->len && (text->data[at + len] & 0xc0) == 0x80)
       len++;
     say(s, tm_json_text(&a, tm_json_new_strn(&a, text->data + at, len), NULL));
@@ -304,7 +303,7 @@ static void (*const stream[])(const speech *s,
                                                      [MOCK_OLLAMA] = ollama_stream};
 
 void mock_speak(tm_buf *out, const mock_request *r, const tm_json *body, const tm_buf *text,
-                const tm_json *tool) {
+                const tm_json *tool, bool streamed, size_t piece) {
   mock_dialect d = mock_dialect_of(r);
   if (d == MOCK_VECTORS) {
     vectors(out, r, body);
@@ -314,13 +313,14 @@ void mock_speak(tm_buf *out, const mock_request *r, const tm_json *body, const t
   tm_arena_init(&a, 0);
   const tm_json *arguments = tm_json_get(tool, "arguments");
   speech s = {.out = out,
+              .piece = piece,
               .text = tm_json_text(&a, tm_json_new_strn(&a, tm_buf_str(text), text->len), NULL),
               .tool = tm_json_get_str(tool, "name"),
               .arguments = arguments ? tm_json_text(&a, arguments, NULL) : "{}",
               .in = (long long)r->body_len / 4,
               .tokens = (long long)text->len / 4 + 1};
   s.arguments_text = tm_json_text(&a, tm_json_new_str(&a, s.arguments), NULL);
-  if (mock_streams(r, body))
+  if (streamed)
     stream[d](&s, text);
   else
     whole[d](&s);

@@ -298,6 +298,7 @@ static int read_vectors(tm_json **out, tm_heard *h, const tm_json *body, tm_err 
   *out = tm_json_new_array(h->a);
   tm_heard_keep(h, &h->model, tm_json_get(body, "model"));
   read_usage(h, tm_json_get(body, "usage"));
+  h->counts.output = 0; /* vectors are no tokens */
   for (size_t i = 0; i < tm_json_len(data); i++) {
     const tm_json *item = tm_json_at(data, i);
     if (tm_json_int(tm_json_get(item, "index"), (int64_t)i) != (int64_t)i)

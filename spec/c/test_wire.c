@@ -336,9 +336,9 @@ static const tm_json *golden_file(llm_box *b, const char *name) {
 }
 
 /* Every member that the file names has to be the same, in the same order. */
-static void check_sent(llm_box *b, const char *file, const tm_json *golden) {
+static void check_sent(llm_box *b, const char *file, const tm_json *golden,
+                       const tm_json *shown) {
   const tm_json *sent = tm_json_get(golden, "sent");
-  const tm_json *shown = preview(b, box_text(b, tm_json_get(golden, "request")));
   for (size_t i = 0; i < tm_json_len(sent); i++) {
     const tm_json_member *m = tm_json_member_at(sent, i);
     const tm_json *got = tm_json_get(shown, m->key);
@@ -358,7 +358,8 @@ static void each_request_is_sent_as_the_golden_file_says(void) {
     const tm_json *list = tm_json_get(golden_file(&b, goldens[i].file), "requests");
     CHECK(tm_json_len(list) >= 4);
     for (size_t k = 0; k < tm_json_len(list); k++)
-      check_sent(&b, goldens[i].file, tm_json_at(list, k));
+      check_sent(&b, goldens[i].file, tm_json_at(list, k),
+                 preview(&b, box_text(&b, tm_json_get(tm_json_at(list, k), "request"))));
     box_close(&b);
   }
 }
@@ -378,6 +379,8 @@ static const tm_json *answer_json(tm_arena *a, const tm_llm_answer *answer) {
     tm_json_set(a, o, "usage", answer->usage);
   if (answer->tool_calls)
     tm_json_set(a, o, "tool_calls", answer->tool_calls);
+  if (answer->vectors)
+    tm_json_set(a, o, "vectors", answer->vectors);
   return o;
 }
 
@@ -436,7 +439,84 @@ static void each_answer_is_read_as_the_golden_file_says(void) {
   }
 }
 
+/* What a golden file has to have, unless its provider does not take it. */
+static void each_golden_file_shows_all_that_can_be_said(void) {
+  static const struct {
+    const char *list, *says, *without;
+  } table[] = {{"requests", "\"text\"", ""},
+               {"requests", "data:image/", ""},
+               {"requests", "data:application/pdf", "ollama"},
+               {"requests", "https://files.example/a.png", "ollama"},
+               {"requests", "\"toolRequest\"", ""},
+               {"requests", "\"toolResponse\"", ""},
+               {"requests", "\"tool_choice\":\"required\"", "ollama"},
+               {"requests", "\"schema\"", ""},
+               {"requests", "\"stream\":true", ""},
+               {"answers", "\"stream\"", ""},
+               {"answers", "\"tool_calls\"", ""},
+               {"answers", "\"class\":\"truncated\"", ""},
+               {"embeddings", "\"vectors\"", "anthropic"}};
+  for (size_t i = 0; i < GOLDENS; i++) {
+    llm_box b;
+    box_open(&b, NULL);
+    const tm_json *doc = golden_file(&b, goldens[i].file);
+    for (size_t k = 0; k < sizeof table / sizeof *table; k++) {
+      const char *text = box_text(&b, tm_json_get(doc, table[k].list));
+      if (!strstr(text, table[k].says) && strcmp(table[k].without, goldens[i].file) != 0)
+        check_fail(__FILE__, __LINE__, "%s: %s without %s", goldens[i].file, table[k].list,
+                   table[k].says);
+    }
+    box_close(&b);
+  }
+}
+
+/* Embeddings have no preview: what would be sent, as one shows it. */
+static const tm_json *embedding_sent(llm_box *b, const struct golden *g,
+                                     const tm_json *request) {
+  const tm_llm_settings settings = {.env = box_env, .ctx = b};
+  const char *model = tm_json_get_str(request, "model");
+  tm_llm_question q = {.provider = g->provider->name,
+                       .model = strchr(model, '/') + 1,
+                       .request = request,
+                       .config = tm_json_get(request, "config"),
+                       .input = tm_json_get(request, "input")};
+  tm_llm_wire wire;
+  tm_err err = TM_ERR_INIT;
+  if (g->provider->build(&wire, &b->arena, &q, &settings, &err) < 0)
+    check_fail(__FILE__, __LINE__, "%s: %s", g->file, err.msg);
+  tm_json *o = tm_json_new_object(&b->arena);
+  tm_json_set_str(&b->arena, o, "method", wire.method);
+  tm_json_set_str(&b->arena, o, "url", wire.url);
+  tm_json_set_str(&b->arena, o, "body", wire.body);
+  return o;
+}
+
+static void embeddings_are_asked_and_read_as_the_golden_file_says(void) {
+  int files = 0;
+  for (size_t i = 0; i < GOLDENS; i++) {
+    const struct golden *g = &goldens[i];
+    llm_box b;
+    box_open(&b, NULL);
+    const tm_json *list = tm_json_get(golden_file(&b, g->file), "embeddings");
+    CHECK_INT(tm_json_len(list) > 0, g->provider->vectors != NULL);
+    files += list != NULL;
+    for (size_t k = 0; k < tm_json_len(list); k++) {
+      const tm_json *golden = tm_json_at(list, k);
+      tm_http_res res = {.status = 200};
+      tm_llm_answer answer;
+      check_sent(&b, g->file, golden, embedding_sent(&b, g, tm_json_get(golden, "request")));
+      res.body = tm_json_text(&b.arena, tm_json_get(golden, "body"), &res.body_len);
+      tm_llm_receive(&answer, &b.arena, g->provider, &res, true);
+      check_answer(&b, g->file, golden, "embedding", &answer);
+    }
+    box_close(&b);
+  }
+  CHECK_INT(files, 4);
+}
+
 CHECK_SUITE(wire) {
+  CHECK_RUN(each_golden_file_shows_all_that_can_be_said);
+  CHECK_RUN(embeddings_are_asked_and_read_as_the_golden_file_says);
   CHECK_RUN(each_request_is_sent_as_the_golden_file_says);
   CHECK_RUN(each_answer_is_read_as_the_golden_file_says);
   CHECK_RUN(chat_completions_are_asked_as_documented);

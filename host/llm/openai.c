@@ -136,18 +136,22 @@ static void put_schema(tm_llm_wire *wire, tm_json *body, tm_arena *a,
   tm_json_set(a, body, "response_format", format);
 }
 
+void tm_openai_put_function(tm_json *o, tm_arena *a, const tm_llm_tool *tool) {
+  const tm_lowered *lowered = tm_shape_lower(tool->shape, TM_DIALECT_OPENAI);
+  if (tool->description)
+    tm_json_set_str(a, o, "description", tool->description);
+  tm_json_set(a, o, "parameters", lowered->schema);
+  tm_json_set_bool(a, o, "strict", lowered->strict);
+}
+
 static void put_tools(tm_json *body, tm_arena *a, const tm_llm_question *q) {
   const char *name, *choice = tm_llm_tool_choice(q, &name);
   tm_json *list = tm_json_new_array(a), *inner;
   for (size_t i = 0; i < q->tool_count; i++) {
     const tm_llm_tool *tool = &q->tools[i];
-    const tm_lowered *lowered = tm_shape_lower(tool->shape, TM_DIALECT_OPENAI);
-    tm_json *o =
-        nested(a, "function", "function", "name", tm_json_new_str(a, tool->name), &inner);
-    if (tool->description)
-      tm_json_set_str(a, inner, "description", tool->description);
-    tm_json_set(a, inner, "parameters", lowered->schema);
-    tm_json_set_bool(a, inner, "strict", lowered->strict);
+    tm_json *name_of = tm_json_new_str(a, tool->name);
+    tm_json *o = nested(a, "function", "function", "name", name_of, &inner);
+    tm_openai_put_function(inner, a, tool);
     tm_json_push(a, list, o);
   }
   tm_json_set(a, body, "tools", list);
@@ -158,9 +162,9 @@ static void put_tools(tm_json *body, tm_arena *a, const tm_llm_question *q) {
     tm_json_set_str(a, body, "tool_choice", choice);
 }
 
-static int put_headers(tm_llm_wire *out, tm_arena *a, const tm_llm_question *q,
-                       const tm_llm_settings *s, tm_err *err) {
-  if (tm_llm_key(&out->secret, &tm_openai_chat, s, q, err) < 0)
+int tm_openai_put_headers(tm_llm_wire *out, tm_arena *a, const tm_provider *p,
+                          const tm_llm_question *q, const tm_llm_settings *s, tm_err *err) {
+  if (tm_llm_key(&out->secret, p, s, q, err) < 0)
     return -1;
   tm_llm_put_types(out, q, "text/event-stream");
   tm_llm_put_bearer(out, a);
@@ -191,7 +195,7 @@ static void put_stream(tm_json *body, tm_arena *a) {
 static int build(tm_llm_wire *out, tm_arena *a, const tm_llm_question *q,
                  const tm_llm_settings *s, tm_err *err) {
   *out = (tm_llm_wire){.method = "POST"};
-  if (put_headers(out, a, q, s, err) < 0)
+  if (tm_openai_put_headers(out, a, &tm_openai_chat, q, s, err) < 0)
     return -1;
   if (q->input)
     return build_embeddings(out, a, q, s, err);

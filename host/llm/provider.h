@@ -159,6 +159,14 @@ int tm_llm_put_body(tm_llm_wire *wire, tm_arena *a, const tm_json *body, tm_err 
 /* The schema's name on the wire: at most 64 of [A-Za-z0-9_-]. */
 const char *tm_llm_schema_name(tm_arena *a, const tm_json *request);
 
+/* -- what OpenAI's two APIs share (openai.c) ------------------------------------------- */
+
+/* Key, types, organization and project, for a request to `p`. */
+int tm_openai_put_headers(tm_llm_wire *out, tm_arena *a, const tm_provider *p,
+                          const tm_llm_question *q, const tm_llm_settings *s, tm_err *err);
+/* A tool's description, parameters and strictness, beside its name in `o`. */
+void tm_openai_put_function(tm_json *o, tm_arena *a, const tm_llm_tool *tool);
+
 /* -- messages (message.c) ---------------------------------------------------------
  * A part is one of {text}, {media:{url, contentType}}, {toolRequest:{ref, name, input,
  * opaque?}}, {toolResponse:{ref, name, output}}, {metadata}. */

@@ -135,12 +135,8 @@ static void put_tools(tm_json *body, tm_arena *a, const tm_llm_question *q) {
   tm_json *list = tm_json_new_array(a);
   for (size_t i = 0; i < q->tool_count; i++) {
     const tm_llm_tool *tool = &q->tools[i];
-    const tm_lowered *lowered = tm_shape_lower(tool->shape, TM_DIALECT_OPENAI);
     tm_json *o = tm_llm_typed(a, "function", "name", tm_json_new_str(a, tool->name));
-    if (tool->description)
-      tm_json_set_str(a, o, "description", tool->description);
-    tm_json_set(a, o, "parameters", lowered->schema);
-    tm_json_set_bool(a, o, "strict", lowered->strict);
+    tm_openai_put_function(o, a, tool);
     tm_json_push(a, list, o);
   }
   tm_json_set(a, body, "tools", list);
@@ -164,12 +160,8 @@ static int build(tm_llm_wire *out, tm_arena *a, const tm_llm_question *q,
     return tm_openai_chat.build(out, a, q, s, err);
   *out = (tm_llm_wire){.method = "POST"};
   out->url = tm_llm_url(a, &tm_openai_responses, s, "/responses");
-  if (tm_llm_key(&out->secret, &tm_openai_responses, s, q, err) < 0)
+  if (tm_openai_put_headers(out, a, &tm_openai_responses, q, s, err) < 0)
     return -1;
-  tm_llm_put_types(out, q, "text/event-stream");
-  tm_llm_put_bearer(out, a);
-  tm_llm_put_header(out, "OpenAI-Organization", tm_llm_setting(s, "OPENAI_ORG_ID"));
-  tm_llm_put_header(out, "OpenAI-Project", tm_llm_setting(s, "OPENAI_PROJECT_ID"));
   tm_json *body = tm_json_new_object(a), *input = tm_json_new_array(a);
   tm_json_set_str(a, body, "model", q->model);
   for (size_t i = 0; i < tm_json_len(q->messages); i++)

@@ -233,6 +233,9 @@ static void heard(tm_llm_ask *ask, const tm_http_res *res) {
   } else {
     tm_llm_receive(&ask->answer, work, ask->provider, res, ask->question.input != NULL);
   }
+  if (ask->answer.text) /* joined from parts that did not stand behind each other */
+    ask->answer.text =
+        tm_llm_mask(work, ask->answer.text, &ask->answer.text_len, ask->wire.secret);
   if (wanted)
     settle(ask, res);
   else

@@ -250,36 +250,49 @@ static void comment_flood(tm_buf *out) {
   flood(out, ": ping\n\n");
 }
 
+static void half_body(tm_buf *out) {
+  tm_buf_puts(out, OK_HEAD "\r\n{\"id\":");
+}
+
+static void half_stream(tm_buf *out) {
+  tm_buf_puts(out, EVENTS_HEAD);
+}
+
 static const struct raw {
   const char *name;
   void (*write)(tm_buf *out);
   mock_manner manner;
   void (*lines)(tm_buf *out); /* for a provider that streams lines; NULL: the same */
-} raws[] = {{"cuthead", half_head, MOCK_LAST, NULL},
-            {"stallhead", half_head, MOCK_LINGER, NULL},
-            {"resethead", half_head, MOCK_SNAP, NULL},
-            {"badgzip", bad_gzip, MOCK_LAST, NULL},
-            {"badchunk", bad_chunk, MOCK_LAST, NULL},
-            {"cutchunk", cut_chunk, MOCK_LAST, NULL},
-            {"nohttp", no_http, MOCK_LAST, NULL},
-            {"hugeheader", huge_header, MOCK_LAST, NULL},
-            {"manyheaders", many_headers, MOCK_LAST, NULL},
-            {"flood1xx", flood_1xx, MOCK_LAST, NULL},
-            {"hugebody", huge_body, MOCK_LAST, NULL},
-            {"gzipbomb", gzip_bomb, MOCK_LAST, NULL},
-            {"deepjson", deep_json, MOCK_WHOLE, NULL},
-            {"quotes", quotes, MOCK_LAST, NULL},
-            {"hugeerror", huge_error, MOCK_LAST, NULL},
-            {"deepevent", deep_event, MOCK_LAST, deep_line},
-            {"hugeline", huge_line, MOCK_LAST, NULL},
-            {"eventflood", event_flood, MOCK_LAST, line_flood},
-            {"commentflood", comment_flood, MOCK_LAST, blank_flood}};
+  const char *drip;
+} raws[] = {{"cuthead", half_head, MOCK_LAST, NULL, NULL},
+            {"stallhead", half_head, MOCK_LINGER, NULL, NULL},
+            {"resethead", half_head, MOCK_SNAP, NULL, NULL},
+            {"drip", half_body, MOCK_WHOLE, NULL, " "},
+            {"commentdrip", half_stream, MOCK_WHOLE, NULL, ": still there\n\n"},
+            {"badgzip", bad_gzip, MOCK_LAST, NULL, NULL},
+            {"badchunk", bad_chunk, MOCK_LAST, NULL, NULL},
+            {"cutchunk", cut_chunk, MOCK_LAST, NULL, NULL},
+            {"nohttp", no_http, MOCK_LAST, NULL, NULL},
+            {"hugeheader", huge_header, MOCK_LAST, NULL, NULL},
+            {"manyheaders", many_headers, MOCK_LAST, NULL, NULL},
+            {"flood1xx", flood_1xx, MOCK_LAST, NULL, NULL},
+            {"hugebody", huge_body, MOCK_LAST, NULL, NULL},
+            {"gzipbomb", gzip_bomb, MOCK_LAST, NULL, NULL},
+            {"deepjson", deep_json, MOCK_WHOLE, NULL, NULL},
+            {"quotes", quotes, MOCK_LAST, NULL, NULL},
+            {"hugeerror", huge_error, MOCK_LAST, NULL, NULL},
+            {"deepevent", deep_event, MOCK_LAST, deep_line, NULL},
+            {"hugeline", huge_line, MOCK_LAST, NULL, NULL},
+            {"eventflood", event_flood, MOCK_LAST, line_flood, NULL},
+            {"commentflood", comment_flood, MOCK_LAST, blank_flood, NULL}};
 
 static bool send_raw(mock_reply *out, const char *name, bool lines) {
   for (size_t i = 0; i < sizeof raws / sizeof *raws; i++)
     if (strcmp(raws[i].name, name) == 0) {
       (lines && raws[i].lines ? raws[i].lines : raws[i].write)(&out->raw);
       out->manner = raws[i].manner;
+      bool comment = raws[i].drip && *raws[i].drip == ':'; /* lines have none */
+      out->drip = lines && comment ? "\n" : raws[i].drip;
       return true;
     }
   return false;

@@ -50,8 +50,9 @@ typedef struct mock_reply {
   int status;
   tm_buf headers; /* lines that end in CRLF */
   tm_buf body;
-  tm_buf raw;  /* all bytes of the reply, instead of the above; empty: none */
-  size_t step; /* bytes sent at a time; 0: no limit */
+  tm_buf raw;       /* all bytes of the reply, instead of the above; empty: none */
+  const char *drip; /* sent behind it again and again, without an end; NULL: nothing */
+  size_t step;      /* bytes sent at a time; 0: no limit */
   mock_manner manner;
   int64_t delay_ms;
 } mock_reply;

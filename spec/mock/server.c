@@ -22,7 +22,8 @@
 #include "base/list.h"
 #include "mock.h"
 
-#define EVENTS 512
+#define EVENTS  512
+#define DRIP_MS 3
 
 typedef struct conn {
   struct server *server;
@@ -31,7 +32,8 @@ typedef struct conn {
   tm_buf in, out;
   size_t sent, step;
   bool reset_after;
-  int64_t due_ms; /* the reply is held back until then; 0: no reply waits */
+  const char *drip; /* what follows every DRIP_MS; NULL: nothing */
+  int64_t due_ms;   /* the reply is held back until then; 0: no reply waits */
   bool close_after, stuck, writing;
 } conn;
 
@@ -137,7 +139,8 @@ static void put_reply(conn *c, mock_reply *reply) {
   c->close_after = manner == MOCK_TRUNCATE || manner == MOCK_CUT || manner == MOCK_LAST ||
                    manner == MOCK_SNAP;
   c->reset_after = manner == MOCK_CUT || manner == MOCK_SNAP;
-  c->stuck = manner == MOCK_STALL || manner == MOCK_LINGER;
+  c->stuck = manner == MOCK_STALL || manner == MOCK_LINGER || reply->drip;
+  c->drip = reply->drip;
   c->step = reply->step;
 }
 
@@ -152,6 +155,10 @@ static bool respond(conn *c, const mock_request *r) {
     put_reply(c, &reply);
   if (reply.delay_ms > 0 && c->out.len) {
     c->due_ms = now_ms() + reply.delay_ms;
+    tm_list_append(&c->server->delayed, &c->link);
+  }
+  if (c->drip) {
+    c->due_ms = now_ms() + DRIP_MS;
     tm_list_append(&c->server->delayed, &c->link);
   }
   tm_buf_free(&reply.headers);
@@ -218,6 +225,15 @@ static void readable(conn *c) {
 
 /* -- time ------------------------------------------------------------------------------ */
 
+/* One piece more, and then it waits again. */
+static void drip(conn *c) {
+  tm_buf_puts(&c->out, c->drip);
+  if (!flush(c))
+    return;
+  c->due_ms = now_ms() + DRIP_MS;
+  tm_list_append(&c->server->delayed, &c->link);
+}
+
 /* Sends what is due; returns the ms until the next, -1: none. */
 static int run_delayed(server *s) {
   int64_t now = now_ms(), next = -1;
@@ -230,7 +246,9 @@ static int run_delayed(server *s) {
     }
     tm_list_remove(at);
     c->due_ms = 0;
-    if (flush(c) && !c->out.len)
+    if (c->drip)
+      drip(c);
+    else if (flush(c) && !c->out.len)
       serve(c);
   }
   return (int)next;

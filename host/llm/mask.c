@@ -136,10 +136,15 @@ static hunt *hunt_of(hunter *r, const char *name, size_t len) {
   return h;
 }
 
-static void read_string(hunter *r, const char *name, size_t name_len, size_t from, size_t end) {
+/* Nothing in it can belong to the key, unless a hunt is under way. */
+static bool is_idle(const hunter *r, size_t from, size_t end) {
   const char *text = r->bytes + from;
-  size_t len = end - from;
-  if (!r->live && !memchr(text, *r->secret, len) && !memchr(text, '\\', len))
+  return !memchr(text, *r->secret, end - from) && !memchr(text, '\\', end - from);
+}
+
+static void read_string(hunter *r, const char *name, size_t name_len, size_t from, size_t end,
+                        bool joined) {
+  if (is_idle(r, from, end) && (!joined || !r->live))
     return;
   hunt *h = hunt_of(r, name, name_len);
   r->live -= h->matched > 0;
@@ -147,6 +152,8 @@ static void read_string(hunter *r, const char *name, size_t name_len, size_t fro
     char c = read_char(&at, r->bytes, end);
     step(r, h, c, at);
   }
+  if (!joined)
+    h->matched = 0;
   r->live += h->matched > 0;
 }
 
@@ -170,11 +177,11 @@ static void read_strings(hunter *r) {
     size_t from = (size_t)(quote - r->bytes) + 1, end = string_end(r->bytes, from, r->len);
     at = end < r->len ? end + 1 : end;
     if (is_name(r->bytes, at, r->len)) {
-      read_string(r, ":", 1, from, end);
+      read_string(r, ":", 1, from, end, false); /* a name goes on from nobody */
       name = r->bytes + from;
       name_len = end - from;
     } else {
-      read_string(r, name, name_len, from, end);
+      read_string(r, name, name_len, from, end, true);
     }
   }
 }

@@ -77,6 +77,28 @@ describe("a URL that may hold data", function()
   end)
 end)
 
+describe("a media URL", function()
+  it("sends no provider to a private address or a file", function()
+    local dir = content.project()
+    content.write(dir .. "/prompts/look.prompt", '{{media url=url contentType="image/png"}}What is it?\n')
+    local function render(url, env)
+      return content.tidemill(dir, { "prompt", "render", "look", "--json", "--model", "openai/m",
+        "--input", ('{"url":"%s"}'):format(url) }, env)
+    end
+    for _, url in ipairs { "http://127.0.0.1/a.png", "http://localhost/a.png", "http://0x7f.1/a",
+      "http://169.254.169.254/latest/meta-data", "http://[fd00::1]/a", "file:///etc/passwd" } do
+      local got = render(url)
+      assert.not_equal(0, got.code, url)
+      assert.truthy(got.err:find("TIDEMILL_HTTP_PRIVATE", 1, true), got.err)
+    end
+    for _, url in ipairs { "https://files.example/a.png", "data:image/png;base64,QUJD" } do
+      assert.equal(0, render(url).code, url)
+    end
+    assert.equal(0, render("http://127.0.0.1/a.png", "TIDEMILL_HTTP_PRIVATE=127.0.0.1").code)
+    content.remove(dir)
+  end)
+end)
+
 describe("TLS", function()
   it("is verified, and nothing can turn that off", function()
     local found = io.popen "grep -rhoE 'SSL_VERIFY(PEER|HOST)[^)]*' host lua"

@@ -23,7 +23,7 @@ struct tidemill {
   tidemill_options *options;
   tm_loop *loop;
   tm_http *http;   /* opened at the first request */
-  tm_guard *guard; /* of mill.http; opened with the first of them */
+  tm_guard *guard; /* of mill.http and of media; opened with the first */
   tm_llm *llm;     /* opened at the first model call */
   tm_store *store;
   tm_face_cells cells; /* what the model floor shares */

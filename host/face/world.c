@@ -107,6 +107,19 @@ static int open_http(tidemill *t, tm_err *err) {
   return t->http ? 0 : tm_http_open(&t->http, t->loop, err);
 }
 
+/* The URL of a workflow, or of media in a message, may hold what a customer or a model wrote. */
+static int open_guard(tidemill *t, tm_err *err) {
+  const char *set = getenv("TIDEMILL_HTTP_PRIVATE"), *listed = t->options->http_private;
+  if (t->guard)
+    return 0;
+  t->guard = tm_guard_new();
+  if (tm_guard_allow(t->guard, listed ? listed : "", err) == 0 &&
+      tm_guard_allow(t->guard, set ? set : "", err) == 0)
+    return 0;
+  tm_guard_free(&t->guard);
+  return tm_err_wrap(err, "TIDEMILL_HTTP_PRIVATE");
+}
+
 /* Ours, dated; over it what tidemill.yaml says. */
 static int set_prices(tidemill *t, tm_err *err) {
   const tm_embed_file *f = tm_embed_find("prices.json");
@@ -131,10 +144,11 @@ static int set_limits(tidemill *t, tm_err *err) {
 }
 
 static int open_llm(tidemill *t, tm_err *err) {
-  if (open_http(t, err) < 0 ||
+  if (open_http(t, err) < 0 || open_guard(t, err) < 0 ||
       tm_llm_open(&t->llm, t->loop, t->http, from_environment, NULL, err) < 0 ||
       set_prices(t, err) < 0 || tm_llm_record(t->llm, t->options->record, err) < 0)
     return -1;
+  tm_llm_set_guard(t->llm, t->guard);
   tm_llm_register(t->llm, "scripted", scripted, t);
   tm_map_entry *e;
   for (size_t i = 0; (e = tm_map_next(&t->providers, &i));)
@@ -255,19 +269,6 @@ static void on_response(void *ctx, const tm_http_res *given) {
   }
   end(w);
   tm_arena_free(&a);
-}
-
-/* A workflow's URL may hold what a customer or a model wrote. */
-static int open_guard(tidemill *t, tm_err *err) {
-  const char *set = getenv("TIDEMILL_HTTP_PRIVATE"), *listed = t->options->http_private;
-  if (t->guard)
-    return 0;
-  t->guard = tm_guard_new();
-  if (tm_guard_allow(t->guard, listed ? listed : "", err) == 0 &&
-      tm_guard_allow(t->guard, set ? set : "", err) == 0)
-    return 0;
-  tm_guard_free(&t->guard);
-  return tm_err_wrap(err, "TIDEMILL_HTTP_PRIVATE");
 }
 
 static int start_http(work *w, const tm_json *request, tm_err *err) {

@@ -37,6 +37,7 @@ struct tm_llm {
   tm_provider **functions; /* owned */
   size_t function_count;
   tm_provider *cassette;
+  const tm_guard *guard; /* of media URLs; NULL: none */
   tm_recorder *recorder; /* NULL: nothing is recorded */
   tm_prices prices;
   tm_list asks;

@@ -133,7 +133,9 @@ const tm_provider *tm_llm_question_of(tm_llm_question *q, tm_arena *a, const tm_
                          .messages = tm_json_get(request, "messages")};
   if (!q->model)
     tm_err_set(err, TM_LIMIT, "the question is too large");
-  return q->model && tm_llm_check_roles(q->messages, err) == 0 ? p : NULL;
+  bool sound = q->model && tm_llm_check_roles(q->messages, err) == 0 &&
+               tm_llm_check_media(q->messages, l->guard, err) == 0;
+  return sound ? p : NULL;
 }
 
 bool tm_llm_streams(const tm_json *request, const tm_json *config) {
@@ -198,6 +200,10 @@ void tm_llm_tools_drop(tm_llm_tool *tools, size_t count) {
 
 int tm_llm_set_prices(tm_llm *l, const tm_json *table, tm_err *err) {
   return tm_prices_add(&l->prices, table, err);
+}
+
+void tm_llm_set_guard(tm_llm *l, const tm_guard *guard) {
+  l->guard = guard;
 }
 
 int tm_llm_record(tm_llm *l, const char *path, tm_err *err) {

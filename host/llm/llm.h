@@ -163,6 +163,10 @@ int tm_llm_embed(tm_llm_ask **out, tm_llm *l, const tm_json *request, const tm_l
  * "cassette/FILE" replays one. */
 int tm_llm_record(tm_llm *l, const char *path, tm_err *err);
 
+/* What media URLs of messages are held to, as far as their text shows: a provider of one's own
+ * would fetch them. The guard outlives l; NULL: anything goes. */
+void tm_llm_set_guard(tm_llm *l, const tm_guard *guard);
+
 /* A table of prices (prices.h), copied; what is given last counts first. */
 int tm_llm_set_prices(tm_llm *l, const tm_json *table, tm_err *err);
 

@@ -89,6 +89,28 @@ tm_json *tm_llm_typed(tm_arena *a, const char *type, const char *key, const tm_j
 
 /* -- media ----------------------------------------------------------------------------- */
 
+static bool may_fetch(const char *url, const tm_guard *guard) {
+  return strncasecmp(url, "data:", 5) == 0 || strncasecmp(url, "gs://", 5) == 0 ||
+         tm_guard_trusts(guard, url);
+}
+
+int tm_llm_check_media(const tm_json *messages, const tm_guard *guard, tm_err *err) {
+  for (size_t i = 0; guard && i < tm_json_len(messages); i++) {
+    const tm_json *parts = tm_json_get(tm_json_at(messages, i), "content");
+    for (size_t k = 0; k < tm_json_len(parts); k++) {
+      const char *url = tm_json_str(tm_json_pointer(tm_json_at(parts, k), "/media/url"), NULL);
+      if (url && !may_fetch(url, guard))
+        return tm_err_set(
+            err, TM_USAGE,
+            "message %zu: a provider is not sent to fetch media from \"%.100s\": write a "
+            "data:, https: or gs: URL; a private host is listed in tidemill.yaml (http: "
+            "{private: [...]}) or in TIDEMILL_HTTP_PRIVATE",
+            i + 1, url);
+    }
+  }
+  return 0;
+}
+
 bool tm_llm_media_of(tm_llm_media *out, tm_arena *a, const tm_json *part) {
   const tm_json *media = tm_json_get(part, "media");
   *out = (tm_llm_media){.url = tm_json_get_str(media, "url"),

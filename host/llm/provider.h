@@ -175,6 +175,9 @@ void tm_openai_put_function(tm_json *o, tm_arena *a, const tm_llm_tool *tool);
 const char *tm_llm_role(const tm_json *message);
 /* Does each message have a role? A provider's build gets no others. */
 int tm_llm_check_roles(const tm_json *messages, tm_err *err);
+/* Is each media URL one that a provider may fetch: data:, gs:, or http(s) as the guard lets it?
+ * Without a guard anything is. */
+int tm_llm_check_media(const tm_json *messages, const tm_guard *guard, tm_err *err);
 /* All text parts of a message joined, when it has only such; else NULL. */
 tm_json *tm_llm_plain(tm_arena *a, const tm_json *message);
 /* All system messages as one text, "" when there are none; NULL: one of them holds more than

@@ -106,6 +106,47 @@ bool tm_guard_address(struct sockaddr_storage *out, const char *text, int port) 
   return true;
 }
 
+/* -- URLs ------------------------------------------------------------------------------ */
+
+bool tm_guard_place_of(tm_guard_place *out, const char *url) {
+  bool tls = strncasecmp(url, "https://", 8) == 0;
+  if (!tls && strncasecmp(url, "http://", 7) != 0)
+    return false;
+  const char *text = url + (tls ? 8 : 7);
+  size_t len = strcspn(text, "/?#\\"), from = *text == '[';
+  size_t host = from ? strcspn(text, "]") - 1 : strcspn(text, ":/?#\\");
+  const char *behind = text + host + 2 * from;
+  if (!host || host >= sizeof out->host || host + 2 * from > len || text[len] == '\\' ||
+      memchr(text, '%', len) || memchr(text, '@', len) ||
+      (behind < text + len && *behind != ':'))
+    return false;
+  memcpy(out->host, text + from, host);
+  out->host[host] = '\0';
+  out->port = *behind == ':' ? atoi(behind + 1) : 0;
+  if (out->port <= 0)
+    out->port = tls ? 443 : 80;
+  return true;
+}
+
+/* "localhost" and all below it, with or without the root's dot (RFC 6761). */
+static bool is_localhost(const char *host) {
+  static const char name[] = "localhost";
+  size_t len = strlen(host), want = sizeof name - 1;
+  len -= len && host[len - 1] == '.';
+  return len >= want && strncasecmp(host + len - want, name, want) == 0 &&
+         (len == want || host[len - want - 1] == '.');
+}
+
+bool tm_guard_trusts(const tm_guard *g, const char *url) {
+  tm_guard_place at;
+  struct sockaddr_storage to;
+  if (!tm_guard_place_of(&at, url))
+    return false;
+  if (!tm_guard_address(&to, is_localhost(at.host) ? "127.0.0.1" : at.host, at.port))
+    return true;
+  return tm_guard_lets(g, at.host, (const struct sockaddr *)&to);
+}
+
 /* -- the list -------------------------------------------------------------------------- */
 
 tm_guard *tm_guard_new(void) {

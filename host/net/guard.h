@@ -33,6 +33,18 @@ bool tm_guard_public(const struct sockaddr *to);
 /* May a URL with this host (no brackets, no port) lead to this address and port? */
 bool tm_guard_lets(const tm_guard *g, const char *host, const struct sockaddr *to);
 
+/* Where a URL of http or https leads by its text. */
+typedef struct tm_guard_place {
+  char host[256]; /* without brackets */
+  int port;
+} tm_guard_place;
+
+/* False: it is no such URL, or its host is not written plainly. */
+bool tm_guard_place_of(tm_guard_place *out, const char *url);
+/* For a URL that somebody else will fetch, so that nobody here sees where it leads: does its text
+ * say nothing against it? A private address and this machine's own name do. */
+bool tm_guard_trusts(const tm_guard *g, const char *url);
+
 /* The address that a text is, in any spelling that a resolver takes for one; false: a name. */
 bool tm_guard_address(struct sockaddr_storage *out, const char *text, int port);
 

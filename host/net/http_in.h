@@ -55,9 +55,8 @@ struct tm_http_call {
   struct curl_slist *headers;
   char origin[128]; /* scheme://host:port, for messages */
   const tm_guard *guard;
-  char host[256]; /* of the URL, for the guard */
-  int port;
-  bool denied; /* by the guard */
+  tm_guard_place place; /* of a guarded URL */
+  bool denied;          /* by the guard */
   size_t max_body, max_headers;
   int64_t connect_ms, first_byte_ms, idle_ms, total_ms;
 

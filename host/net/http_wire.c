@@ -2,7 +2,6 @@
  * words. */
 #include <ctype.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -12,7 +11,7 @@
 /* -- what libcurl calls ---------------------------------------------------------------- */
 
 bool tm_http_wire_lets(tm_http_call *c, const struct sockaddr *to) {
-  bool lets = !c->guard || tm_guard_lets(c->guard, c->host, to);
+  bool lets = !c->guard || tm_guard_lets(c->guard, c->place.host, to);
   c->denied |= !lets; /* of a name's addresses, another may do */
   return lets;
 }
@@ -22,7 +21,7 @@ static bool may_use(tm_http_call *c, const char *ip, int port) {
   if (!c->guard)
     return true;
   c->denied = !tm_guard_address(&to, ip, port) ||
-              !tm_guard_lets(c->guard, c->host, (const struct sockaddr *)&to);
+              !tm_guard_lets(c->guard, c->place.host, (const struct sockaddr *)&to);
   return !c->denied;
 }
 
@@ -184,34 +183,24 @@ static int set_headers(tm_http_call *c, const tm_http_req *req, tm_err *err) {
 }
 
 static void say_denied(const tm_http_call *c, char *out, size_t cap) {
-  bool six = strchr(c->host, ':') != NULL;
+  bool six = strchr(c->place.host, ':') != NULL;
   snprintf(out, cap,
            "%s leads to a private address, and a URL that may hold data is not sent "
            "there: nothing was sent. To allow it, list \"%s%.100s%s:%d\" in tidemill.yaml "
            "(http: {private: [...]}) or in TIDEMILL_HTTP_PRIVATE",
-           c->origin, six ? "[" : "", c->host, six ? "]" : "", c->port);
+           c->origin, six ? "[" : "", c->place.host, six ? "]" : "", c->place.port);
 }
 
 /* Host and port of a guarded URL, as the guard wants them. An address that stands there as such
  * is judged at once: a proxy would not tell us what it connects to. */
-static int set_host(tm_http_call *c, const char *text, size_t len, bool tls, tm_err *err) {
-  const char *end = memchr(text, ']', len), *colon;
-  bool six = *text == '[' && end;
-  size_t host = six ? (size_t)(end - text) - 1 : len;
+static int set_place(tm_http_call *c, const char *url, tm_err *err) {
   struct sockaddr_storage to;
   if (!c->guard)
     return 0;
-  colon = memchr(six ? end : text, ':', six ? len - host - 1 : len);
-  if (colon && !six)
-    host = (size_t)(colon - text);
-  if (!host || host >= sizeof c->host || memchr(text, '%', len) || text[len] == '\\')
+  if (!tm_guard_place_of(&c->place, url))
     return tm_err_set(err, TM_USAGE, "%s: the host is not written plainly", c->origin);
-  memcpy(c->host, text + six, host);
-  c->host[host] = '\0';
-  c->port = colon ? atoi(colon + 1) : 0;
-  c->port = c->port > 0 ? c->port : tls ? 443 : 80;
-  if (!tm_guard_address(&to, c->host, c->port) ||
-      tm_guard_lets(c->guard, c->host, (const struct sockaddr *)&to))
+  if (!tm_guard_address(&to, c->place.host, c->place.port) ||
+      tm_guard_lets(c->guard, c->place.host, (const struct sockaddr *)&to))
     return 0;
   char why[sizeof c->message];
   say_denied(c, why, sizeof why);
@@ -242,7 +231,7 @@ static int set_url(tm_http_call *c, const char *url, tm_err *err) {
   memcpy(c->origin, url, n);
   c->origin[n] = '\0';
 
-  if (set_host(c, url + scheme, host, tls, err) < 0)
+  if (set_place(c, url, err) < 0)
     return -1;
 
   int failed = 0;

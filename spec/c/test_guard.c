@@ -159,7 +159,68 @@ static void an_entry_that_cannot_be_read_is_named(void) {
   tm_guard_free(&g);
 }
 
+static void a_url_shows_its_host_and_port(void) {
+  static const struct {
+    const char *url, *host; /* host NULL: it is not taken */
+    int port;
+  } table[] = {{"http://a.b/x", "a.b", 80},
+               {"HTTPS://a.b", "a.b", 443},
+               {"https://a.b:8443/x:1", "a.b", 8443},
+               {"http://a.b?x", "a.b", 80},
+               {"http://[::1]:8080/", "::1", 8080},
+               {"http://[::1]", "::1", 80},
+               {"http://a.b:/", "a.b", 80},
+               {"ftp://a.b/", NULL, 0},
+               {"a.b", NULL, 0},
+               {"http://", NULL, 0},
+               {"http:///x", NULL, 0},
+               {"http://[]/", NULL, 0},
+               {"http://[::1/x]", NULL, 0},
+               {"http://[::1]x/", NULL, 0},
+               {"http://u@a.b/", NULL, 0},
+               {"http://a%2eb/", NULL, 0},
+               {"http://a.b\\@c/", NULL, 0},
+               {"http://:80/", NULL, 0}};
+  for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+    tm_guard_place at;
+    bool taken = tm_guard_place_of(&at, table[i].url);
+    if (taken != (table[i].host != NULL) ||
+        (taken && (strcmp(at.host, table[i].host) != 0 || at.port != table[i].port)))
+      check_fail(__FILE__, __LINE__, "%s: %s", table[i].url, taken ? at.host : "not taken");
+  }
+}
+
+static void what_somebody_else_will_fetch_is_judged_by_its_text(void) {
+  static const struct {
+    const char *list, *url;
+    bool trusts;
+  } table[] = {{"", "https://files.example/a.png", true},
+               {"", "https://1.1.1.1/a.png", true},
+               {"", "http://127.0.0.1/a.png", false},
+               {"", "http://2130706433/a.png", false},
+               {"", "http://[::ffff:10.0.0.1]/a.png", false},
+               {"", "http://169.254.169.254/latest", false},
+               {"", "http://localhost:9/a.png", false},
+               {"", "http://a.LocalHost./a.png", false},
+               {"", "http://notlocalhost/a.png", true},
+               {"", "file:///etc/passwd", false},
+               {"127.0.0.1", "http://127.0.0.1/a.png", true},
+               {"127.0.0.1", "http://localhost/a.png", true},
+               {"localhost:80", "http://localhost/a.png", true},
+               {"localhost:80", "http://localhost:81/a.png", false}};
+  for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+    tm_err err = TM_ERR_INIT;
+    tm_guard *g = tm_guard_new();
+    CHECK_INT(tm_guard_allow(g, table[i].list, &err), 0);
+    if (tm_guard_trusts(g, table[i].url) != table[i].trusts)
+      check_fail(__FILE__, __LINE__, "\"%s\", %s", table[i].list, table[i].url);
+    tm_guard_free(&g);
+  }
+}
+
 CHECK_SUITE(guard) {
+  CHECK_RUN(a_url_shows_its_host_and_port);
+  CHECK_RUN(what_somebody_else_will_fetch_is_judged_by_its_text);
   CHECK_RUN(only_addresses_of_the_internet_are_public);
   CHECK_RUN(a_name_is_no_address);
   CHECK_RUN(a_list_lets_through_what_it_names_and_nothing_else);

@@ -6,7 +6,8 @@ local mill = require "tidemill"
 local flow = mill.workflow "probe" { about = "asks the URL that it is given" }
 function flow.main(input)
   local ok, got = pcall(mill.fetch, "ask", function()
-    return mill.http.get(input.url, { headers = { Authorization = "Bearer canary-4711" } }).status
+    local headers = { Authorization = "Bearer canary-4711" }
+    return mill.http.get(input.url, { headers = headers }).status
   end)
   return { ok = ok, kind = type(got) == "table" and got.kind or nil,
     said = ok and got or tostring(got.message or got) }
@@ -36,8 +37,8 @@ describe("a URL that may hold data", function()
   end
   local function settings(text) content.write(dir .. "/tidemill.yaml", text) end
 
-  for _, host in ipairs { "127.0.0.1", "localhost", "2130706433", "0177.1", "[::ffff:127.0.0.1]",
-    "0.0.0.0" } do
+  for _, host in ipairs { "127.0.0.1", "localhost", "2130706433", "0177.1",
+    "[::ffff:127.0.0.1]", "0.0.0.0" } do
     it("does not reach this machine as " .. host, function()
       local got = ask(host)
       assert.is_false(got.ok)
@@ -80,12 +81,13 @@ end)
 describe("a media URL", function()
   it("sends no provider to a private address or a file", function()
     local dir = content.project()
-    content.write(dir .. "/prompts/look.prompt", '{{media url=url contentType="image/png"}}What is it?\n')
+    content.write(dir .. "/prompts/look.prompt",
+      '{{media url=url contentType="image/png"}}What is it?\n')
     local function render(url, env)
-      return content.tidemill(dir, { "prompt", "render", "look", "--json", "--model", "openai/m",
-        "--input", ('{"url":"%s"}'):format(url) }, env)
+      return content.tidemill(dir, { "prompt", "render", "look", "--json", "--model",
+        "openai/m", "--input", ('{"url":"%s"}'):format(url) }, env)
     end
-    for _, url in ipairs { "http://127.0.0.1/a.png", "http://localhost/a.png", "http://0x7f.1/a",
+    for _, url in ipairs { "http://127.0.0.1/a.png", "http://localhost/a", "http://0x7f.1/a",
       "http://169.254.169.254/latest/meta-data", "http://[fd00::1]/a", "file:///etc/passwd" } do
       local got = render(url)
       assert.not_equal(0, got.code, url)

@@ -1,5 +1,5 @@
---- A key is only ever on its way to whom it is for: not in a file, not in an answer, not in a word
--- of ours, whatever the other side says back.
+--- A key is only ever on its way to whom it is for: not in a file, not in an answer, not in a
+-- word of ours, whatever the other side says back.
 local content = dofile "spec/content.lua"
 
 local KEY = "sk-canary-4711-a/b"
@@ -75,7 +75,9 @@ describe("a key", function()
     end
     local run = tell("run", "echo", "--id", "e1", "--model", wire.model, "--record",
       "tape.jsonl", "--input", input)
-    for _, flag in ipairs { "--raw", "--curl", "--json", "--state" } do tell("show", "e1", flag) end
+    for _, flag in ipairs { "--raw", "--curl", "--json", "--state" } do
+      tell("show", "e1", flag)
+    end
     tell("export", "e1")
     tell("prompt", "render", "say", "--model", wire.model, "--input", '{"question":"x"}')
     tell "doctor"

@@ -201,7 +201,7 @@ static void huge_error(tm_buf *out) {
 /* Quotation marks and braces: what a reader of JSON does most with. */
 static void quotes(tm_buf *out) {
   tm_buf_puts(out, OK_HEAD "\r\n[");
-  fill(out, '"', 12 * MIB);
+  fill(out, '"', 8 * MIB);
 }
 
 #define EVENTS_HEAD "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"

@@ -10,6 +10,7 @@ struct tidemill_options {
   tm_arena arena;
   const char *dir, *db, *by, *record;
   tm_json *models; /* {"*": …, "UNIT": …} of flags; "?UNIT" and "?" of tidemill.yaml */
+  tm_json *retain; /* {STATE: ms, WORKFLOW: {STATE: ms}}: gc.h */
   tm_json *prices; /* {"PROVIDER/MODEL": {input, output}}: USD for a million tokens */
   size_t memory;
   uint64_t steps;

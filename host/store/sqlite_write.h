@@ -13,6 +13,7 @@ typedef struct tm_head tm_head;
 typedef struct tm_writer {
   tm_conn conn;
   tm_map heads;     /* by run id: where its journal ends. True as long as nobody else commits */
+  tm_map known;     /* closures that are stored; as true as the heads */
   tm_arena arena;   /* of the heads */
   tm_head *dirty;   /* heads that tm_run does not know yet, chained */
   tm_head *guarded; /* the open group's run */
@@ -33,6 +34,9 @@ void tm_writer_stop(tm_writer *w, bool checkpoint);
 /* One transaction of the batches from first up to, not with, end. An error breaks the writer.
  */
 int tm_writer_commit(tm_writer *w, tm_batch *first, const tm_batch *end, tm_err *err);
+
+/* What tm_run does not know yet is written; the run is forgotten. */
+int tm_writer_forget(tm_writer *w, const char *run, tm_err *err);
 
 /* For the ops of sqlite_queue.c: the number of the open group's run. */
 int64_t tm_writer_guarded(const tm_writer *w);

@@ -46,7 +46,8 @@ static bool ends_group(tm_op_kind kind) {
 static bool in_group(const tm_op *op) {
   if (opens_group(op->kind))
     return op->chained;
-  return !ends_group(op->kind) && op->kind != TM_OP_BLOB && op->kind != TM_OP_CLOSURE;
+  return !ends_group(op->kind) && op->kind != TM_OP_BLOB && op->kind != TM_OP_CLOSURE &&
+         op->kind < TM_OP_RUN_DROP;
 }
 
 bool tm_apply_claims(const tm_op *op, int64_t epoch, int64_t records) {

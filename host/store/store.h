@@ -43,7 +43,7 @@ typedef enum tm_op_kind {
   TM_OP_RECORD,    /* append to the guarded run's journal; another seq than its length is a bug
                       and fails the batch */
   TM_OP_BLOB,      /* content by hash, stored once; in no group, it harms nobody */
-  TM_OP_CLOSURE,   /* manifest by hash, stored once; in no group */
+  TM_OP_CLOSURE,   /* manifest by hash, with its files, stored once; in no group */
   TM_OP_GATE_NEW,  /* of the guarded run; EXISTS when the id is taken */
   TM_OP_GATE_DECIDE,  /* open -> decided, else LOST; with a digest, only a gate of that digest.
                          Needs no fence and ends a guarded group */
@@ -64,7 +64,15 @@ typedef enum tm_op_kind {
   TM_OP_SIGNAL_MOVE, /* all pending ones of `run` are the guarded run's from now on */
   TM_OP_LOCK_WANT, /* the guarded run joins the line for ns+key, once; EXISTS (and `found`, the
                       holder) when it is not the first in it */
-  TM_OP_LOCK_DROP  /* the guarded run leaves the line; without a key, every line it stands in */
+  TM_OP_LOCK_DROP, /* the guarded run leaves the line; without a key, every line it stands in */
+  TM_OP_RUN_DROP,  /* an ended run and its gates are there no more; LOST when it is not as `run`
+                      says (epoch, records), when a run that it started is there, when the one
+                      that started it has not ended, or when an effect that it claimed has no
+                      result. Effects and decisions stay. In no group, like the next three */
+  TM_OP_SWEEP,     /* what dropped runs left behind, at most `limit` rows: records, signals;
+                      `swept` says how many, 0: there are none */
+  TM_OP_CLOSURE_DROP, /* sources that no run has; LOST when one has them by now */
+  TM_OP_BLOB_DROP     /* a file of no sources; LOST when there are new ones */
 } tm_op_kind;
 
 typedef enum tm_op_status { TM_OP_OK, TM_OP_EXISTS, TM_OP_LOST, TM_OP_FENCED } tm_op_status;
@@ -137,6 +145,21 @@ typedef struct tm_lock_row {
   const char *ns, *key, *run;
 } tm_lock_row;
 
+/* Bytes by their hash. */
+typedef struct tm_content {
+  const char *hash;
+  const void *bytes;
+  size_t len;
+} tm_content;
+
+/* A closure or a blob that is kept. Runs and closures have numbers that grow and are never used
+ * again: what came after those that were seen is looked at when it is dropped. */
+typedef struct tm_unused {
+  const char *hash;
+  int64_t uses; /* of a closure: by runs that have it, or had it before they were moved */
+  int64_t seen_run, seen_closure; /* the newest ones when this was told */
+} tm_unused;
+
 typedef struct tm_op tm_op;
 struct tm_op {
   tm_op *next;
@@ -148,11 +171,16 @@ struct tm_op {
                        owner), RUN_SET (state, reason, wake_at, owner, result), RUN_PIN
                        (closure) */
     tm_record record;
+    tm_content blob;
     struct {
-      const char *hash;
-      const void *bytes;
-      size_t len;
-    } blob; /* BLOB and CLOSURE */
+      tm_content manifest;
+      const tm_content *files; /* NULL: they came as BLOBs */
+      size_t count;
+    } closure;
+    tm_unused unused; /* CLOSURE_DROP, BLOB_DROP: as `closures` told it */
+    struct {
+      int64_t limit, swept;
+    } sweep;
     tm_gate_row gate;
     tm_effect_row effect;
     tm_decision_row decision;
@@ -195,6 +223,7 @@ typedef int (*tm_record_fn)(void *ctx, const tm_record *r);
 typedef int (*tm_gate_fn)(void *ctx, const tm_gate_row *row);
 typedef int (*tm_signal_fn)(void *ctx, const tm_signal_row *row);
 typedef int (*tm_lock_fn)(void *ctx, const tm_lock_row *row);
+typedef int (*tm_unused_fn)(void *ctx, const tm_unused *row);
 
 typedef struct tm_run_filter {
   const char *id;               /* exact */
@@ -202,7 +231,9 @@ typedef struct tm_run_filter {
   const char *workflow, *state; /* NULL: any */
   const char *parent;           /* its children only */
   bool unfinished;              /* queued, running or waiting */
-  int64_t limit;                /* 0: all */
+  int64_t *after; /* those that have ended, oldest first, from behind this place (0: from the
+                     first); it moves on with each row. With workflow and limit alone */
+  int64_t limit;  /* 0: all */
 } tm_run_filter;
 
 typedef struct tm_gate_filter {
@@ -245,6 +276,13 @@ typedef struct tm_store_vt {
   int (*signals)(tm_store *s, const tm_signal_filter *f, tm_signal_fn fn, void *ctx,
                  tm_err *err);
   int (*locks)(tm_store *s, const tm_lock_filter *f, tm_lock_fn fn, void *ctx, tm_err *err);
+  /* The closures of one run (those that it had before, too), or, for NULL, all that are kept with
+   * their uses. */
+  int (*closures)(tm_store *s, const char *run, tm_unused_fn fn, void *ctx, tm_err *err);
+  /* All blobs that are kept: their hashes. */
+  int (*blobs)(tm_store *s, tm_unused_fn fn, void *ctx, tm_err *err);
+  /* Has the run claimed an effect that has no result? 1, 0, -1 */
+  int (*in_doubt)(tm_store *s, const char *run, tm_err *err);
   /* Did another process commit since the last time this was asked? */
   bool (*changed)(tm_store *s);
   /* Findings for `doctor`: integrity of the file, settings. 0 fine; 1 findings, each told to

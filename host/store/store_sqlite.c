@@ -19,6 +19,7 @@
 
 #include "store/apply.h"
 #include "store/migrate.h"
+#include "store/sqlite_drop.h"
 #include "store/sqlite_queue.h"
 #include "store/sqlite_read.h"
 #include "store/sqlite_write.h"
@@ -242,6 +243,22 @@ static int sqlite_locks(tm_store *s, const tm_lock_filter *f, tm_lock_fn fn, voi
   return c ? tm_queue_read_locks(c, f, fn, ctx, err) : -1;
 }
 
+static int sqlite_closures(tm_store *s, const char *run, tm_unused_fn fn, void *ctx,
+                           tm_err *err) {
+  tm_conn *c = reader(s, err);
+  return c ? tm_drop_read_closures(c, run, fn, ctx, err) : -1;
+}
+
+static int sqlite_blobs(tm_store *s, tm_unused_fn fn, void *ctx, tm_err *err) {
+  tm_conn *c = reader(s, err);
+  return c ? tm_drop_read_blobs(c, fn, ctx, err) : -1;
+}
+
+static int sqlite_in_doubt(tm_store *s, const char *run, tm_err *err) {
+  tm_conn *c = reader(s, err);
+  return c ? tm_drop_read_doubt(c, run, err) : -1;
+}
+
 static int sqlite_verify(tm_store *s, void (*fn)(void *ctx, const char *finding), void *ctx,
                          tm_err *err) {
   tm_conn *c = reader(s, err);
@@ -310,6 +327,9 @@ static const tm_store_vt sqlite_vt = {
     .decision = sqlite_decision,
     .signals = sqlite_signals,
     .locks = sqlite_locks,
+    .closures = sqlite_closures,
+    .blobs = sqlite_blobs,
+    .in_doubt = sqlite_in_doubt,
     .changed = sqlite_changed,
     .verify = sqlite_verify,
 };

@@ -69,6 +69,14 @@ static bool did_it(const tm_entry *e) {
          !tm_json_bool(tm_json_get(q, "repeatable"), false);
 }
 
+/* It stands in the outcome, or in a record before it (a gate's). */
+static const tm_json *request_of(const tm_place *p, const tm_entry *done) {
+  for (const tm_entry *e = p->first; e && e != done; e = e->next_here)
+    if (tm_json_get(e->body, "q"))
+      return tm_json_get(e->body, "q");
+  return tm_json_get(done->body, "q");
+}
+
 static const tm_entry *intent_before(const tm_place *p, const tm_entry *done) {
   const tm_entry *found = NULL;
   for (const tm_entry *e = p->first; e && e != done; e = e->next_here)
@@ -77,13 +85,9 @@ static const tm_entry *intent_before(const tm_place *p, const tm_entry *done) {
   return found;
 }
 
-static void check_effect(checking *c, const tm_entry *done, const tm_entry *intent,
-                         tm_err *err) {
+static void check_effect(checking *c, const tm_entry *done, const char *key, tm_err *err) {
   tm_store *s = c->engine->ports.store;
-  tm_effect_row want = {.ns = c->row->workflow,
-                        .action = done->name,
-                        .key = tm_json_get_str(intent->body, "key")},
-                row;
+  tm_effect_row want = {.ns = c->row->workflow, .action = done->name, .key = key}, row;
   int found = s->vt->effect(s, &want, &c->own, &row, err);
   if (found == 0)
     find(c, done->seq, restore,
@@ -95,6 +99,20 @@ static void check_effect(checking *c, const tm_entry *done, const tm_entry *inte
          done->name, want.key);
 }
 
+/* A db action has none: its effect and its record are one transaction. */
+static void check_intent(checking *c, const tm_place *p, const tm_entry *done, bool foreign,
+                         tm_err *err) {
+  const tm_entry *intent = intent_before(p, done);
+  const tm_json *q = request_of(p, done);
+  bool db = tm_json_bool(tm_json_get(q, "db"), false);
+  const char *key = tm_json_get_str(db ? q : intent ? intent->body : NULL, "key");
+  if (!db && !intent)
+    find(c, done->seq, restore, "action \"%s\" has an outcome without an intent before it",
+         done->name);
+  else if (key && !foreign)
+    check_effect(c, done, key, err);
+}
+
 static void check_place(checking *c, const tm_place *p, bool foreign, tm_err *err) {
   const tm_entry *outcome = NULL;
   for (const tm_entry *e = p->first; e; e = e->next_here) {
@@ -104,12 +122,8 @@ static void check_place(checking *c, const tm_place *p, bool foreign, tm_err *er
       find(c, e->seq, restore, "place %s has a second outcome (the first is record %lld)",
            e->place, (long long)outcome->seq);
     outcome = e;
-    const tm_entry *intent = intent_before(p, e);
-    if (did_it(e) && !intent)
-      find(c, e->seq, restore, "action \"%s\" has an outcome without an intent before it",
-           e->name);
-    else if (did_it(e) && !foreign)
-      check_effect(c, e, intent, err);
+    if (did_it(e))
+      check_intent(c, p, e, foreign, err);
   }
 }
 

@@ -160,7 +160,8 @@
                   "AND r.closure = ?1) AND NOT EXISTS (SELECT 1 FROM tm_pin p "                \
                   "WHERE p.closure = ?1)")                                                     \
   X(BLOB_DROP, "DELETE FROM tm_blob WHERE hash = ?1 AND NOT EXISTS (SELECT 1 FROM tm_closure " \
-               "WHERE n > ?2)")
+               "WHERE n > ?2)")                                                                \
+  X(COUNT_OURS, "SELECT count(*) FROM sqlite_schema WHERE name LIKE 'tm!_%' ESCAPE '!'")
 
 typedef enum tm_sql {
 #define X(name, text) TM_SQL_##name,
@@ -173,6 +174,9 @@ typedef struct tm_conn {
   sqlite3 *db; /* NULL: not open */
   const char *path;
   sqlite3_stmt *stmts[TM_SQL_COUNT];
+  bool guarded;  /* statements go through sqlite_user.c's authorizer, */
+  bool user;     /* and this one is the user's */
+  bool altering; /* it may give a table another name */
 } tm_conn;
 
 /* A statement in use. Binding errors are kept until it is stepped. */

@@ -18,6 +18,7 @@
 #include "store/sqlite_drop.h"
 #include "store/sqlite_queue.h"
 #include "store/sqlite_read.h"
+#include "store/sqlite_user.h"
 
 #define HEADS_MAX       8192 /* runs; then the map starts afresh */
 #define OWNER_MAX       96
@@ -544,10 +545,23 @@ static int commit(tm_writer *w, tm_err *err) {
   return 0;
 }
 
-static int fill(tm_writer *w, tm_batch *first, const tm_batch *end, tm_err *err) {
-  if (notice_others(w, err) < 0)
+static int begin(tm_writer *w, tm_err *err) {
+  if (w->open)
+    return 0;
+  if (run_plain(w, TM_SQL_BEGIN, err) < 0 || notice_others(w, err) < 0)
     return -1;
   grow_log(w);
+  return 0;
+}
+
+static void roll_back(tm_writer *w) {
+  tm_err ignored = TM_ERR_INIT;
+  if (!sqlite3_get_autocommit(w->conn.db))
+    run_plain(w, TM_SQL_ROLLBACK, &ignored);
+  forget_heads(w);
+}
+
+static int fill(tm_writer *w, tm_batch *first, const tm_batch *end, tm_err *err) {
   for (tm_batch *b = first; b != end; b = b->next) {
     w->guarded = NULL;
     if (tm_apply_batch(apply_fns, w, b, err) < 0)
@@ -557,18 +571,45 @@ static int fill(tm_writer *w, tm_batch *first, const tm_batch *end, tm_err *err)
 }
 
 int tm_writer_commit(tm_writer *w, tm_batch *first, const tm_batch *end, tm_err *err) {
-  assert(w->broken.code == TM_OK && "a broken writer was asked to write");
+  assert((w->open || w->broken.code == TM_OK) && "a broken writer was asked to write");
   w->records = 0;
-  if (run_plain(w, TM_SQL_BEGIN, &w->broken) == 0 && fill(w, first, end, &w->broken) == 0 &&
-      commit(w, &w->broken) == 0)
+  bool written = w->broken.code == TM_OK && begin(w, &w->broken) == 0 &&
+                 fill(w, first, end, &w->broken) == 0 && commit(w, &w->broken) == 0;
+  w->open = false;
+  if (written)
     return 0;
-  if (!sqlite3_get_autocommit(w->conn.db)) {
-    tm_err ignored = TM_ERR_INIT;
-    run_plain(w, TM_SQL_ROLLBACK, &ignored);
-  }
-  forget_heads(w);
+  roll_back(w);
   *err = w->broken;
   return -1;
+}
+
+int tm_writer_begin(tm_writer *w, tm_err *err) {
+  if (w->broken.code != TM_OK) {
+    *err = w->broken;
+    return -1;
+  }
+  if (begin(w, err) < 0) {
+    roll_back(w);
+    return -1;
+  }
+  w->open = true;
+  return 0;
+}
+
+int tm_writer_query(tm_writer *w, const tm_query *q, tm_arena *a, tm_rows *out, tm_err *err) {
+  assert(w->open);
+  if (w->broken.code == TM_OK && tm_user_query(&w->conn, q, a, out, err) == 0)
+    return 0;
+  if (w->broken.code != TM_OK)
+    *err = w->broken;
+  else if (err->code != TM_USAGE && err->code != TM_CONFLICT && err->code != TM_LIMIT)
+    w->broken = *err; /* the disk's, not the statement's: what is left of the transaction? */
+  return -1;
+}
+
+void tm_writer_abandon(tm_writer *w) {
+  roll_back(w);
+  w->open = false;
 }
 
 bool tm_writer_foreign(tm_writer *w) {

@@ -28,6 +28,7 @@
 #include "base/err.h"
 #include "base/hash.h"
 #include "base/mem.h"
+#include "text/json.h"
 
 typedef enum tm_op_kind {
   TM_OP_RUN_NEW,   /* status EXISTS when the id is taken: the ops it guards are skipped */
@@ -252,6 +253,19 @@ typedef struct tm_lock_filter {
   const char *ns, *key; /* one line */
 } tm_lock_filter;
 
+/* One statement of the user's. */
+typedef struct tm_query {
+  const char *text;
+  size_t len;
+  const tm_json
+      *values; /* for its `?`: a list of texts, numbers, booleans, nulls; NULL: none */
+} tm_query;
+
+typedef struct tm_rows {
+  tm_json *rows;   /* [{COLUMN: value}] */
+  int64_t changes; /* rows that were inserted, changed or deleted */
+} tm_rows;
+
 /* A driver: the base struct first in its own, one const literal at the file's end. */
 typedef struct tm_store_vt {
   const char *name;
@@ -283,6 +297,20 @@ typedef struct tm_store_vt {
   int (*blobs)(tm_store *s, tm_unused_fn fn, void *ctx, tm_err *err);
   /* Has the run claimed an effect that has no result? 1, 0, -1 */
   int (*in_doubt)(tm_store *s, const char *run, tm_err *err);
+  /* Statements of the user's own, in the transaction of the next batch:
+   *
+   *   begin ─► query … ─► check ─► commit(b): all of it, or nothing
+   *        └─► abandon: nothing of it
+   *
+   * NULL: this store has no tables. `begin` waits for what was committed before, and for other
+   * processes (TM_TEMP when that takes too long); from then on nobody else writes. A statement is
+   * refused or fails as TM_USAGE (not allowed, not understood), TM_CONFLICT (a constraint) or
+   * TM_LIMIT; whatever else befalls it breaks the store. The user's statements and ours do not see
+   * each other's tables. */
+  int (*begin)(tm_store *s, tm_err *err);
+  int (*query)(tm_store *s, const tm_query *q, tm_arena *a, tm_rows *out, tm_err *err);
+  int (*check)(tm_store *s, tm_err *err); /* would the transaction's end be refused? */
+  void (*abandon)(tm_store *s);
   /* Did another process commit since the last time this was asked? */
   bool (*changed)(tm_store *s);
   /* Findings for `doctor`: integrity of the file, settings. 0 fine; 1 findings, each told to

@@ -328,6 +328,60 @@ describe("a db action", function()
     assert.equal(0, cli("doctor", "--deep").code)
   end)
 
+  it("happens once for a key that many processes want at once", function()
+    workflow [[
+      for i = 1, 15 do
+        act("keyed", function(_, key, db)
+          db.exec("insert into orders values (?, 1)", { key })
+        end, { key = function(a) return a.id end }) { id = "k" .. i }
+      end
+      return #rows {}
+    ]]
+    local got = content.shell(dir, [[
+      for p in 1 2 3 4 5 6; do tidemill run w -q & done
+      wait
+    ]])
+    assert.equal(("15\n"):rep(6), got.out, got.err)
+  end)
+
+  it("is not done by a process that has lost the run", function()
+    workflow [[
+      local slow = flow:action "slow" { repeatable = true, host = true }
+      mill.all {
+        function() slow {} end,
+        function()
+          act("once", function(_, _, db)
+            return db.query "insert into orders values (hex(randomblob(8)), 1) returning id"
+          end) {}
+        end,
+      }
+      return #rows {}
+    ]]
+    local engine = require "tidemill.engine"
+    local function open() return assert(engine.open { dir = dir }) end
+    local first, second = open(), open()
+    local over
+    second:action("slow", function() return 1 end)
+    first:action("slow", function()
+      if not over then
+        over = true
+        assert(second:control("r", "resume"))
+        second:run("r", 10000)
+      end
+      return 1
+    end)
+    assert(first:start("w", {}, { id = "r" }))
+    first:run("r", 10000)
+    assert.is_true(over)
+    assert.equal("done", assert(second:get "r").state)
+    assert.equal(1, second:get("r").result)
+    first:close()
+    second:close()
+    assert.equal("1\n", cli("result", "r").out)
+    workflow "return #rows {}"
+    assert.equal("1\n", cli("run", "w").out)
+  end)
+
   local KILLED = [[
     book { id = "first", n = 1 }
     act("keyed", function(a, key, db)

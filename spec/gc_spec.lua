@@ -194,6 +194,26 @@ describe("gc", function()
     sound()
   end)
 
+  it("keeps the sources that an imported run had", function()
+    run("moved", '{"ask":true}')
+    content.write(dir .. "/workflows/other.lua", "return 1\n")
+    assert.equal(8, cli("repin", "moved").code)
+    content.write(dir .. "/moved.capsule", cli("export", "moved").out)
+    os.execute(("rm -rf %s/.tidemill"):format(dir))
+    content.write(dir .. "/workflows/other.lua", "return 2\n")
+    run("newest", '{"ask":true}')
+    assert.equal(0, cli("import", "moved.capsule").code)
+    content.write(dir .. "/workflows/other.lua", "return 3\n")
+    run("really", '{"ask":true}')
+    local got = cli("gc", "--json", "--older-than", "1d").json
+    assert.same({ 0, 0, 0 }, { got.runs, got.sources, got.files })
+    sound()
+    assert.equal(0, cli("replay", "moved").code)
+    got = gc()
+    assert.same({ 1, 2, 1 }, { got.runs, got.sources, got.files })
+    sound()
+  end)
+
   describe("by tidemill.yaml", function()
     local e
 

@@ -26,8 +26,11 @@ static bool still_ours(const tm_branch *b) {
   tm_run_row row;
   tm_err err = TM_ERR_INIT;
   tm_arena_init(&a, 0);
-  bool ours = tm_wake_row(r->engine, r->id, &a, &row, &err) == 1 && r->owned &&
-              row.epoch == r->epoch && row.owner && strcmp(row.owner, r->engine->owner) == 0;
+  int found = tm_wake_row(r->engine, r->id, &a, &row, &err);
+  bool ours = found == 1 && r->owned && row.epoch == r->epoch && row.owner &&
+              strcmp(row.owner, r->engine->owner) == 0;
+  if (found < 0)
+    tm_engine_break(r->engine, &err);
   tm_arena_free(&a);
   return ours;
 }
@@ -38,9 +41,11 @@ static bool is_known(const tm_branch *b) {
   tm_err err = TM_ERR_INIT;
   tm_effect_row key = {.ns = b->run->workflow, .action = b->name, .key = b->action.key}, row;
   tm_arena_init(&a, 0);
-  bool known = *b->action.key && s->vt->effect(s, &key, &a, &row, &err) != 0;
+  int known = *b->action.key ? s->vt->effect(s, &key, &a, &row, &err) : 0;
+  if (known < 0)
+    tm_engine_break(b->run->engine, &err);
   tm_arena_free(&a);
-  return known;
+  return known != 0;
 }
 
 static tm_json *db_error(tm_arena *a, const tm_err *err) {
@@ -69,20 +74,27 @@ bool tm_txn_begin(tm_branch *b) {
     return false;
   }
   if (s->vt->begin(s, &err) < 0) {
-    tm_action_later(b, err.msg);
+    if (err.code == TM_TEMP)
+      tm_action_later(b, err.msg);
+    else
+      tm_engine_break(e, &err);
     return false;
   }
   e->txn = b;
   tm_err_clear(&e->txn_err);
-  if (!still_ours(b)) {
-    abandon(e);
+  bool ours = still_ours(b), known = ours && is_known(b);
+  if (ours && !known)
+    return true;
+  abandon(e);
+  if (e->broken.code != TM_OK)
+    return false;
+  if (known) {
+    tm_action_launch(b);
+  } else {
     b->run->lost = true;
     tm_engine_forget(b->run);
-  } else if (is_known(b)) {
-    abandon(e);
-    tm_action_launch(b);
   }
-  return e->txn != NULL;
+  return false;
 }
 
 /* -- statements ------------------------------------------------------------------------ */
@@ -99,6 +111,8 @@ int tm_perform_query(tm_branch *b, const tm_query *q, tm_arena *a, tm_rows *out,
   if (s->vt->query(s, q, a, out, err) == 0)
     return 0;
   e->txn_err = *err;
+  if (err->code != TM_USAGE && err->code != TM_CONFLICT && err->code != TM_LIMIT)
+    tm_engine_break(e, err); /* the disk's fault, not the statement's */
   return -1;
 }
 

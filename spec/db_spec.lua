@@ -160,7 +160,8 @@ describe("a db action", function()
       "create trigger t after insert on tm_run begin select 1; end",
       "insert into orders select id, 1 from tm_run",
       "pragma journal_mode = delete", "select * from pragma_table_info('orders')",
-      "attach 'x.db' as x", "begin", "commit", "rollback", "savepoint a", "release a", "analyze",
+      "attach 'x.db' as x", "begin", "commit", "rollback", "savepoint a", "release a",
+      "analyze",
       "vacuum", "create temp table t (x)", "create virtual table f using fts5(x)",
       "select load_extension('x')", "delete from sqlite_master",
       "select 1; select 2", "select 1; drop table orders", "", "  -- nothing",
@@ -207,7 +208,8 @@ describe("a db action", function()
 
   it("gives a statement no end of time", function()
     assert.matches("takes too long", told [[
-      return sql "with recursive c (x) as (select 1 union all select x + 1 from c) select max(x) from c"
+      return sql("with recursive c (x) as (select 1 union all select x + 1 from c) "
+        .. "select max(x) from c")
     ]], 1, true)
   end)
 
@@ -264,7 +266,8 @@ describe("a db action", function()
     assert.equal(8, cli("run", "w", "--id", "r").code)
     local other = 'sql "drop table orders"'
     content.write(dir .. "/workflows/drop.lua",
-      (HEAD:gsub('"w"', '"drop"')) .. "function flow.main()\n" .. other .. "\nend\nreturn flow\n")
+      (HEAD:gsub('"w"', '"drop"')) .. "function flow.main()\n" .. other
+      .. "\nend\nreturn flow\n")
     assert.equal(0, cli("run", "drop").code)
     assert.equal("equal", cli("replay", "r", "--json").json.verdict)
     assert.equal('{"count":1,"sum":5}\n', cli("approve", "r", "g").out)
@@ -284,7 +287,8 @@ describe("a db action", function()
       .. 'pay { id = "small", n = 1 } pay { id = "large", n = 60 } return rows {}')
     assert.equal(8, cli("run", "w", "--id", "a").code)
     assert.equal('[{"id":"small","n":1}]\n', cli("run", "w", "--input", '{"look":true}').out)
-    assert.equal('[{"id":"large","n":60},{"id":"small","n":1}]\n', cli("approve", "a", "pay").out)
+    assert.equal('[{"id":"large","n":60},{"id":"small","n":1}]\n',
+      cli("approve", "a", "pay").out)
     workflow("if x.look then return rows {} end\n" .. paid
       .. 'pay { id = "third", n = 1 } error "after all"')
     assert.equal(1, cli("run", "w", "--id", "b").code)

@@ -38,7 +38,9 @@ describe("gc", function()
 
   local function cli(...) return content.tidemill(dir, { ... }) end
 
-  local function run(id, input) return cli("run", "line", "--id", id, "--input", input or "{}") end
+  local function run(id, input)
+    return cli("run", "line", "--id", id, "--input", input or "{}")
+  end
 
   --- The document of a collection of all that has ended.
   local function gc(...)

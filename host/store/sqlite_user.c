@@ -77,11 +77,11 @@ static int refused(tm_err *err) {
 static int failed(tm_conn *c, int rc, tm_err *err) {
   switch (rc & 0xff) {
   case SQLITE_CONSTRAINT:
+  case SQLITE_MISMATCH: /* of a value with its column's type */
     return tm_err_set(err, TM_CONFLICT, "%s", sqlite3_errmsg(c->db));
   case SQLITE_AUTH:
     return refused(err);
   case SQLITE_ERROR:
-  case SQLITE_MISMATCH:
   case SQLITE_RANGE:
   case SQLITE_SCHEMA:
     return tm_err_set(err, TM_USAGE, "%s", sqlite3_errmsg(c->db));

@@ -190,6 +190,11 @@ TIDEMILL_API int tidemill_fork(tidemill *t, const char *run, const char *opts, c
  * had not ended is "imported": nothing takes it up. */
 TIDEMILL_API int tidemill_import(tidemill *t, const char *capsule, size_t len, char **id);
 
+/* Take away runs that ended long ago, and what no run needs any more: {schema, dry_run, runs, records,
+ * gates, events, sources, files, kept: {family, in_doubt}}. opts: {"older_than": "30d" (instead of
+ * `retain` in tidemill.yaml), "workflow", "dry_run"}. Effects and decisions stay. docs/change.md. */
+TIDEMILL_API int tidemill_gc(tidemill *t, const char *opts, char **out, size_t *len);
+
 /* -- prompts, checks ----------------------------------------------------------------- */
 
 /* op "list" (name NULL), "show", or "render" (input: the variables; the exact first request). */

@@ -25,6 +25,7 @@
 
 #include "base/log.h"
 #include "engine/engine.h"
+#include "engine/txn.h"
 
 #define MAX_TRIES  3 /* bodies entered in one process before a person is asked */
 #define MAX_PROBES 5
@@ -181,7 +182,33 @@ static tm_op *effect_op(tm_branch *b, tm_op_kind kind) {
   return op;
 }
 
+static void owned_now(tm_after *after, const tm_err *err) {
+  tm_branch *b = after->branch;
+  if (err->code == TM_OK && !b->dead && !b->run->lost && !b->run->ended &&
+      b->phase == TM_PHASE_LIVE)
+    enter(b, "run");
+}
+
+/* Behind all that its run has written, and with a claim that is on the disk: its transaction looks
+ * there whether the run is still ours. */
+static void enter_txn(tm_branch *b) {
+  tm_run *r = b->run;
+  if (r->owned && r->uncommitted == 0) {
+    enter(b, "run");
+    return;
+  }
+  if (!r->owned) {
+    tm_op *op = tm_turn_op(r->engine, r, TM_OP_RUN_SET); /* the claim goes in front of it */
+    op->u.run.owner = r->engine->owner;
+  }
+  tm_turn_after(r->engine, owned_now, r, b);
+}
+
 static void claim_and_enter(tm_branch *b) {
+  if (tm_txn_is(b)) {
+    enter_txn(b);
+    return;
+  }
   tm_op *op = effect_op(b, TM_OP_EFFECT_CLAIM);
   record_intent(b);
   b->action.claimed = true;
@@ -380,7 +407,9 @@ static void drop_claim(tm_branch *b, const tm_json *error) {
 
 /* It did not happen yet. Is it wanted still? */
 static void do_now(tm_branch *b) {
-  if (tm_run_gives_up(b->run))
+  if (tm_run_gives_up(b->run) && tm_txn_is(b))
+    cancelled(b);
+  else if (tm_run_gives_up(b->run))
     drop_claim(b, tm_run_error(&b->scratch, "cancelled", "the run was cancelled"));
   else
     claim_and_enter(b);
@@ -424,7 +453,15 @@ static void settle_unknown(tm_branch *b, const char *why) {
 }
 
 void tm_action_due(tm_branch *b) {
-  settle_unknown(b, "It was tried and cut off");
+  if (tm_txn_is(b))
+    tm_action_launch(b);
+  else
+    settle_unknown(b, "It was tried and cut off");
+}
+
+void tm_action_later(tm_branch *b, const char *why) {
+  tm_log(TM_LOG_INFO, "action", "%s waits: %s", b->name, why);
+  try_later(b, b->action.tries);
 }
 
 /* -- launching ------------------------------------------------------------------------- */
@@ -495,7 +532,8 @@ void tm_action_launch(tm_branch *b) {
     return;
   }
   read_request(b);
-  if (!known_effect(b))
+  bool keyless = tm_txn_is(b) && !*b->action.key;
+  if (keyless || !known_effect(b))
     by_stage(b, s, last);
 }
 
@@ -506,7 +544,7 @@ void tm_action_decided(tm_branch *b, tm_gate_kind kind, const tm_json *decision)
     rejected(b, decision);
   else if (kind == TM_GATE_DOUBT && yes)
     applied(b, tm_json_get(decision, "answer"));
-  else if (!known_effect(b))
+  else if ((tm_txn_is(b) && !*b->action.key) || !known_effect(b))
     do_now(b);
 }
 
@@ -557,8 +595,12 @@ static void raised(tm_branch *b, const tm_json *error) {
 void tm_action_outcome(tm_branch *b, const tm_json *outcome) {
   const tm_json *error = tm_json_get(outcome, "error"), *ok = tm_json_get(outcome, "ok");
   tm_engine *e = b->run->engine;
+  if (tm_txn_is(b) && !error && tm_txn_keep(b, ok, &error))
+    return;
   b->phase = TM_PHASE_LIVE;
-  if (b->action.probing)
+  if (tm_txn_is(b))
+    fail(b, error);
+  else if (b->action.probing)
     probed(b, ok, error);
   else if (error)
     raised(b, error);

@@ -26,8 +26,6 @@ static void moved(tm_after *a, const tm_err *err) {
     tm_err_set(&own, TM_CONFLICT, "there is a run %s already; choose another --id", r->id);
   else if (own.code == TM_OK && r->lost)
     tm_err_set(&own, TM_CONFLICT, "run %s was taken up by another process a moment ago", r->id);
-  if (own.code == TM_OK)
-    r->closure->stored = true;
   r->forgotten = true;
   m->done(m->ctx, own.code == TM_OK ? r->id : NULL, &own);
 }
@@ -36,8 +34,7 @@ static void moved(tm_after *a, const tm_err *err) {
 static tm_run *hand_of(tm_engine *e, const tm_tale *t) {
   tm_run *r = tm_run_new(e, t->run, t->workflow, t->closure);
   r->epoch = t->epoch;
-  if (!t->closure->stored)
-    tm_closure_write(t->closure, tm_turn_of(e)->batch);
+  tm_closure_lend(t->closure, tm_turn_of(e)->batch);
   return r;
 }
 

@@ -144,6 +144,12 @@ static void seal(tm_closure *c, const tm_json *models, const tm_json *prices) {
   c->manifest = tm_arena_strndup(a, text.data, text.len);
   c->manifest_len = text.len;
   tm_buf_free(&text);
+  c->contents = tm_arena_array(a, tm_content, c->files.count + 1);
+  tm_content *next = c->contents;
+  for (size_t i = 0; (e = tm_map_next(&c->files, &i));) {
+    const tm_source *s = e->value;
+    *next++ = (tm_content){s->hash.hex, s->bytes, s->len};
+  }
 }
 
 int tm_closure_scan(tm_closure **out, const char *dir, const tm_json *models,
@@ -190,6 +196,13 @@ tm_closure *tm_closure_with(const tm_closure *c, const char *name, const char *b
 }
 
 /* -- storing and loading --------------------------------------------------------------- */
+
+void tm_closure_lend(const tm_closure *c, tm_batch *b) {
+  tm_op *op = tm_batch_add(b, TM_OP_CLOSURE);
+  op->u.closure.manifest = (tm_content){c->hash.hex, c->manifest, c->manifest_len};
+  op->u.closure.files = c->contents;
+  op->u.closure.count = c->files.count;
+}
 
 void tm_closure_write(const tm_closure *c, tm_batch *b) {
   tm_map_entry *e;
@@ -245,7 +258,6 @@ int tm_closure_load(tm_closure **out, tm_store *store, const char *hash, tm_err 
   if (load_files(c, store, tm_json_get(m, "files"), err) < 0)
     goto fail;
   seal(c, tm_json_get(m, "models"), tm_json_get(m, "prices"));
-  c->stored = true;
   *out = c;
   return 0;
 

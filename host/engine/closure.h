@@ -32,8 +32,8 @@ typedef struct tm_closure {
   const tm_json *models, *prices;
   const char *manifest;
   size_t manifest_len;
-  bool stored; /* known to be in the store */
-  void *cache; /* the guest's compiled form, freed with the closure */
+  tm_content *contents; /* of the files, as the store wants them */
+  void *cache;          /* the guest's compiled form, freed with the closure */
   void (*free_cache)(void *cache);
 } tm_closure;
 
@@ -56,7 +56,10 @@ bool tm_closure_same(const tm_json *changes); /* there are none */
 const tm_source *tm_closure_file(const tm_closure *c, const char *name);
 /* The model of a unit: its own entry, else "*", else NULL. */
 const char *tm_closure_model(const tm_closure *c, const char *unit);
-/* Add the ops that store it. */
+/* Add the op that stores it, if it is not there. Its bytes are lent: the closure has to live until
+ * the batch is told. */
+void tm_closure_lend(const tm_closure *c, tm_batch *b);
+/* The same with copies. */
 void tm_closure_write(const tm_closure *c, tm_batch *b);
 
 /* A stamp of the project's files (names, sizes, times): equal stamps, nothing changed. 0 on

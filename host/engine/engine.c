@@ -148,7 +148,6 @@ typedef struct starting {
 } starting;
 
 void tm_engine_enter(tm_run *r) {
-  r->closure->stored = true;
   enter_tables(r);
   tm_event_run(r, "run.started", NULL, NULL);
   tm_run_begin(r);
@@ -207,8 +206,7 @@ tm_after *tm_engine_store_new(tm_run *r, bool chained, void (*fn)(tm_after *, co
   tm_engine *e = r->engine;
   tm_turn *t = tm_turn_of(e);
   tm_arena *a = &t->batch->arena;
-  if (!r->closure->stored)
-    tm_closure_write(r->closure, t->batch);
+  tm_closure_lend(r->closure, t->batch);
   tm_op *op = tm_batch_add(t->batch, TM_OP_RUN_NEW);
   op->chained = chained;
   char input_hash[TM_HASH_HEX + 1];

@@ -98,6 +98,9 @@ struct tm_engine {
   int tasks;       /* executors at work */
   tm_list held;    /* branches whose action's key another call holds */
   tm_map closures; /* hash -> tm_closure, one reference each */
+  tm_branch *txn;  /* whose body the store's open transaction is for; NULL: none is open */
+  bool txn_kept;   /* the body returned, its record is in the turn */
+  tm_err txn_err;  /* its first statement that failed */
   bool turning;
   bool announced; /* wake was called since the last turn */
 };
@@ -206,6 +209,7 @@ void tm_verb_done(tm_branch *b, tm_call_kind kind, const tm_json *value, const t
 void tm_action_launch(tm_branch *b);
 void tm_action_due(tm_branch *b);
 void tm_action_outcome(tm_branch *b, const tm_json *outcome); /* the body's end */
+void tm_action_later(tm_branch *b, const char *why);          /* the database is busy */
 /* Does the branch wait in an action that may have happened, and has no result yet? */
 bool tm_action_started(const tm_branch *b);
 /* Is it a read, without intent? No record says how far it had come, so a cancel lets it end: a

@@ -1,7 +1,7 @@
 /* fsck.c - reading every journal with suspicion.
  *
  *   a run      its journal loads (no gap, chain, kinds) ─ the row fits it ─ sources are there
- *              a reason to wait, or a live owner
+ *              a reason to wait that can come about, or a live owner
  *   a place    at most one outcome ─ no outcome of an action without its intent
  *   an effect  a finished intent has its row, with a result
  *   a gate     at most one decision, alike in journal and row ─ none open behind an end
@@ -69,6 +69,14 @@ static bool did_it(const tm_entry *e) {
          !tm_json_bool(tm_json_get(q, "repeatable"), false);
 }
 
+/* It stands in the outcome, or in a record before it (a gate's). */
+static const tm_json *request_of(const tm_place *p, const tm_entry *done) {
+  for (const tm_entry *e = p->first; e && e != done; e = e->next_here)
+    if (tm_json_get(e->body, "q"))
+      return tm_json_get(e->body, "q");
+  return tm_json_get(done->body, "q");
+}
+
 static const tm_entry *intent_before(const tm_place *p, const tm_entry *done) {
   const tm_entry *found = NULL;
   for (const tm_entry *e = p->first; e && e != done; e = e->next_here)
@@ -77,13 +85,9 @@ static const tm_entry *intent_before(const tm_place *p, const tm_entry *done) {
   return found;
 }
 
-static void check_effect(checking *c, const tm_entry *done, const tm_entry *intent,
-                         tm_err *err) {
+static void check_effect(checking *c, const tm_entry *done, const char *key, tm_err *err) {
   tm_store *s = c->engine->ports.store;
-  tm_effect_row want = {.ns = c->row->workflow,
-                        .action = done->name,
-                        .key = tm_json_get_str(intent->body, "key")},
-                row;
+  tm_effect_row want = {.ns = c->row->workflow, .action = done->name, .key = key}, row;
   int found = s->vt->effect(s, &want, &c->own, &row, err);
   if (found == 0)
     find(c, done->seq, restore,
@@ -95,6 +99,20 @@ static void check_effect(checking *c, const tm_entry *done, const tm_entry *inte
          done->name, want.key);
 }
 
+/* A db action has none: its effect and its record are one transaction. */
+static void check_intent(checking *c, const tm_place *p, const tm_entry *done, bool foreign,
+                         tm_err *err) {
+  const tm_entry *intent = intent_before(p, done);
+  const tm_json *q = request_of(p, done);
+  bool db = tm_json_bool(tm_json_get(q, "db"), false);
+  const char *key = tm_json_get_str(db ? q : intent ? intent->body : NULL, "key");
+  if (!db && !intent)
+    find(c, done->seq, restore, "action \"%s\" has an outcome without an intent before it",
+         done->name);
+  else if (key && !foreign)
+    check_effect(c, done, key, err);
+}
+
 static void check_place(checking *c, const tm_place *p, bool foreign, tm_err *err) {
   const tm_entry *outcome = NULL;
   for (const tm_entry *e = p->first; e; e = e->next_here) {
@@ -104,12 +122,8 @@ static void check_place(checking *c, const tm_place *p, bool foreign, tm_err *er
       find(c, e->seq, restore, "place %s has a second outcome (the first is record %lld)",
            e->place, (long long)outcome->seq);
     outcome = e;
-    const tm_entry *intent = intent_before(p, e);
-    if (did_it(e) && !intent)
-      find(c, e->seq, restore, "action \"%s\" has an outcome without an intent before it",
-           e->name);
-    else if (did_it(e) && !foreign)
-      check_effect(c, e, intent, err);
+    if (did_it(e))
+      check_intent(c, p, e, foreign, err);
   }
 }
 
@@ -195,6 +209,81 @@ static bool unfinished(const char *state) {
   return is(state, "queued") || is(state, "running") || is(state, "waiting");
 }
 
+/* -- what it waits for can come --------------------------------------------------------- */
+
+typedef struct answerable {
+  const char *name;
+  bool found;
+} answerable;
+
+static int see_gate(void *ctx, const tm_gate_row *row) {
+  answerable *a = ctx;
+  a->found |= is(row->place, a->name) && !is(row->state, "closed");
+  return a->found;
+}
+
+static int see_stand(void *ctx, const tm_lock_row *row) {
+  answerable *a = ctx;
+  a->found |= is(row->key, a->name);
+  return a->found;
+}
+
+static int see_run(void *ctx, const tm_run_row *row) {
+  (void)row;
+  ((answerable *)ctx)->found = true;
+  return 1;
+}
+
+static const char look_again[] = "`tidemill resume` looks again";
+
+static void check_gate_can_be_decided(checking *c, const tm_json *why, tm_err *err) {
+  tm_store *s = c->engine->ports.store;
+  tm_gate_filter f = {.run = c->row->id};
+  answerable a = {.name = tm_json_get_str(why, "place")};
+  if (s->vt->gates(s, &f, see_gate, &a, err) >= 0 && !a.found)
+    find(c, -1, look_again, "it waits for gate \"%s\", which nobody can decide",
+         tm_json_get_str(why, "name"));
+}
+
+static void check_run_is_there(checking *c, const tm_json *why, tm_err *err) {
+  tm_store *s = c->engine->ports.store;
+  tm_run_filter f = {.id = tm_json_get_str(why, "run")};
+  answerable a = {.name = f.id};
+  if (f.id && s->vt->runs(s, &f, see_run, &a, err) >= 0 && !a.found)
+    find(c, -1, restore, "it waits for run %s, which is not in this database", f.id);
+}
+
+static void check_stands_in_line(checking *c, const tm_json *why, tm_err *err) {
+  tm_store *s = c->engine->ports.store;
+  tm_lock_filter f = {.run = c->row->id};
+  answerable a = {.name = tm_json_get_str(why, "name")};
+  if (s->vt->locks(s, &f, see_stand, &a, err) >= 0 && !a.found)
+    find(c, -1, look_again, "it waits for lock \"%s\", and does not stand in its line", a.name);
+}
+
+/* One entry of the row's reason, {for, name, place, run?, until?}. */
+static void check_wait(checking *c, const tm_json *why, tm_err *err) {
+  const char *what = tm_json_get_str(why, "for");
+  if (tm_json_get_str(why, "until") && !c->row->wake_at)
+    find(c, -1, look_again, "it waits for a time, but no timer is set");
+  if (is(what, "gate"))
+    check_gate_can_be_decided(c, why, err);
+  else if (is(what, "call"))
+    check_run_is_there(c, why, err);
+  else if (is(what, "lock"))
+    check_stands_in_line(c, why, err);
+}
+
+static void check_waits(checking *c) {
+  tm_err err = TM_ERR_INIT;
+  tm_json *list;
+  if (tm_json_parse(&list, &c->own, c->row->reason, strlen(c->row->reason), NULL, &err) == 0)
+    for (size_t i = 0; i < tm_json_len(list); i++)
+      check_wait(c, tm_json_at(list, i), &err);
+  if (err.code != TM_OK)
+    find(c, -1, restore, "what it waits for cannot be read: %s", err.msg);
+}
+
 static void check_reason(checking *c) {
   const tm_run_row *row = c->row;
   bool owned = row->owner && *row->owner && tm_owner_alive(row->owner);
@@ -206,6 +295,8 @@ static void check_reason(checking *c) {
          "it was stopped in the middle, and nobody runs it");
   else if (is(row->state, "waiting") && (!row->reason || !*row->reason))
     find(c, -1, "`tidemill resume` takes it up", "it waits without a reason");
+  else if (is(row->state, "waiting"))
+    check_waits(c);
   else if (!over &&
            (is(row->state, "done") || is(row->state, "failed") || is(row->state, "cancelled")))
     find(c, -1, restore, "it is %s, but its journal has no end", row->state);

@@ -76,7 +76,6 @@ static int load_closure(tm_closure **out, const tm_json *capsule, const char *ha
     err->code = code;
     return -1;
   }
-  (*out)->stored = false;
   return 0;
 }
 
@@ -207,6 +206,14 @@ static int write_sources(tm_engine *e, const tm_json *capsule, tm_err *err) {
   return 0;
 }
 
+/* They stay as long as the run does. */
+static void pin_sources(tm_run *r, const tm_json *all) {
+  tm_arena *a = &tm_turn_of(r->engine)->batch->arena;
+  for (size_t i = 0; i <= tm_json_len(all) && tm_json_len(all) > 1; i++)
+    tm_turn_op(r->engine, r, TM_OP_RUN_PIN)->u.run.closure = tm_arena_strdup(
+        a, i < tm_json_len(all) ? tm_json_member_at(all, i)->key : r->closure->hash.hex);
+}
+
 static void write_gate(tm_run *r, const tm_json *g) {
   tm_engine *e = r->engine;
   const char *state = or_empty(tm_json_get_str(g, "state"));
@@ -266,6 +273,7 @@ static int import_run(tm_engine *e, tm_arena *a, const tm_json *capsule, tm_engi
       t.state = "imported";
     t.parent = NULL; /* is not in this database */
     tm_run *r = tm_change_create(e, &t, done, ctx);
+    pin_sources(r, tm_json_get(capsule, "sources"));
     for (size_t i = 0; i < tm_json_len(gates); i++)
       write_gate(r, tm_json_at(gates, i));
   }

@@ -9,11 +9,18 @@
 #include "engine/engine.h"
 #include "engine/lock.h"
 #include "engine/replay.h"
+#include "engine/txn.h"
 #include "text/number.h"
 
 int tm_perform_allows(const tm_branch *b, tm_call_kind kind, tm_err *err) {
   bool body = b->phase == TM_PHASE_BODY;
   bool verb = tm_call_class_of(kind) == TM_CALL_VERB || kind == TM_CALL_OUTCOME;
+  if (body && kind != TM_CALL_OUTCOME && verb && tm_txn_is(b))
+    return tm_err_set(
+        err, TM_USAGE,
+        "%s does not work inside the db action \"%s\": its statements are one transaction, "
+        "for which others wait; call it in an action of its own",
+        tm_call_author(kind), b->name);
   if (body == verb || (body && kind == TM_CALL_LOG))
     return 0;
   if (body)

@@ -25,6 +25,9 @@ void tm_perform_call(tm_branch *b, tm_call_kind kind, const char *name, const tm
 const tm_json *tm_perform_note(tm_branch *b, tm_call_kind kind, const char *name,
                                const tm_json *request, const char *where, tm_err *err);
 
+/* A statement of a db action's body, at once. */
+int tm_perform_query(tm_branch *b, const tm_query *q, tm_arena *a, tm_rows *out, tm_err *err);
+
 /* The branch is in this station from now on, for people; copied. */
 void tm_perform_step(tm_branch *b, const char *step);
 

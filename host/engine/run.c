@@ -21,6 +21,7 @@
 #include "engine/lock.h"
 #include "engine/park.h"
 #include "engine/replay.h"
+#include "engine/txn.h"
 
 #define LONG_WAIT_MS 2000 /* a longer sleep gives the claim back while it lasts */
 
@@ -281,11 +282,14 @@ static void resume(tm_run *r, tm_branch *b) {
   if (b->phase == TM_PHASE_ANSWERED && b->kind == TM_CALL_LOCK &&
       answer.kind == TM_ANSWER_VALUE)
     tm_lock_held(b);
+  if (answer.kind == TM_ANSWER_ENTER && tm_txn_is(b) && !tm_txn_begin(b))
+    return;
   if (answer.kind == TM_ANSWER_ENTER)
     b->phase = TM_PHASE_BODY;
   else if (b->phase != TM_PHASE_BODY)
     b->phase = TM_PHASE_IDLE;
   r->engine->ports.guest->resume(r->guest, b, &answer);
+  tm_txn_settle(r->engine);
 }
 
 void tm_run_begin(tm_run *r) {

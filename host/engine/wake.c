@@ -40,9 +40,13 @@ int tm_wake_row(tm_engine *e, const char *id, tm_arena *a, tm_run_row *out, tm_e
   return s->vt->runs(s, &f, copy_row, &r, err) < 0 ? -1 : r.found;
 }
 
+bool tm_wake_over(const char *state) {
+  return strcmp(state, "done") == 0 || strcmp(state, "failed") == 0 ||
+         strcmp(state, "cancelled") == 0;
+}
+
 bool tm_wake_ended(const tm_run_row *row) {
-  return strcmp(row->state, "done") == 0 || strcmp(row->state, "failed") == 0 ||
-         strcmp(row->state, "cancelled") == 0;
+  return tm_wake_over(row->state);
 }
 
 const char *tm_wake_successor(const tm_run_row *row, tm_arena *a) {

@@ -18,8 +18,8 @@ void tm_wake_look(tm_branch *b);
 
 /* A run's row: 1, 0 there is none, -1. Copied into the arena. */
 int tm_wake_row(tm_engine *e, const char *id, tm_arena *a, tm_run_row *out, tm_err *err);
-bool tm_wake_ended(
-    const tm_run_row *row); /* done, failed or cancelled; a diverged run may go on */
+bool tm_wake_over(const char *state); /* done, failed or cancelled; a diverged run may go on */
+bool tm_wake_ended(const tm_run_row *row); /* the same */
 /* The run that goes on for one that is done by mill.continue_as; NULL: it is simply done. */
 const char *tm_wake_successor(const tm_run_row *row, tm_arena *a);
 

@@ -51,6 +51,9 @@
   X(EDIT, "edit", 0, "CALL=JSON", "another result of a call: JSON or @FILE")                   \
   X(TO, "to", 0, "SOURCES", "\"disk\", or the hash of sources that the run had before")        \
   X(DRYRUN, "dry-run", 0, NULL, "only tell whether it fits")                                   \
+  X(COUNT_ONLY, "dry-run", 0, NULL, "only count; take nothing away")                           \
+  X(OLDER, "older-than", 0, "DUR",                                                             \
+    "runs that ended 30d, 12h ago or before; instead of `retain`")                             \
   X(REDACT, "redact", 0, NULL, "hashes in place of texts")                                     \
   X(DEEP, "deep", 0, NULL, "read every record of every run")
 
@@ -211,6 +214,7 @@ int tm_cli_diff(tm_cli *c);
 int tm_cli_repin(tm_cli *c);
 int tm_cli_retry(tm_cli *c);
 int tm_cli_fork(tm_cli *c);
+int tm_cli_gc(tm_cli *c);
 int tm_cli_export(tm_cli *c);
 int tm_cli_import(tm_cli *c);
 /* doctor --deep, with the engine open: the findings as text, and as *doc (NULL: an error was told).

@@ -56,6 +56,12 @@ static const char repin_more[] =
     "A replay on the new sources comes first: equal, the run is moved and goes on; else\n"
     "nothing changes, and the first difference is told. A diverged run comes back to life.\n"
     "--to HASH goes back to sources that the run had before.\n";
+static const char gc_more[] =
+    "How long is said in tidemill.yaml: `retain: {done: 30d, failed: 90d, cancelled: 30d}`, or "
+    "by\n"
+    "--older-than. A run goes with its journal, gates and events, when the runs that it "
+    "started,\n"
+    "and those that were forked from it, can go, too. Effects and decisions stay.\n";
 static const char prompt_more[] =
     "`prompt list`; `prompt show NAME`; `prompt render NAME --input JSON`: its exact first "
     "request;\n"
@@ -103,6 +109,8 @@ const tm_cli_command tm_cli_commands[] = {
      tm_cli_export},
     {"import", "FILE", "put a capsule into the database, verified", NULL, 0, 1, 1,
      tm_cli_import},
+    {"gc", "", "take away runs that ended long ago", gc_more,
+     BIT(COUNT_ONLY) | BIT(OLDER) | BIT(WORKFLOW), 0, 0, tm_cli_gc},
     {"prompt", "list|show|render|lint …",
      "the prompt units, one, its first request, its mistakes", prompt_more, BIT(VARS), 1, 2,
      tm_cli_prompt},

@@ -337,6 +337,16 @@ static int answer_id(lua_State *L, engine *e, scratch *s, int rc) {
   return 1;
 }
 
+/* gc(opts) -> document */
+static int l_gc(lua_State *L) {
+  engine *e = check_engine(L);
+  size_t len = 0, opts_len;
+  scratch *s = scratch_new(L);
+  const char *opts = json_arg(L, 2, s, &opts_len);
+  int rc = tidemill_gc(e->t, opts, &s->text, &len);
+  return answer(L, e, s, rc, len);
+}
+
 /* fork(run, opts) -> id */
 static int l_fork(lua_State *L) {
   engine *e = check_engine(L);
@@ -560,15 +570,31 @@ static int l_doomed(lua_State *L) {
   return 2;
 }
 
-static const luaL_Reg methods[] = {
-    {"signal", l_signal},   {"examine", l_examine},   {"fork", l_fork},
-    {"import", l_import},   {"start", l_start},       {"run", l_run},
-    {"get", l_get},         {"result", l_result},     {"list", l_list},
-    {"gates", l_gates},     {"approve", l_approve},   {"reject", l_reject},
-    {"control", l_control}, {"history", l_history},   {"prompt", l_prompt},
-    {"doctor", l_doctor},   {"dispatch", l_dispatch}, {"advance", l_advance},
-    {"timeout", l_timeout}, {"on_event", l_on_event}, {"provider", l_provider},
-    {"action", l_action},   {"close", l_close},       {NULL, NULL}};
+static const luaL_Reg methods[] = {{"signal", l_signal},
+                                   {"examine", l_examine},
+                                   {"fork", l_fork},
+                                   {"gc", l_gc},
+                                   {"import", l_import},
+                                   {"start", l_start},
+                                   {"run", l_run},
+                                   {"get", l_get},
+                                   {"result", l_result},
+                                   {"list", l_list},
+                                   {"gates", l_gates},
+                                   {"approve", l_approve},
+                                   {"reject", l_reject},
+                                   {"control", l_control},
+                                   {"history", l_history},
+                                   {"prompt", l_prompt},
+                                   {"doctor", l_doctor},
+                                   {"dispatch", l_dispatch},
+                                   {"advance", l_advance},
+                                   {"timeout", l_timeout},
+                                   {"on_event", l_on_event},
+                                   {"provider", l_provider},
+                                   {"action", l_action},
+                                   {"close", l_close},
+                                   {NULL, NULL}};
 
 static const luaL_Reg functions[] = {{"open", l_open},     {"duration", l_duration},
                                      {"time", l_time},     {"doomed", l_doomed},

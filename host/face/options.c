@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "llm/llm.h"
 #include "net/guard.h"
 #include "text/yaml.h"
@@ -21,6 +22,7 @@ tidemill_options *tidemill_options_new(void) {
   tm_arena_init(&o->arena, 0);
   o->models = tm_json_new_object(&o->arena);
   o->prices = tm_json_new_object(&o->arena);
+  o->retain = tm_json_new_object(&o->arena);
   return o;
 }
 
@@ -125,7 +127,8 @@ static int bad_setting(tm_err *err, const char *path, const char *key) {
       err, TM_CONFIG,
       "%s: \"%s\" is not a setting, or not of the right form; settings are db, model, "
       "models {UNIT: PROVIDER/MODEL}, prices {PROVIDER/MODEL: {input, output}}, limits "
-      "{PROVIDER: {requests_per_minute}}, http {private: [HOST]}, memory, steps",
+      "{PROVIDER: {requests_per_minute}}, http {private: [HOST]}, memory, steps, "
+      "retain {done: 30d, failed: 90d, cancelled: 30d, WORKFLOW: {done: 3d}}",
       path, key);
 }
 
@@ -175,12 +178,50 @@ static int yaml_http(tidemill_options *o, const char *path, const tm_json *http,
   return 0;
 }
 
+static bool is_ended_state(const char *word) {
+  return strcmp(word, "done") == 0 || strcmp(word, "failed") == 0 ||
+         strcmp(word, "cancelled") == 0 || strcmp(word, "imported") == 0;
+}
+
+/* "30d" as ms, into `to`; "forever" is what no entry means, and takes back what is general. */
+static int put_retention(tidemill_options *o, const char *path, tm_json *to,
+                         const tm_json_member *m, tm_err *err) {
+  const char *text = tm_json_str(&m->value, NULL);
+  int64_t ms = text && strcmp(text, "forever") == 0 ? -1
+               : text && *text                      ? tm_clock_duration(text, strlen(text))
+                                                    : -2;
+  if (!is_ended_state(m->key) || ms < (text && strcmp(text, "forever") == 0 ? -1 : 0))
+    return bad_setting(err, path, m->key);
+  tm_json_set_int(&o->arena, to, m->key, ms);
+  return 0;
+}
+
+static int yaml_retain(tidemill_options *o, const char *path, const tm_json *retain,
+                       tm_err *err) {
+  for (size_t i = 0; i < tm_json_len(retain); i++) {
+    const tm_json_member *m = tm_json_member_at(retain, i);
+    if (tm_json_type_of(&m->value) != TM_JSON_OBJECT) {
+      if (put_retention(o, path, o->retain, m, err) < 0)
+        return -1;
+      continue;
+    }
+    tm_json *own = tm_json_new_object(&o->arena);
+    for (size_t k = 0; k < tm_json_len(&m->value); k++)
+      if (put_retention(o, path, own, tm_json_member_at(&m->value, k), err) < 0)
+        return -1;
+    tm_json_set(&o->arena, o->retain, m->key, own);
+  }
+  return 0;
+}
+
 static int yaml_setting(tidemill_options *o, const char *path, const tm_json_member *m,
                         tm_err *err) {
   char number[32];
   const char *text = tm_json_str(&m->value, NULL);
   if (strcmp(m->key, "models") == 0 && tm_json_type_of(&m->value) == TM_JSON_OBJECT)
     return yaml_models(o, path, &m->value, err);
+  if (strcmp(m->key, "retain") == 0 && tm_json_type_of(&m->value) == TM_JSON_OBJECT)
+    return yaml_retain(o, path, &m->value, err);
   if (strcmp(m->key, "prices") == 0 && tm_json_type_of(&m->value) == TM_JSON_OBJECT)
     return yaml_prices(o, path, &m->value, err);
   if (strcmp(m->key, "limits") == 0 && tm_json_type_of(&m->value) == TM_JSON_OBJECT)

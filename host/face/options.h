@@ -11,6 +11,7 @@ struct tidemill_options {
   const char *dir, *db, *by, *record;
   tm_json *models; /* {"*": …, "UNIT": …} of flags; "?UNIT" and "?" of tidemill.yaml */
   tm_json *limits; /* as in llm/limits.h; NULL: none */
+  tm_json *retain; /* {STATE: ms, WORKFLOW: {STATE: ms}}: gc.h */
   tm_json *prices; /* {"PROVIDER/MODEL": {input, output}}: USD for a million tokens */
   const char
       *http_private; /* what a guarded request may reach beside the internet; net/guard.h */

@@ -155,6 +155,37 @@ static int l_note(lua_State *L) {
   return 1;
 }
 
+/* Raise {kind="db", code, message}. */
+static int fail_query(lua_State *L, const tm_err *err) {
+  lua_createtable(L, 0, 3);
+  lua_pushliteral(L, "db");
+  lua_setfield(L, -2, "kind");
+  lua_pushstring(L, err->code == TM_CONFLICT ? "constraint" : tm_err_word(err->code));
+  lua_setfield(L, -2, "code");
+  lua_pushstring(L, err->msg);
+  lua_setfield(L, -2, "message");
+  luaL_setmetatable(L, TM_ARGS_ERROR);
+  return lua_error(L);
+}
+
+/* query(statement, values) -> rows, changes: inside a db action's body, at once */
+static int l_query(lua_State *L) {
+  tm_guest *g = guest_of(L);
+  tm_query q = {.text = luaL_checklstring(L, 1, &q.len)};
+  tm_rows out;
+  tm_err err = TM_ERR_INIT;
+  if (!g->current)
+    return tm_args_fail(L, "usage", "a statement cannot be run while the file loads");
+  tm_arena_reset(&g->scratch);
+  q.values = argument(L, 2);
+  if (tm_perform_query(g->current, &q, &g->scratch, &out, &err) < 0)
+    return fail_query(L, &err);
+  tm_vm_charge(L, g->scratch.used / 16);
+  tm_value_push(L, out.rows);
+  lua_pushinteger(L, out.changes);
+  return 2;
+}
+
 /* setting(name) -> text or null: read while the file loads, it is kept with the run; nothing
  * when the file did not read it then (the caller asks by a note) */
 static int l_setting(lua_State *L) {
@@ -394,16 +425,16 @@ static int l_spent(lua_State *L) {
 /* -- the table ------------------------------------------------------------------------- */
 
 static const luaL_Reg functions[] = {
-    {"array", l_array},   {"check", l_check},
-    {"decode", l_decode}, {"document", l_document},
-    {"encode", l_encode}, {"events", l_events},
-    {"fill", l_fill},     {"fork", l_fork},
-    {"hash", l_hash},     {"llm", l_llm},
-    {"note", l_note},     {"perform", l_perform},
-    {"schema", l_schema}, {"setting", l_setting},
-    {"spent", l_spent},   {"step", l_step},
-    {"unit", l_unit},     {"unwinding", l_unwinding},
-    {NULL, NULL},
+    {"array", l_array},         {"check", l_check},
+    {"decode", l_decode},       {"document", l_document},
+    {"encode", l_encode},       {"events", l_events},
+    {"fill", l_fill},           {"fork", l_fork},
+    {"hash", l_hash},           {"llm", l_llm},
+    {"note", l_note},           {"perform", l_perform},
+    {"query", l_query},         {"schema", l_schema},
+    {"setting", l_setting},     {"spent", l_spent},
+    {"step", l_step},           {"unit", l_unit},
+    {"unwinding", l_unwinding}, {NULL, NULL},
 };
 
 /* core.NAME for the first time: most runs use few of them. */

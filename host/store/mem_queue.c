@@ -154,6 +154,19 @@ int tm_mem_queue_apply(tm_mem_queue *q, const char *run, tm_batch *b, tm_op *op,
   return 0;
 }
 
+void tm_mem_queue_forget(tm_mem_queue *q, const char *run) {
+  size_t kept = 0;
+  for (size_t i = 0; i < q->signal_count; i++)
+    if (!same(q->signals[i].run, run))
+      q->signals[kept++] = q->signals[i];
+  q->signal_count = kept;
+  kept = 0;
+  for (size_t i = 0; i < q->lock_count; i++)
+    if (!same(q->locks[i].run, run))
+      q->locks[kept++] = q->locks[i];
+  q->lock_count = kept;
+}
+
 void tm_mem_queue_free(tm_mem_queue *q) {
   tm_free(q->signals);
   tm_free(q->locks);

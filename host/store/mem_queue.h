@@ -23,6 +23,8 @@ int tm_mem_queue_signals(const tm_mem_queue *q, const tm_signal_filter *f, tm_si
                          void *ctx);
 int tm_mem_queue_locks(const tm_mem_queue *q, const tm_lock_filter *f, tm_lock_fn fn,
                        void *ctx);
+/* All signals and stands of a run that is dropped. */
+void tm_mem_queue_forget(tm_mem_queue *q, const char *run);
 void tm_mem_queue_free(tm_mem_queue *q);
 
 #endif

@@ -147,9 +147,41 @@ static const char *const steps[] = {
     "  PRIMARY KEY (name)"
     ") STRICT, WITHOUT ROWID;"
     "PRAGMA user_version = 3;",
+
+    /* effects outlive their runs: by id, like decisions */
+    "CREATE TABLE tm_effect_by_id ("
+    "  ns TEXT NOT NULL,"
+    "  action TEXT NOT NULL,"
+    "  key TEXT NOT NULL,"
+    "  args_hash TEXT,"
+    "  run TEXT NOT NULL,"
+    "  place TEXT,"
+    "  result TEXT,"
+    "  PRIMARY KEY (ns, action, key)"
+    ") STRICT, WITHOUT ROWID;"
+    "INSERT INTO tm_effect_by_id SELECT ns, action, key, args_hash,"
+    "  ifnull((SELECT id FROM tm_run WHERE n = run), ''), place, result FROM tm_effect;"
+    "DROP TABLE tm_effect;"
+    "ALTER TABLE tm_effect_by_id RENAME TO tm_effect;"
+    "CREATE INDEX tm_effect_doubt ON tm_effect (run) WHERE result IS NULL;"
+    "CREATE TABLE tm_pin (" /* sources of runs that were moved: those before, those after */
+    "  run INTEGER NOT NULL REFERENCES tm_run,"
+    "  closure TEXT NOT NULL,"
+    "  PRIMARY KEY (run, closure)"
+    ") STRICT, WITHOUT ROWID;"
+    "CREATE INDEX tm_pin_closure ON tm_pin (closure);"
+    "INSERT OR IGNORE INTO tm_pin" /* 10: the journal's REPIN */
+    "  SELECT run, json_extract(body, '$.was') FROM tm_journal WHERE kind = 10 UNION"
+    "  SELECT run, json_extract(body, '$.now') FROM tm_journal WHERE kind = 10;"
+    "CREATE INDEX tm_run_removed ON tm_run (n) WHERE state = 'removed';"
+    "PRAGMA user_version = 4;",
 };
 
 #define VERSION (sizeof steps / sizeof steps[0])
+
+const char *tm_migrate_step(unsigned version) {
+  return version < VERSION ? steps[version] : NULL;
+}
 
 /* -- whose file is it ------------------------------------------------------------------ */
 

@@ -9,4 +9,8 @@
  * lock; refuses, untouched, a file that is not ours or has a newer schema. */
 int tm_migrate_open(tm_conn *c, const char *path, tm_filelock *lock, int wait_ms, tm_err *err);
 
+/* The SQL that brings a schema of that version to the next (of 0: from an empty file); NULL: it is
+ * the newest. For specs, which make files of older versions. */
+const char *tm_migrate_step(unsigned version);
+
 #endif

@@ -19,20 +19,24 @@
   "g.decision, g.by, g.opened, g.expires, g.decided"
 #define TM_GATE_FROM \
   " FROM tm_gate g JOIN tm_run r ON r.n = g.run " /* ?1: id, ?2: open, ?3: run */
-#define TM_EFFECT_COLUMNS   "ns, action, key, args_hash, r.id, place, e.result"
+#define TM_EFFECT_COLUMNS   "ns, action, key, args_hash, run, place, result"
 #define TM_DECISION_COLUMNS "ns, name, key, input_hash, value, run, at"
 #define TM_SIGNAL_COLUMNS   "r.id, s.sid, s.name, s.body, s.place, s.at"
 #define TM_SIGNAL_FROM                                                                  \
   " FROM tm_signal s JOIN tm_run r ON r.n = s.run WHERE s.run = (SELECT n FROM tm_run " \
   "WHERE id = ?1) AND (?2 IS NULL OR s.name = ?2) AND (?3 IS NULL OR s.sid = ?3) "
-#define TM_LOCK_FROM " FROM tm_lock l JOIN tm_run r ON r.n = l.run WHERE "
+/* the newest run, the newest closure */
+#define TM_CLOSURE_SEEN "(SELECT max(n) FROM tm_run), (SELECT max(n) FROM tm_closure)"
+#define TM_LOCK_FROM    " FROM tm_lock l JOIN tm_run r ON r.n = l.run WHERE "
 
 /* ?1: id, ?2: prefix, ?3: the first id behind it, ?4: workflow, ?5: state, ?6: limit,
  * ?7: unfinished only */
 #define TM_RUN_PREFIX "(?2 IS NULL OR (id >= ?2 AND id < ?3))"
 #define TM_RUN_WHERE                                                               \
   " AND (?4 IS NULL OR workflow = ?4) AND (?5 IS NULL OR state = ?5) AND (NOT ?7 " \
-  "OR state IN ('queued', 'running', 'waiting')) ORDER BY n DESC LIMIT ?6"
+  "OR state IN ('queued', 'running', 'waiting')) AND state <> 'removed' "          \
+  "ORDER BY n DESC LIMIT ?6"
+#define TM_RUN_ENDED "state IN ('done', 'failed', 'cancelled', 'imported')"
 
 #define TM_SQL(X)                                                                              \
   X(BEGIN, "BEGIN IMMEDIATE")                                                                  \
@@ -51,6 +55,8 @@
              "wake_at = ?6, result = ?7 WHERE n = ?1")                                         \
   X(RUN_OWNER, "UPDATE tm_run SET owner = ?2, updated = ?3 WHERE n = ?1")                      \
   X(RUN_PIN, "UPDATE tm_run SET closure = ?2, updated = ?3 WHERE n = ?1")                      \
+  X(PIN, "INSERT INTO tm_pin (run, closure) SELECT n, closure FROM tm_run WHERE n = ?1 "       \
+         "AND closure IS NOT NULL ON CONFLICT (run, closure) DO NOTHING")                      \
   X(RECORD, "INSERT INTO tm_journal (run, prev, seq, kind, place, name, chain, body) "         \
             "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")                                         \
   X(BLOB, "INSERT INTO tm_blob (hash, bytes) VALUES (?1, ?2) ON CONFLICT (hash) DO NOTHING")   \
@@ -93,7 +99,7 @@
   X(READ_GATES, "SELECT " TM_GATE_COLUMNS TM_GATE_FROM "ORDER BY g.n")                         \
   X(READ_BLOB, "SELECT bytes FROM tm_blob WHERE hash = ?1")                                    \
   X(READ_CLOSURE, "SELECT manifest FROM tm_closure WHERE hash = ?1")                           \
-  X(FIND_EFFECT, "SELECT " TM_EFFECT_COLUMNS " FROM tm_effect e JOIN tm_run r ON r.n = e.run " \
+  X(FIND_EFFECT, "SELECT " TM_EFFECT_COLUMNS " FROM tm_effect "                                \
                  "WHERE ns = ?1 AND action = ?2 AND key = ?3")                                 \
   X(FIND_DECISION, "SELECT " TM_DECISION_COLUMNS " FROM tm_decision "                          \
                    "WHERE ns = ?1 AND name = ?2 AND key = ?3")                                 \
@@ -124,7 +130,45 @@
               "WHERE name = ?1 AND version = ?3")                                              \
   X(READ_CELL, "SELECT name, version, body FROM tm_cell WHERE name = ?1")                      \
   X(READ_CELLS, "SELECT name, version, body FROM tm_cell "                                     \
-                "WHERE substr(name, 1, length(?1)) = ?1 ORDER BY name")
+                "WHERE substr(name, 1, length(?1)) = ?1 ORDER BY name")                        \
+  X(HAS_CLOSURE, "SELECT 1 FROM tm_closure WHERE hash = ?1")                                   \
+  X(READ_ENDED, "SELECT " TM_RUN_COLUMNS ", n FROM tm_run WHERE n > ?1 AND " TM_RUN_ENDED      \
+                " AND (?2 IS NULL OR workflow = ?2) ORDER BY n LIMIT ?3")                      \
+  X(READ_CLOSURES,                                                                             \
+    "SELECT hash, " TM_CLOSURE_SEEN ", ifnull(r.uses, 0) + (SELECT count(*) FROM tm_pin p "    \
+    "WHERE p.closure = hash AND p.closure IS NOT (SELECT closure FROM tm_run "                 \
+    "WHERE n = p.run)) FROM tm_closure c LEFT JOIN (SELECT closure, count(*) AS uses "         \
+    "FROM tm_run GROUP BY closure) r ON r.closure = c.hash ORDER BY c.n")                      \
+  X(READ_CLOSURES_OF, "SELECT r.closure, " TM_CLOSURE_SEEN ", 1 FROM tm_run r "                \
+                      "WHERE r.id = ?1 AND r.closure IS NOT NULL UNION ALL "                   \
+                      "SELECT p.closure, " TM_CLOSURE_SEEN ", 1 FROM tm_run r "                \
+                      "JOIN tm_pin p ON p.run = r.n WHERE r.id = ?1 "                          \
+                      "AND p.closure IS NOT r.closure")                                        \
+  X(READ_BLOBS, "SELECT hash, 0, 0, 0 FROM tm_blob ORDER BY n")                                \
+  X(READ_DOUBT, "SELECT 1 FROM tm_effect WHERE run = ?1 AND result IS NULL")                   \
+  X(RUN_DROP, "UPDATE tm_run SET id = '/' || n, state = 'removed', wake_at = 0, "              \
+              "workflow = NULL, owner = NULL, closure = NULL, input_hash = NULL, "             \
+              "parent = NULL, reason = NULL, result = NULL WHERE id = ?1 AND epoch = ?2 "      \
+              "AND records = ?3 AND " TM_RUN_ENDED " AND NOT EXISTS (SELECT 1 FROM tm_run c "  \
+              "WHERE c.parent = ?1) AND NOT EXISTS (SELECT 1 FROM tm_run p "                   \
+              "WHERE p.id = tm_run.parent AND NOT p." TM_RUN_ENDED ") AND NOT EXISTS "         \
+              "(SELECT 1 FROM tm_effect e WHERE e.run = ?1 AND e.result IS NULL)")             \
+  X(DROP_GATES, "DELETE FROM tm_gate WHERE run = ?1")                                          \
+  X(DROP_LOCKS, "DELETE FROM tm_lock WHERE run = ?1")                                          \
+  X(DROP_PINS, "DELETE FROM tm_pin WHERE run = ?1")                                            \
+  X(DROPPED, "SELECT n, last, records FROM tm_run WHERE state = 'removed' AND (records > 0 "   \
+             "OR n < (SELECT max(n) FROM tm_run)) LIMIT 1")                                    \
+  X(DROP_SIGNALS, "DELETE FROM tm_signal WHERE n IN (SELECT n FROM tm_signal WHERE run = ?1 "  \
+                  "LIMIT ?2)")                                                                 \
+  X(DROP_RECORD, "DELETE FROM tm_journal WHERE pos = ?1 AND run = ?2 RETURNING prev")          \
+  X(DROP_ROW, "DELETE FROM tm_run WHERE n = ?1 AND n < (SELECT max(n) FROM tm_run)")           \
+  X(CLOSURE_DROP, "DELETE FROM tm_closure WHERE hash = ?1 AND n < (SELECT max(n) FROM "        \
+                  "tm_closure) AND NOT EXISTS (SELECT 1 FROM tm_run r WHERE r.n > ?2 "         \
+                  "AND r.closure = ?1) AND NOT EXISTS (SELECT 1 FROM tm_pin p "                \
+                  "WHERE p.closure = ?1)")                                                     \
+  X(BLOB_DROP, "DELETE FROM tm_blob WHERE hash = ?1 AND NOT EXISTS (SELECT 1 FROM tm_closure " \
+               "WHERE n > ?2)")                                                                \
+  X(COUNT_OURS, "SELECT count(*) FROM sqlite_schema WHERE name LIKE 'tm!_%' ESCAPE '!'")
 
 typedef enum tm_sql {
 #define X(name, text) TM_SQL_##name,
@@ -137,6 +181,9 @@ typedef struct tm_conn {
   sqlite3 *db; /* NULL: not open */
   const char *path;
   sqlite3_stmt *stmts[TM_SQL_COUNT];
+  bool guarded;  /* statements go through sqlite_user.c's authorizer, */
+  bool user;     /* and this one is the user's */
+  bool altering; /* it may give a table another name */
 } tm_conn;
 
 /* A statement in use. Binding errors are kept until it is stepped. */

@@ -12,10 +12,11 @@
 #include <string.h>
 
 #include "store/apply.h"
+#include "store/sqlite_drop.h"
 
 /* -- rows ------------------------------------------------------------------------------ */
 
-static void read_run(const tm_use *u, tm_run_row *out) {
+void tm_read_run(const tm_use *u, tm_run_row *out) {
   *out = (tm_run_row){
       .id = tm_conn_col(u, 0),
       .workflow = tm_conn_col(u, 1),
@@ -86,7 +87,7 @@ int tm_read_find_run(tm_conn *c, const char *id, tm_arena *a, tm_run_row *out, t
   tm_conn_text(&u, id);
   int rc = tm_conn_step(&u, err);
   if (rc == 1) {
-    read_run(&u, &row);
+    tm_read_run(&u, &row);
     rc = tm_apply_copy_run(a, out, &row, err) < 0 ? -1 : 1;
   }
   tm_conn_end(&u);
@@ -174,6 +175,8 @@ static char *text_behind(const char *prefix) {
 }
 
 int tm_read_runs(tm_conn *c, const tm_run_filter *f, tm_run_fn fn, void *ctx, tm_err *err) {
+  if (f->after)
+    return tm_drop_read_ended(c, f, fn, ctx, err);
   const char *prefix = f->prefix && *f->prefix ? f->prefix : NULL;
   char *behind = text_behind(prefix);
   tm_use u;
@@ -191,7 +194,7 @@ int tm_read_runs(tm_conn *c, const tm_run_filter *f, tm_run_fn fn, void *ctx, tm
   if (f->parent && !f->id)
     tm_conn_text(&u, f->parent);
   while ((rc = tm_conn_step(&u, err)) == 1) {
-    read_run(&u, &row);
+    tm_read_run(&u, &row);
     if (f->id && f->parent && (!row.parent || strcmp(row.parent, f->parent) != 0))
       continue;
     if (fn(ctx, &row) != 0)

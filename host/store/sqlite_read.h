@@ -4,6 +4,9 @@
 
 #include "store/sqlite_conn.h"
 
+/* A row of TM_RUN_COLUMNS. */
+void tm_read_run(const tm_use *u, tm_run_row *out);
+
 /* A row by its key into an arena: 1 found, 0 not, -1 error. */
 int tm_read_find_run(tm_conn *c, const char *id, tm_arena *a, tm_run_row *out, tm_err *err);
 int tm_read_find_effect(tm_conn *c, const tm_effect_row *key, tm_arena *a, tm_effect_row *out,

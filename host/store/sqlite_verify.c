@@ -41,8 +41,8 @@ static const check checks[] = {
      "OR (state = 'open' AND decision IS NOT NULL)",
      "gate %s is open and decided at once"},
     {"SELECT e.ns || '/' || e.action || '/' || e.key FROM tm_effect e "
-     "LEFT JOIN tm_run r ON r.n = e.run WHERE r.n IS NULL",
-     "effect %s was claimed by a run that does not exist"},
+     "LEFT JOIN tm_run r ON r.id = e.run WHERE e.result IS NULL AND r.n IS NULL",
+     "effect %s has no result, and the run that claimed it does not exist"},
 };
 
 typedef struct teller {

@@ -16,8 +16,10 @@
 #include "base/fault.h"
 #include "store/apply.h"
 #include "store/sqlite_cell.h"
+#include "store/sqlite_drop.h"
 #include "store/sqlite_queue.h"
 #include "store/sqlite_read.h"
+#include "store/sqlite_user.h"
 
 #define HEADS_MAX       8192 /* runs; then the map starts afresh */
 #define OWNER_MAX       96
@@ -28,6 +30,7 @@
 #define CHECKPOINT_FROM 1000 /* frames: about 4 MB */
 
 struct tm_head {
+  const char *id;
   int64_t n, epoch;
   int64_t records, last; /* the journal's length, and pos of its newest record */
   int64_t updated;
@@ -40,6 +43,7 @@ struct tm_head {
 
 static void forget_heads(tm_writer *w) {
   tm_map_free(&w->heads);
+  tm_map_free(&w->known);
   tm_arena_reset(&w->arena);
   w->dirty = NULL;
 }
@@ -47,6 +51,7 @@ static void forget_heads(tm_writer *w) {
 static tm_head *keep_head(tm_writer *w, const char *id, tm_head head) {
   tm_head *h = tm_arena_new(&w->arena, tm_head);
   *h = head;
+  h->id = tm_arena_strdup(&w->arena, id);
   tm_map_set(&w->heads, id, h);
   return h;
 }
@@ -100,6 +105,13 @@ static int flush_heads(tm_writer *w, tm_err *err) {
       return -1;
     h->dirty = false;
   }
+  return 0;
+}
+
+int tm_writer_forget(tm_writer *w, const char *run, tm_err *err) {
+  if (flush_heads(w, err) < 0)
+    return -1;
+  tm_map_remove(&w->heads, run);
   return 0;
 }
 
@@ -204,15 +216,24 @@ static int run_set(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   return tm_conn_run(&u, err);
 }
 
+/* The closure that the guarded run has now is kept as long as the run is. */
+static int pin(tm_writer *w, tm_err *err) {
+  tm_use u;
+  if (tm_conn_use(&u, &w->conn, TM_SQL_PIN, err) < 0)
+    return -1;
+  tm_conn_int(&u, guarded(w)->n);
+  return tm_conn_run(&u, err);
+}
+
 static int run_pin(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   tm_writer *w = ctx;
   tm_use u;
-  if (tm_conn_use(&u, &w->conn, TM_SQL_RUN_PIN, err) < 0)
+  if (pin(w, err) < 0 || tm_conn_use(&u, &w->conn, TM_SQL_RUN_PIN, err) < 0)
     return -1;
   tm_conn_int(&u, guarded(w)->n);
   tm_conn_text(&u, op->u.run.closure);
   tm_conn_int(&u, b->at);
-  return tm_conn_run(&u, err);
+  return tm_conn_run(&u, err) < 0 ? -1 : pin(w, err);
 }
 
 static int record(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
@@ -242,23 +263,45 @@ static int record(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
 
 /* -- ops: contents --------------------------------------------------------------------- */
 
-static int put_once(tm_writer *w, tm_sql which, const tm_op *op, tm_err *err) {
+static int put_once(tm_writer *w, tm_sql which, const tm_content *c, tm_err *err) {
   tm_use u;
   if (tm_conn_use(&u, &w->conn, which, err) < 0)
     return -1;
-  tm_conn_text(&u, op->u.blob.hash);
-  tm_conn_bytes(&u, op->u.blob.bytes, op->u.blob.len);
+  tm_conn_text(&u, c->hash);
+  tm_conn_bytes(&u, c->bytes, c->len);
   return tm_conn_run(&u, err);
 }
 
 static int blob(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   (void)b;
-  return put_once(ctx, TM_SQL_BLOB, op, err);
+  return put_once(ctx, TM_SQL_BLOB, &op->u.blob, err);
 }
 
+/* 1 stored, 0 not, -1 */
+static int has_closure(tm_writer *w, const char *hash, tm_err *err) {
+  tm_use u;
+  if (tm_map_get(&w->known, hash))
+    return 1;
+  if (tm_conn_use(&u, &w->conn, TM_SQL_HAS_CLOSURE, err) < 0)
+    return -1;
+  tm_conn_text(&u, hash);
+  int rc = tm_conn_step(&u, err);
+  tm_conn_end(&u);
+  return rc;
+}
+
+/* Where a closure is, its files are: they are dropped after it. */
 static int closure(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   (void)b;
-  return put_once(ctx, TM_SQL_CLOSURE, op, err);
+  tm_writer *w = ctx;
+  const tm_content *manifest = &op->u.closure.manifest;
+  int rc = has_closure(w, manifest->hash, err);
+  for (size_t i = 0; rc == 0 && i < op->u.closure.count; i++)
+    rc = put_once(w, TM_SQL_BLOB, &op->u.closure.files[i], err);
+  if (rc == 0)
+    rc = put_once(w, TM_SQL_CLOSURE, manifest, err);
+  tm_map_set(&w->known, manifest->hash, w);
+  return rc < 0 ? -1 : 0;
 }
 
 /* -- ops: gates, effects, decisions ---------------------------------------------------- */
@@ -327,15 +370,13 @@ static bool same(const char *a, const char *b) {
   return strcmp(a ? a : "", b ? b : "") == 0;
 }
 
-/* Taken: by whom? Looked up again by run number, since the op need not name its run. */
+/* Taken: by whom? */
 static int effect_taken(tm_writer *w, tm_batch *b, tm_op *op, tm_err *err) {
   tm_effect_row *found = tm_arena_new(&b->arena, tm_effect_row);
-  tm_head *claimer;
   op->found.effect = found;
-  if (tm_read_find_effect(&w->conn, &op->u.effect, &b->arena, found, err) < 0 ||
-      find_head(w, found->run, &claimer, err) < 0)
+  if (tm_read_find_effect(&w->conn, &op->u.effect, &b->arena, found, err) < 0)
     return -1;
-  if (claimer != guarded(w) || !same(found->place, op->u.effect.place))
+  if (!same(found->run, guarded(w)->id) || !same(found->place, op->u.effect.place))
     op->status = TM_OP_EXISTS;
   return 0;
 }
@@ -347,7 +388,7 @@ static int effect_claim(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
     return -1;
   bind_effect(&u, &op->u.effect);
   tm_conn_text(&u, op->u.effect.args_hash);
-  tm_conn_int(&u, guarded(w)->n);
+  tm_conn_text(&u, guarded(w)->id);
   tm_conn_text(&u, op->u.effect.place);
   if (tm_conn_run(&u, err) < 0)
     return -1;
@@ -361,7 +402,7 @@ static int effect_done(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   if (tm_conn_use(&u, &w->conn, TM_SQL_EFFECT_DONE, err) < 0)
     return -1;
   bind_effect(&u, &op->u.effect);
-  tm_conn_int(&u, guarded(w)->n);
+  tm_conn_text(&u, guarded(w)->id);
   tm_conn_text(&u, op->u.effect.result);
   return run_or(&u, op, TM_OP_LOST, err);
 }
@@ -373,7 +414,7 @@ static int effect_drop(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   if (tm_conn_use(&u, &w->conn, TM_SQL_EFFECT_DROP, err) < 0)
     return -1;
   bind_effect(&u, &op->u.effect);
-  tm_conn_int(&u, guarded(w)->n);
+  tm_conn_text(&u, guarded(w)->id);
   return run_or(&u, op, TM_OP_LOST, err);
 }
 
@@ -429,6 +470,10 @@ static const tm_apply_fn apply_fns[TM_OP_KINDS] = {
     [TM_OP_LOCK_WANT] = tm_queue_want,
     [TM_OP_LOCK_DROP] = tm_queue_drop,
     [TM_OP_CELL_PUT] = tm_cell_put,
+    [TM_OP_RUN_DROP] = tm_drop_run,
+    [TM_OP_SWEEP] = tm_drop_sweep,
+    [TM_OP_CLOSURE_DROP] = tm_drop_closure,
+    [TM_OP_BLOB_DROP] = tm_drop_blob,
 };
 
 /* -- transactions ---------------------------------------------------------------------- */
@@ -502,10 +547,23 @@ static int commit(tm_writer *w, tm_err *err) {
   return 0;
 }
 
-static int fill(tm_writer *w, tm_batch *first, const tm_batch *end, tm_err *err) {
-  if (notice_others(w, err) < 0)
+static int begin(tm_writer *w, tm_err *err) {
+  if (w->open)
+    return 0;
+  if (run_plain(w, TM_SQL_BEGIN, err) < 0 || notice_others(w, err) < 0)
     return -1;
   grow_log(w);
+  return 0;
+}
+
+static void roll_back(tm_writer *w) {
+  tm_err ignored = TM_ERR_INIT;
+  if (!sqlite3_get_autocommit(w->conn.db))
+    run_plain(w, TM_SQL_ROLLBACK, &ignored);
+  forget_heads(w);
+}
+
+static int fill(tm_writer *w, tm_batch *first, const tm_batch *end, tm_err *err) {
   for (tm_batch *b = first; b != end; b = b->next) {
     w->guarded = NULL;
     if (tm_apply_batch(apply_fns, w, b, err) < 0)
@@ -515,18 +573,45 @@ static int fill(tm_writer *w, tm_batch *first, const tm_batch *end, tm_err *err)
 }
 
 int tm_writer_commit(tm_writer *w, tm_batch *first, const tm_batch *end, tm_err *err) {
-  assert(w->broken.code == TM_OK && "a broken writer was asked to write");
+  assert((w->open || w->broken.code == TM_OK) && "a broken writer was asked to write");
   w->records = 0;
-  if (run_plain(w, TM_SQL_BEGIN, &w->broken) == 0 && fill(w, first, end, &w->broken) == 0 &&
-      commit(w, &w->broken) == 0)
+  bool written = w->broken.code == TM_OK && begin(w, &w->broken) == 0 &&
+                 fill(w, first, end, &w->broken) == 0 && commit(w, &w->broken) == 0;
+  w->open = false;
+  if (written)
     return 0;
-  if (!sqlite3_get_autocommit(w->conn.db)) {
-    tm_err ignored = TM_ERR_INIT;
-    run_plain(w, TM_SQL_ROLLBACK, &ignored);
-  }
-  forget_heads(w);
+  roll_back(w);
   *err = w->broken;
   return -1;
+}
+
+int tm_writer_begin(tm_writer *w, tm_err *err) {
+  if (w->broken.code != TM_OK) {
+    *err = w->broken;
+    return -1;
+  }
+  if (begin(w, err) < 0) {
+    roll_back(w);
+    return -1;
+  }
+  w->open = true;
+  return 0;
+}
+
+int tm_writer_query(tm_writer *w, const tm_query *q, tm_arena *a, tm_rows *out, tm_err *err) {
+  assert(w->open);
+  if (w->broken.code == TM_OK && tm_user_query(&w->conn, q, a, out, err) == 0)
+    return 0;
+  if (w->broken.code != TM_OK)
+    *err = w->broken;
+  else if (err->code != TM_USAGE && err->code != TM_CONFLICT && err->code != TM_LIMIT)
+    w->broken = *err; /* the disk's, not the statement's: what is left of the transaction? */
+  return -1;
+}
+
+void tm_writer_abandon(tm_writer *w) {
+  roll_back(w);
+  w->open = false;
 }
 
 bool tm_writer_foreign(tm_writer *w) {
@@ -572,5 +657,6 @@ int tm_writer_start(tm_writer *w, tm_err *err) {
 void tm_writer_stop(tm_writer *w, bool checkpoint) {
   tm_conn_close(&w->conn, checkpoint && w->broken.code == TM_OK);
   tm_map_free(&w->heads);
+  tm_map_free(&w->known);
   tm_arena_free(&w->arena);
 }

@@ -13,6 +13,7 @@ typedef struct tm_head tm_head;
 typedef struct tm_writer {
   tm_conn conn;
   tm_map heads;     /* by run id: where its journal ends. True as long as nobody else commits */
+  tm_map known;     /* closures that are stored; as true as the heads */
   tm_arena arena;   /* of the heads */
   tm_head *dirty;   /* heads that tm_run does not know yet, chained */
   tm_head *guarded; /* the open group's run */
@@ -23,6 +24,7 @@ typedef struct tm_writer {
   int checkpoint_at; /* that many are time for a checkpoint */
   int64_t wal_bytes; /* size of its file */
   tm_err broken;     /* why no commit is taken any more */
+  bool open;         /* a transaction was begun for the user's statements */
 } tm_writer;
 
 /* Takes an open connection over. */
@@ -30,9 +32,18 @@ int tm_writer_start(tm_writer *w, tm_err *err);
 /* With a checkpoint only under the lock; a broken writer leaves the log for recovery anyway. */
 void tm_writer_stop(tm_writer *w, bool checkpoint);
 
-/* One transaction of the batches from first up to, not with, end. An error breaks the writer.
- */
+/* One transaction, or the open one, of the batches from first up to, not with, end. An error breaks
+ * the writer. */
 int tm_writer_commit(tm_writer *w, tm_batch *first, const tm_batch *end, tm_err *err);
+
+/* What tm_run does not know yet is written; the run is forgotten. */
+int tm_writer_forget(tm_writer *w, const char *run, tm_err *err);
+
+/* A transaction that statements of the user's go into, before a batch does. On error there is none.
+ */
+int tm_writer_begin(tm_writer *w, tm_err *err);
+int tm_writer_query(tm_writer *w, const tm_query *q, tm_arena *a, tm_rows *out, tm_err *err);
+void tm_writer_abandon(tm_writer *w);
 
 /* For the ops of sqlite_queue.c: the number of the open group's run. */
 int64_t tm_writer_guarded(const tm_writer *w);

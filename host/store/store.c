@@ -47,7 +47,7 @@ static bool in_group(const tm_op *op) {
   if (opens_group(op->kind))
     return op->chained;
   return !ends_group(op->kind) && op->kind != TM_OP_BLOB && op->kind != TM_OP_CLOSURE &&
-         op->kind != TM_OP_CELL_PUT;
+         op->kind != TM_OP_CELL_PUT && op->kind < TM_OP_RUN_DROP;
 }
 
 bool tm_apply_claims(const tm_op *op, int64_t epoch, int64_t records) {

@@ -28,6 +28,7 @@
 #include "base/err.h"
 #include "base/hash.h"
 #include "base/mem.h"
+#include "text/json.h"
 
 typedef enum tm_op_kind {
   TM_OP_RUN_NEW,   /* status EXISTS when the id is taken: the ops it guards are skipped */
@@ -43,7 +44,7 @@ typedef enum tm_op_kind {
   TM_OP_RECORD,    /* append to the guarded run's journal; another seq than its length is a bug
                       and fails the batch */
   TM_OP_BLOB,      /* content by hash, stored once; in no group, it harms nobody */
-  TM_OP_CLOSURE,   /* manifest by hash, stored once; in no group */
+  TM_OP_CLOSURE,   /* manifest by hash, with its files, stored once; in no group */
   TM_OP_GATE_NEW,  /* of the guarded run; EXISTS when the id is taken */
   TM_OP_GATE_DECIDE,  /* open -> decided, else LOST; with a digest, only a gate of that digest.
                          Needs no fence and ends a guarded group */
@@ -65,9 +66,17 @@ typedef enum tm_op_kind {
   TM_OP_LOCK_WANT, /* the guarded run joins the line for ns+key, once; EXISTS (and `found`, the
                       holder) when it is not the first in it */
   TM_OP_LOCK_DROP, /* the guarded run leaves the line; without a key, every line it stands in */
-  TM_OP_CELL_PUT /* another body for the cell `name`, whose version is still `version` (0: there is
+  TM_OP_CELL_PUT, /* another body for the cell `name`, whose version is still `version` (0: there is
                       none) and is one more then; else EXISTS (and `found`): another process was
                       faster; LOST when there is none. In no group */
+  TM_OP_RUN_DROP, /* an ended run and its gates are there no more; LOST when it is not as `run`
+                      says (epoch, records), when a run that it started is there, when the one
+                      that started it has not ended, or when an effect that it claimed has no
+                      result. Effects and decisions stay. In no group, like the next three */
+  TM_OP_SWEEP,    /* what dropped runs left behind, at most `limit` rows: records, signals;
+                      `swept` says how many, 0: there are none */
+  TM_OP_CLOSURE_DROP, /* sources that no run has; LOST when one has them by now */
+  TM_OP_BLOB_DROP     /* a file of no sources; LOST when there are new ones */
 } tm_op_kind;
 
 typedef enum tm_op_status { TM_OP_OK, TM_OP_EXISTS, TM_OP_LOST, TM_OP_FENCED } tm_op_status;
@@ -146,6 +155,20 @@ typedef struct tm_cell_row {
   int64_t version; /* from 1, one more with each write */
   const char *body;
 } tm_cell_row;
+/* Bytes by their hash. */
+typedef struct tm_content {
+  const char *hash;
+  const void *bytes;
+  size_t len;
+} tm_content;
+
+/* A closure or a blob that is kept. Runs and closures have numbers that grow and are never used
+ * again: what came after those that were seen is looked at when it is dropped. */
+typedef struct tm_unused {
+  const char *hash;
+  int64_t uses; /* of a closure: by runs that have it, or had it before they were moved */
+  int64_t seen_run, seen_closure; /* the newest ones when this was told */
+} tm_unused;
 
 typedef struct tm_op tm_op;
 struct tm_op {
@@ -158,11 +181,16 @@ struct tm_op {
                        owner), RUN_SET (state, reason, wake_at, owner, result), RUN_PIN
                        (closure) */
     tm_record record;
+    tm_content blob;
     struct {
-      const char *hash;
-      const void *bytes;
-      size_t len;
-    } blob; /* BLOB and CLOSURE */
+      tm_content manifest;
+      const tm_content *files; /* NULL: they came as BLOBs */
+      size_t count;
+    } closure;
+    tm_unused unused; /* CLOSURE_DROP, BLOB_DROP: as `closures` told it */
+    struct {
+      int64_t limit, swept;
+    } sweep;
     tm_gate_row gate;
     tm_effect_row effect;
     tm_decision_row decision;
@@ -208,6 +236,7 @@ typedef int (*tm_gate_fn)(void *ctx, const tm_gate_row *row);
 typedef int (*tm_signal_fn)(void *ctx, const tm_signal_row *row);
 typedef int (*tm_lock_fn)(void *ctx, const tm_lock_row *row);
 typedef int (*tm_cell_fn)(void *ctx, const tm_cell_row *row);
+typedef int (*tm_unused_fn)(void *ctx, const tm_unused *row);
 
 typedef struct tm_run_filter {
   const char *id;               /* exact */
@@ -215,7 +244,9 @@ typedef struct tm_run_filter {
   const char *workflow, *state; /* NULL: any */
   const char *parent;           /* its children only */
   bool unfinished;              /* queued, running or waiting */
-  int64_t limit;                /* 0: all */
+  int64_t *after; /* those that have ended, oldest first, from behind this place (0: from the
+                     first); it moves on with each row. With workflow and limit alone */
+  int64_t limit;  /* 0: all */
 } tm_run_filter;
 
 typedef struct tm_gate_filter {
@@ -238,6 +269,18 @@ typedef struct tm_cell_filter {
   const char *name;   /* exact, or */
   const char *prefix; /* of the name */
 } tm_cell_filter;
+/* One statement of the user's. */
+typedef struct tm_query {
+  const char *text;
+  size_t len;
+  const tm_json
+      *values; /* for its `?`: a list of texts, numbers, booleans, nulls; NULL: none */
+} tm_query;
+
+typedef struct tm_rows {
+  tm_json *rows;   /* [{COLUMN: value}] */
+  int64_t changes; /* rows that were inserted, changed or deleted */
+} tm_rows;
 
 /* A driver: the base struct first in its own, one const literal at the file's end. */
 typedef struct tm_store_vt {
@@ -265,6 +308,27 @@ typedef struct tm_store_vt {
   int (*locks)(tm_store *s, const tm_lock_filter *f, tm_lock_fn fn, void *ctx, tm_err *err);
   /* Cells by name. */
   int (*cells)(tm_store *s, const tm_cell_filter *f, tm_cell_fn fn, void *ctx, tm_err *err);
+  /* The closures of one run (those that it had before, too), or, for NULL, all that are kept with
+   * their uses. */
+  int (*closures)(tm_store *s, const char *run, tm_unused_fn fn, void *ctx, tm_err *err);
+  /* All blobs that are kept: their hashes. */
+  int (*blobs)(tm_store *s, tm_unused_fn fn, void *ctx, tm_err *err);
+  /* Has the run claimed an effect that has no result? 1, 0, -1 */
+  int (*in_doubt)(tm_store *s, const char *run, tm_err *err);
+  /* Statements of the user's own, in the transaction of the next batch:
+   *
+   *   begin ─► query … ─► check ─► commit(b): all of it, or nothing
+   *        └─► abandon: nothing of it
+   *
+   * NULL: this store has no tables. `begin` waits for what was committed before, and for other
+   * processes (TM_TEMP when that takes too long); from then on nobody else writes. A statement is
+   * refused or fails as TM_USAGE (not allowed, not understood), TM_CONFLICT (a constraint) or
+   * TM_LIMIT; whatever else befalls it breaks the store. The user's statements and ours do not see
+   * each other's tables. */
+  int (*begin)(tm_store *s, tm_err *err);
+  int (*query)(tm_store *s, const tm_query *q, tm_arena *a, tm_rows *out, tm_err *err);
+  int (*check)(tm_store *s, tm_err *err); /* would the transaction's end be refused? */
+  void (*abandon)(tm_store *s);
   /* Did another process commit since the last time this was asked? */
   bool (*changed)(tm_store *s);
   /* Findings for `doctor`: integrity of the file, settings. 0 fine; 1 findings, each told to

@@ -18,6 +18,8 @@ typedef struct mem_run {
   tm_run_row row;
   tm_record *records;
   size_t cap;
+  int64_t n;   /* in order of creation */
+  tm_map pins; /* closures that it had */
 } mem_run;
 
 typedef struct mem_bytes {
@@ -35,6 +37,8 @@ typedef struct mem_store {
   tm_mem_queue queue;        /* signals and locks */
   tm_map cells;              /* by name, see mem_cell.h */
   tm_buf key;                /* scratch of key3 */
+  int64_t newest;            /* run's number, */
+  int64_t newest_closure;    /* closure's */
   mem_run *guarded;          /* the open group's run */
   tm_err broken;             /* why no commit is taken any more */
 } mem_store;
@@ -69,6 +73,7 @@ static int run_new(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   }
   mem_run *r = tm_new(mem_run);
   m->guarded = r;
+  r->n = ++m->newest;
   tm_map_set(&m->runs, op->u.run.id, r);
   if (tm_apply_copy_run(&m->arena, &r->row, &op->u.run, err) < 0)
     return -1;
@@ -128,9 +133,11 @@ static int run_set(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
 static int run_pin(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   (void)err;
   mem_store *m = ctx;
-  tm_run_row *row = &guarded(m)->row;
-  row->closure = keep(m, op->u.run.closure);
-  row->updated = b->at;
+  mem_run *r = guarded(m);
+  if (r->row.closure)
+    tm_map_set(&r->pins, r->row.closure, r);
+  r->row.closure = keep(m, op->u.run.closure);
+  r->row.updated = b->at;
   return 0;
 }
 
@@ -161,26 +168,30 @@ static int record(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
 
 /* -- ops: contents --------------------------------------------------------------------- */
 
-static int put_once(mem_store *m, tm_map *map, const tm_op *op) {
-  if (tm_map_get(map, op->u.blob.hash))
-    return 0;
+static void put_once(mem_store *m, tm_map *map, const tm_content *c) {
+  if (tm_map_get(map, c->hash))
+    return;
   mem_bytes *kept = tm_arena_new(&m->arena, mem_bytes);
-  kept->bytes = tm_arena_strndup(&m->arena, op->u.blob.bytes, op->u.blob.len);
-  kept->len = op->u.blob.len;
-  tm_map_set(map, op->u.blob.hash, kept);
-  return 0;
+  kept->bytes = tm_arena_strndup(&m->arena, c->bytes, c->len);
+  kept->len = c->len;
+  tm_map_set(map, c->hash, kept);
 }
 
 static int blob(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   (void)b, (void)err;
   mem_store *m = ctx;
-  return put_once(m, &m->blobs, op);
+  put_once(m, &m->blobs, &op->u.blob);
+  return 0;
 }
 
 static int closure(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   (void)b, (void)err;
   mem_store *m = ctx;
-  return put_once(m, &m->closures, op);
+  for (size_t i = 0; i < op->u.closure.count; i++)
+    put_once(m, &m->blobs, &op->u.closure.files[i]);
+  m->newest_closure += !tm_map_get(&m->closures, op->u.closure.manifest.hash);
+  put_once(m, &m->closures, &op->u.closure.manifest);
+  return 0;
 }
 
 /* -- ops: gates, effects, decisions ---------------------------------------------------- */
@@ -336,6 +347,102 @@ static int cell_put(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   return tm_mem_cell_put(&((mem_store *)ctx)->cells, b, op, err);
 }
 
+/* -- ops: what nobody needs any more --------------------------------------------------- */
+
+static bool ended(const char *state) {
+  return same(state, "done") || same(state, "failed") || same(state, "cancelled") ||
+         same(state, "imported");
+}
+
+static int mem_in_doubt(tm_store *s, const char *run, tm_err *err) {
+  (void)err;
+  tm_map_entry *e;
+  for (size_t i = 0; (e = tm_map_next(&((mem_store *)s)->effects, &i));) {
+    const tm_effect_row *effect = e->value;
+    if (effect && !effect->result && same(effect->run, run))
+      return 1;
+  }
+  return 0;
+}
+
+static bool may_drop(mem_store *m, const mem_run *r, const tm_run_row *as) {
+  tm_err ignored = TM_ERR_INIT;
+  if (!r || r->row.epoch != as->epoch || r->row.records != as->records ||
+      !ended(r->row.state) || mem_in_doubt(&m->base, r->row.id, &ignored))
+    return false;
+  const mem_run *parent = r->row.parent ? tm_map_get(&m->runs, r->row.parent) : NULL;
+  tm_map_entry *e;
+  for (size_t i = 0; (e = tm_map_next(&m->runs, &i));)
+    if (same(((mem_run *)e->value)->row.parent, r->row.id))
+      return false;
+  return !parent || ended(parent->row.state);
+}
+
+static void free_run(mem_run *r) {
+  tm_free(r->records);
+  tm_map_free(&r->pins);
+  tm_free(r);
+}
+
+static int run_drop(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
+  (void)b, (void)err;
+  mem_store *m = ctx;
+  mem_run *r = tm_map_get(&m->runs, op->u.run.id);
+  if (!may_drop(m, r, &op->u.run)) {
+    op->status = TM_OP_LOST;
+    return 0;
+  }
+  tm_map_entry *e;
+  for (size_t i = 0; (e = tm_map_next(&m->gates, &i));)
+    if (same(((tm_gate_row *)e->value)->run, r->row.id))
+      tm_map_remove(&m->gates, e->key);
+  tm_mem_queue_forget(&m->queue, r->row.id);
+  tm_map_remove(&m->runs, op->u.run.id);
+  if (m->guarded == r)
+    m->guarded = NULL;
+  free_run(r);
+  return 0;
+}
+
+/* Nothing is left: a run is dropped whole. */
+static int sweep(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
+  (void)ctx, (void)b, (void)err;
+  op->u.sweep.swept = 0;
+  return 0;
+}
+
+static int64_t uses_of(const mem_store *m, const char *hash) {
+  int64_t uses = 0;
+  tm_map_entry *e;
+  for (size_t i = 0; (e = tm_map_next(&m->runs, &i));) {
+    const mem_run *r = e->value;
+    uses += same(r->row.closure, hash) || tm_map_get(&r->pins, hash) != NULL;
+  }
+  return uses;
+}
+
+static int closure_drop(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
+  (void)b, (void)err;
+  mem_store *m = ctx;
+  const char *newest = NULL;
+  tm_map_entry *e;
+  for (size_t i = 0; (e = tm_map_next(&m->closures, &i));)
+    newest = e->key;
+  if (same(newest, op->u.unused.hash) || uses_of(m, op->u.unused.hash) > 0 ||
+      !tm_map_remove(&m->closures, op->u.unused.hash))
+    op->status = TM_OP_LOST;
+  return 0;
+}
+
+static int blob_drop(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
+  (void)b, (void)err;
+  mem_store *m = ctx;
+  if (m->newest_closure > op->u.unused.seen_closure ||
+      !tm_map_remove(&m->blobs, op->u.unused.hash))
+    op->status = TM_OP_LOST;
+  return 0;
+}
+
 static const tm_apply_fn apply_fns[TM_OP_KINDS] = {
     [TM_OP_RUN_NEW] = run_new,
     [TM_OP_RUN_CLAIM] = run_claim,
@@ -360,6 +467,10 @@ static const tm_apply_fn apply_fns[TM_OP_KINDS] = {
     [TM_OP_LOCK_WANT] = queue,
     [TM_OP_LOCK_DROP] = queue,
     [TM_OP_CELL_PUT] = cell_put,
+    [TM_OP_RUN_DROP] = run_drop,
+    [TM_OP_SWEEP] = sweep,
+    [TM_OP_CLOSURE_DROP] = closure_drop,
+    [TM_OP_BLOB_DROP] = blob_drop,
 };
 
 /* -- the contract: writing ------------------------------------------------------------- */
@@ -379,9 +490,7 @@ static void mem_close(tm_store *s) {
   mem_store *m = (mem_store *)s;
   tm_map_entry *e;
   for (size_t i = 0; (e = tm_map_next(&m->runs, &i));) {
-    mem_run *r = e->value;
-    tm_free(r->records);
-    tm_free(r);
+    free_run(e->value);
   }
   tm_map_free(&m->runs);
   tm_map_free(&m->gates);
@@ -406,13 +515,33 @@ static bool run_wanted(const tm_run_filter *f, const tm_run_row *r) {
          (!f->parent || same(f->parent, r->parent)) && (!f->unfinished || unfinished(r->state));
 }
 
+/* Those that have ended, oldest first. */
+static int mem_ended(mem_store *m, const tm_run_filter *f, tm_run_fn fn, void *ctx) {
+  int64_t left = f->limit > 0 ? f->limit : INT64_MAX;
+  tm_map_entry *e;
+  for (size_t i = 0; left > 0 && (e = tm_map_next(&m->runs, &i));) {
+    const mem_run *r = e->value;
+    if (r->n <= *f->after || !ended(r->row.state) ||
+        (f->workflow && !same(f->workflow, r->row.workflow)))
+      continue;
+    tm_run_row row = r->row;
+    *f->after = r->n;
+    if (fn(ctx, &row) != 0)
+      break;
+    left--;
+  }
+  return 0;
+}
+
 static int mem_runs(tm_store *s, const tm_run_filter *f, tm_run_fn fn, void *ctx, tm_err *err) {
   (void)err;
   mem_store *m = (mem_store *)s;
+  if (f->after)
+    return mem_ended(m, f, fn, ctx);
   int64_t left = f->limit > 0 ? f->limit : INT64_MAX;
   for (size_t i = m->runs.used; i-- > 0 && left > 0;) {
     const mem_run *r = m->runs.entries[i].value;
-    if (!run_wanted(f, &r->row))
+    if (!r || !run_wanted(f, &r->row))
       continue;
     tm_run_row row = r->row;
     if (fn(ctx, &row) != 0)
@@ -442,6 +571,8 @@ static int mem_gates(tm_store *s, const tm_gate_filter *f, tm_gate_fn fn, void *
   mem_store *m = (mem_store *)s;
   size_t end = m->gates.used;
   for (size_t i = 0; i < end; i++) {
+    if (!m->gates.entries[i].key)
+      continue;
     tm_gate_row g = *(const tm_gate_row *)m->gates.entries[i].value;
     bool wanted = (!f->id || strcmp(f->id, g.id) == 0) &&
                   (!f->run || strcmp(f->run, g.run) == 0) &&
@@ -507,6 +638,34 @@ static int mem_cells(tm_store *s, const tm_cell_filter *f, tm_cell_fn fn, void *
   return tm_mem_cell_read(&((mem_store *)s)->cells, f, fn, ctx);
 }
 
+static int mem_closures(tm_store *s, const char *run, tm_unused_fn fn, void *ctx, tm_err *err) {
+  (void)err;
+  mem_store *m = (mem_store *)s;
+  const mem_run *r = run ? tm_map_get(&m->runs, run) : NULL;
+  tm_map_entry *e;
+  for (size_t i = 0; (!run || r) && (e = tm_map_next(&m->closures, &i));) {
+    const tm_unused row = {.hash = e->key,
+                           .uses = run ? 1 : uses_of(m, e->key),
+                           .seen_run = m->newest,
+                           .seen_closure = m->newest_closure};
+    bool wanted = !r || same(r->row.closure, e->key) || tm_map_get(&r->pins, e->key);
+    if (wanted && fn(ctx, &row) != 0)
+      break;
+  }
+  return 0;
+}
+
+static int mem_blobs(tm_store *s, tm_unused_fn fn, void *ctx, tm_err *err) {
+  (void)err;
+  tm_map_entry *e;
+  for (size_t i = 0; (e = tm_map_next(&((mem_store *)s)->blobs, &i));) {
+    const tm_unused row = {.hash = e->key};
+    if (fn(ctx, &row) != 0)
+      break;
+  }
+  return 0;
+}
+
 /* Nobody else can reach this memory. */
 static bool mem_changed(tm_store *s) {
   (void)s;
@@ -521,9 +680,9 @@ static int mem_verify(tm_store *s, void (*fn)(void *ctx, const char *finding), v
   tm_map_entry *e;
   for (size_t i = 0; (e = tm_map_next(&m->effects, &i));) {
     const tm_effect_row *effect = e->value;
-    if (!effect || tm_map_get(&m->runs, effect->run))
+    if (!effect || effect->result || tm_map_get(&m->runs, effect->run))
       continue;
-    fn(ctx, "an effect was claimed by a run that does not exist");
+    fn(ctx, "an effect has no result, and the run that claimed it does not exist");
     findings = 1;
   }
   return findings;
@@ -543,6 +702,9 @@ static const tm_store_vt mem_vt = {
     .signals = mem_signals,
     .locks = mem_locks,
     .cells = mem_cells,
+    .closures = mem_closures,
+    .blobs = mem_blobs,
+    .in_doubt = mem_in_doubt,
     .changed = mem_changed,
     .verify = mem_verify,
 };

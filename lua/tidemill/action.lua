@@ -5,6 +5,25 @@ local want, known, fail, perform = core.want, core.known, core.fail, core.perfor
 
 local M = {}
 
+--- What the body of a db action gets: statements in the transaction that its record is in, too.
+local db = {}
+
+local function run_statement(name, statement, values)
+  want("the statement of db." .. name, statement, "string")
+  return core.query(statement, core.array(values or {}))
+end
+
+--- The rows of a statement, each a table by column; also what RETURNING returns.
+function db.query(statement, values) return (run_statement("query", statement, values)) end
+
+--- The first row | nil.
+function db.one(statement, values) return run_statement("one", statement, values)[1] end
+
+--- How many rows were inserted, changed or deleted.
+function db.exec(statement, values)
+  return (select(2, run_statement("exec", statement, values)))
+end
+
 --- The body of an action runs only when the host says so; on replay it is not entered.
 local function body_of(run, probe, args)
   return function(order)
@@ -14,7 +33,7 @@ local function body_of(run, probe, args)
       -- A probe may hand its HTTP answer back as it is: 404 says "not there".
       if ok and type(result) == "table" and result.status == 404 then result = nil end
     else
-      ok, result = pcall(run, args, order.key)
+      ok, result = pcall(run, args, order.key, db)
     end
     if ok then return { ok = result == nil and core.null or result } end
     if type(result) ~= "table" then
@@ -34,12 +53,24 @@ end
 
 local action_options = "about:string input key:function irreversible:boolean blast:function "
   .. "gate_above:number on_unknown probe:function run:function repeatable:boolean "
-  .. "host:boolean window undo:function"
+  .. "host:boolean window undo:function db:boolean"
 local policies = { probe = true, retry = true, ask = true }
+
+local never_with_db = { "host", "repeatable", "irreversible", "on_unknown", "probe", "window" }
+
+local function check_db(spec, bad)
+  for _, option in ipairs(never_with_db) do
+    if spec[option] then
+      bad(("has db = true, and needs no %s: its statements and its record are one transaction")
+        :format(option))
+    end
+  end
+end
 
 local function check_action(name, spec)
   known("action " .. name, spec, action_options)
   local function bad(what) fail("usage", ("action %q %s"):format(name, what)) end
+  if spec.db then check_db(spec, bad) end
   if not spec.host and not spec.run then
     bad("needs run = function(args, key), or host = true")
   end
@@ -48,7 +79,7 @@ local function check_action(name, spec)
     if spec.undo then bad("cannot be repeatable and have an undo") end
     return
   end
-  if not spec.key then
+  if not spec.key and not spec.db then
     bad("needs key = function(args): the same key is the same effect, for ever")
   end
   if spec.on_unknown and not policies[spec.on_unknown] then
@@ -67,8 +98,8 @@ end
 
 local function action_request(name, spec, args)
   if spec.repeatable then return { args = args, repeatable = true, host = spec.host } end
-  local key = spec.key(args)
-  if type(key) ~= "string" or key == "" or #key > 255 then
+  local key = spec.key and spec.key(args)
+  if spec.key and (type(key) ~= "string" or key == "" or #key > 255) then
     fail("usage", ("the key of action %q must be a text of 1 to 255 bytes"):format(name))
   end
   local blast = spec.blast and spec.blast(args)
@@ -78,7 +109,7 @@ local function action_request(name, spec, args)
   return {
     args = args, key = key, irreversible = spec.irreversible, blast = blast,
     gate_above = spec.gate_above, on_unknown = spec.on_unknown, host = spec.host,
-    window_ms = core.milliseconds("window", spec.window),
+    window_ms = core.milliseconds("window", spec.window), db = spec.db,
   }
 end
 
@@ -96,7 +127,7 @@ function M.make(name, spec)
     local result = act("action", name, request_, body_of(spec.run, spec.probe, args))
     if spec.undo then
       done[#done + 1] = { name = name, undo = spec.undo, args = args, result = result,
-        key = request_.key }
+        key = request_.key, db = spec.db }
     end
     return result
   end
@@ -104,9 +135,10 @@ end
 
 local function undo(entry)
   local request_ = { args = { args = entry.args, result = entry.result },
-    key = "undo " .. entry.key, on_unknown = "retry" }
-  act("action", "undo " .. entry.name, request_, body_of(function(_, key)
-    return entry.undo(entry.args, entry.result, key)
+    key = entry.key and "undo " .. entry.key, db = entry.db,
+    on_unknown = not entry.db and "retry" or nil }
+  act("action", "undo " .. entry.name, request_, body_of(function(_, key, handle)
+    return entry.undo(entry.args, entry.result, key, handle)
   end))
 end
 

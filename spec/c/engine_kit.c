@@ -188,6 +188,19 @@ static int disk_locks(tm_store *s, const tm_lock_filter *f, tm_lock_fn fn, void 
   return disk(s)->vt->locks(disk(s), f, fn, ctx, err);
 }
 
+static int disk_closures(tm_store *s, const char *run, tm_unused_fn fn, void *ctx,
+                         tm_err *err) {
+  return disk(s)->vt->closures(disk(s), run, fn, ctx, err);
+}
+
+static int disk_blobs(tm_store *s, tm_unused_fn fn, void *ctx, tm_err *err) {
+  return disk(s)->vt->blobs(disk(s), fn, ctx, err);
+}
+
+static int disk_in_doubt(tm_store *s, const char *run, tm_err *err) {
+  return disk(s)->vt->in_doubt(disk(s), run, err);
+}
+
 static bool disk_changed(tm_store *s) {
   bool was = kit_of(s)->foreign;
   kit_of(s)->foreign = false;
@@ -206,6 +219,9 @@ static const tm_store_vt disk_vt = {
     .decision = disk_decision,
     .signals = disk_signals,
     .locks = disk_locks,
+    .closures = disk_closures,
+    .blobs = disk_blobs,
+    .in_doubt = disk_in_doubt,
     .changed = disk_changed,
 };
 

@@ -1,14 +1,17 @@
 /* store_box.c - a store in a box, for its tests. */
 #include "store_box.h"
 
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/buf.h"
 #include "check.h"
 #include "store/apply.h"
+#include "store/migrate.h"
 
 /* -- the owner's thread ---------------------------------------------------------------- */
 
@@ -102,6 +105,29 @@ void box_open(box *b, const char *kind) {
   must(box_open_url(b, file ? url : "memory:", &err), &err);
   if (file)
     memcpy(b->dir, dir, sizeof dir);
+}
+
+static void must_sql(sqlite3 *db, const char *sql) {
+  char *msg = NULL;
+  if (sqlite3_exec(db, sql, NULL, NULL, &msg) == SQLITE_OK)
+    return;
+  fprintf(stderr, "store_box: %s\n", msg);
+  abort();
+}
+
+void box_open_old(box *b, unsigned version, const char *sql) {
+  sqlite3 *db;
+  box_open(b, "sqlite");
+  tm_store_close(&b->store);
+  if (unlink(box_path(b, "")) != 0 || sqlite3_open(box_path(b, ""), &db) != SQLITE_OK)
+    abort();
+  must_sql(db, "PRAGMA application_id = 1416456556; PRAGMA journal_mode = WAL");
+  for (unsigned v = 0; v < version; v++)
+    must_sql(db, tm_migrate_step(v));
+  must_sql(db, sql);
+  sqlite3_close(db);
+  chmod(box_path(b, ""), 0600);
+  box_reopen(b);
 }
 
 void box_reopen(box *b) {

@@ -33,6 +33,8 @@ typedef struct box {
 /* A fresh store of the kind "memory" or "sqlite", or one on the file of another box. */
 void box_open(box *b, const char *kind);
 int box_open_url(box *b, const char *url, tm_err *err);
+/* On a file as the schema of that version left it, with what `sql` puts into it. */
+void box_open_old(box *b, unsigned version, const char *sql);
 void box_reopen(box *b);
 void box_close(box *b); /* and removes the directory, if it made it */
 

@@ -184,7 +184,6 @@ static void what_is_stored_comes_back_whole(void) {
   CHECK_STR(err.msg, "");
   REQUIRE(back != NULL);
   CHECK(same(back->hash, c->hash));
-  CHECK(back->stored);
   CHECK_INT(back->files.count, 4);
   CHECK_STR(tm_closure_file(back, "workflows/lib/util.lua")->bytes, "return 2");
   CHECK_STR(tm_closure_model(back, "x"), "a/any");

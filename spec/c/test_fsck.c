@@ -133,6 +133,62 @@ static void an_edited_record_is_found(void) {
   kit_box_close(&box);
 }
 
+static void a_swapped_or_missing_record_is_found(void) {
+  static const char changed[] =
+      "-1 record 1 of run r was changed after it was written (its hash does not "
+      "fit the chain); restore the database from a backup";
+  static const line lines[] = {START,
+                               {TM_RECORD_NOTE, "1", "now", "{'k': 'now', 'v': 1}"},
+                               {TM_RECORD_NOTE, "2", "now", "{'k': 'now', 'v': 2}"},
+                               END,
+                               {0}};
+  for (int missing = 0; missing < 2; missing++) {
+    kit_box box;
+    kit *k = kit_box_open(&box, "{'flow': []}");
+    tm_tale t = tale_of(k, "done", lines);
+    tm_record first = t.records[1];
+    if (missing) {
+      memmove(&t.records[1], &t.records[2], 2 * sizeof first);
+      t.count--;
+    } else {
+      t.records[1] = t.records[2];
+      t.records[2] = first;
+    }
+    for (size_t i = 0; i < t.count; i++)
+      t.records[i].seq = (int64_t)i;
+    write_tale(k, &t);
+    CHECK_STR(findings(k), changed);
+    kit_box_close(&box);
+  }
+}
+
+static void waits_for(const char *reason, const char *want) {
+  kit_box box;
+  kit *k = kit_box_open(&box, "{'flow': []}");
+  tm_tale t = tale_of(k, "waiting", (line[]){START, {0}});
+  t.reason = kit_text(&box.world, reason);
+  write_tale(k, &t);
+  CHECK_STR(findings(k), want);
+  kit_box_close(&box);
+}
+
+static void a_reason_that_cannot_come_about_is_found(void) {
+  waits_for("[{'for': 'wait', 'name': 'paid', 'place': '1'}]", "");
+  waits_for("[{'for': 'pause', 'by': 'ann'}]", "");
+  waits_for("[{'for': 'gate', 'name': 'sure', 'place': '1'}]",
+            "-1 it waits for gate \"sure\", which nobody can decide");
+  waits_for("[{'for': 'call', 'name': 'flow', 'place': '1', 'run': 'r'}]", "");
+  waits_for("[{'for': 'call', 'name': 'flow', 'place': '1', 'run': 'gone'}]",
+            "-1 it waits for run gone, which is not in this database");
+  waits_for("[{'for': 'lock', 'name': 'k', 'place': '1'}]",
+            "-1 it waits for lock \"k\", and does not stand in its line");
+  waits_for("[{'for': 'sleep', 'place': '1', 'until': '2026-11-20T07:05:33.123Z'}]",
+            "-1 it waits for a time, but no timer is set");
+  waits_for("nonsense",
+            "-1 what it waits for cannot be read: line 1, column 1 (byte 0): 'n' where a "
+            "value was expected");
+}
+
 static void an_outcome_without_an_intent_is_found(void) {
   finds("done",
         (line[]){
@@ -143,6 +199,7 @@ static void an_outcome_without_an_intent_is_found(void) {
             START,
             {TM_RECORD_DONE, "1", "pay", "{'k': 'action', 'v': 1, 'q': {'repeatable': true}}"},
             {TM_RECORD_DONE, "2", "pay", "{'k': 'action', 'm': {'stored_by': 'q'}}"},
+            {TM_RECORD_DONE, "3", "book", "{'k': 'action', 'v': 1, 'q': {'db': true}}"},
             END,
             {0}},
         "");
@@ -156,6 +213,13 @@ static void an_effect_that_is_not_kept_is_found(void) {
                  END,
                  {0}},
         "2 action \"pay\" was done under key \"p\", but its effect is not kept");
+  finds("done",
+        (line[]){START,
+                 {TM_RECORD_DONE, "1", "book",
+                  "{'k': 'action', 'v': 1, 'q': {'db': true, 'key': 'b'}}"},
+                 END,
+                 {0}},
+        "1 action \"book\" was done under key \"b\", but its effect is not kept");
 }
 
 static void a_second_outcome_is_found(void) {
@@ -201,6 +265,8 @@ CHECK_SUITE(fsck) {
   CHECK_RUN(a_run_that_nobody_runs_is_found);
   CHECK_RUN(a_row_that_does_not_fit_its_journal_is_found);
   CHECK_RUN(an_edited_record_is_found);
+  CHECK_RUN(a_swapped_or_missing_record_is_found);
+  CHECK_RUN(a_reason_that_cannot_come_about_is_found);
   CHECK_RUN(an_outcome_without_an_intent_is_found);
   CHECK_RUN(an_effect_that_is_not_kept_is_found);
   CHECK_RUN(a_second_outcome_is_found);

@@ -70,6 +70,21 @@ static void run_sql(const char *path, const char *sql) {
   sqlite3_close(db);
 }
 
+static int read_number(void *ctx, int n, char **values, char **names) {
+  (void)n, (void)names;
+  *(int *)ctx = atoi(values[0]);
+  return 0;
+}
+
+static int number(const char *path, const char *sql) {
+  sqlite3 *db;
+  int found = -1;
+  CHECK_INT(sqlite3_open(path, &db), SQLITE_OK);
+  CHECK_INT(sqlite3_exec(db, sql, read_number, &found, NULL), SQLITE_OK);
+  sqlite3_close(db);
+  return found;
+}
+
 /* Opening must fail with this code and word, and leave the file as it is. */
 static void refuses(const char *path, const char *word) {
   box b;
@@ -108,29 +123,15 @@ static void a_file_that_is_not_ours_is_refused_and_not_touched(void) {
   CHECK_INT(system(command), 0);
 }
 
-static int version_of(const char *path) {
-  sqlite3 *db;
-  sqlite3_stmt *st;
-  int version = -1;
-  if (sqlite3_open(path, &db) == SQLITE_OK &&
-      sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &st, NULL) == SQLITE_OK) {
-    if (sqlite3_step(st) == SQLITE_ROW)
-      version = sqlite3_column_int(st, 0);
-    sqlite3_finalize(st);
-  }
-  sqlite3_close(db);
-  return version;
-}
-
 static void a_newer_schema_is_refused(void) {
   box b;
-  char back[64];
   box_open(&b, "sqlite");
   box_add_run(&b, "r1");
   tm_store_close(&b.store);
-  snprintf(back, sizeof back, "PRAGMA user_version = %d", version_of(box_path(&b, "")));
+  char path[160], back[64];
+  snprintf(back, sizeof back, "PRAGMA user_version = %d",
+           number(box_path(&b, ""), "PRAGMA user_version"));
   run_sql(box_path(&b, ""), "PRAGMA user_version = 99");
-  char path[160];
   snprintf(path, sizeof path, "%s", box_path(&b, ""));
   refuses(path, "version 99");
   run_sql(path, back);
@@ -150,6 +151,26 @@ static void a_newer_schema_that_is_only_in_the_log_is_refused_too(void) {
   CHECK(strstr(err.msg, "version 99"));
   box_close(&b);
   box_close(&a);
+}
+
+/* In version 2 effects had the number of their run, and nothing said which sources it had had. */
+static void effects_and_sources_of_version_2_are_kept(void) {
+  box b;
+  tm_err err = TM_ERR_INIT;
+  tm_effect_row key = {.ns = "flow", .action = "pay", .key = "k"}, row;
+  box_open_old(
+      &b, 2,
+      "INSERT INTO tm_run (n, epoch, records, last, wake_at, created, updated, state, id)"
+      " VALUES (1, 1, 2, 2, 0, 1, 1, 'done', 'r1');"
+      "INSERT INTO tm_journal (pos, run, prev, seq, kind, body) VALUES (1, 1, 0, 0, 0, "
+      "'{}'), (2, 1, 1, 1, 10, '{\"was\":\"c1\",\"now\":\"c2\"}');"
+      "INSERT INTO tm_effect VALUES ('flow', 'pay', 'k', 'h', 1, '1', '7')");
+  CHECK_INT(b.store->vt->effect(b.store, &key, &b.arena, &row, &err), 1);
+  CHECK_STR(row.run, "r1");
+  CHECK_STR(row.result, "7");
+  CHECK_INT(number(box_path(&b, ""), "SELECT count(*) FROM tm_pin"), 2);
+  CHECK_STR(box_verify(&b), "");
+  box_close(&b);
 }
 
 static void unknown_urls_are_refused(void) {
@@ -174,7 +195,7 @@ static void damage_is_found_and_never_read_over(void) {
       {"INSERT INTO tm_journal (run, prev, seq, kind) VALUES (1, 0, 0, 1)",
        "has other records"},
       {"UPDATE tm_gate SET decided = 5", "gate r1/a is open and decided"},
-      {"UPDATE tm_effect SET run = 77", "run that does not exist"},
+      {"UPDATE tm_effect SET run = 77", "the run that claimed it does not exist"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     box b;
@@ -375,6 +396,7 @@ CHECK_SUITE(store_file) {
   CHECK_RUN(a_file_that_is_not_ours_is_refused_and_not_touched);
   CHECK_RUN(a_newer_schema_is_refused);
   CHECK_RUN(a_newer_schema_that_is_only_in_the_log_is_refused_too);
+  CHECK_RUN(effects_and_sources_of_version_2_are_kept);
   CHECK_RUN(unknown_urls_are_refused);
   CHECK_RUN(damage_is_found_and_never_read_over);
   CHECK_RUN(another_journal_mode_is_set_right);

@@ -1,7 +1,6 @@
 /* test_store_queue.c - what stands in line: signals of a run, runs for a lock, children; over
  * each driver. And the file of the first schema, brought up to this one.
  */
-#include <sqlite3.h>
 #include <string.h>
 
 #include "check.h"
@@ -266,26 +265,14 @@ static void children_are_found_by_their_parent(void) {
 /* -- the file of the first schema ------------------------------------------------------ */
 
 /* What the first release left: without this schema's tables, and with a run in it. */
-static void make_old(const char *path) {
-  sqlite3 *db;
-  REQUIRE(sqlite3_open(path, &db) == SQLITE_OK);
-  CHECK_INT(sqlite3_exec(db,
-                         "DROP TABLE tm_signal; DROP TABLE tm_lock; DROP INDEX tm_run_parent;"
-                         "DROP TABLE tm_cell;"
-                         "PRAGMA user_version = 1",
-                         NULL, NULL, NULL),
-            SQLITE_OK);
-  sqlite3_close(db);
-}
-
 static void a_file_of_the_first_schema_is_brought_up(void) {
   box b;
-  box_open(&b, "sqlite");
-  box_add_run(&b, "r1");
-  CHECK_INT(box_append(&b, "r1", 0, 2), TM_OK);
-  tm_store_close(&b.store);
-  make_old(box_path(&b, ""));
-  box_reopen(&b);
+  box_open_old(
+      &b, 1,
+      "INSERT INTO tm_run (n, epoch, records, last, wake_at, created, updated, state, id)"
+      " VALUES (1, 1, 2, 2, 0, 1, 1, 'queued', 'r1');"
+      "INSERT INTO tm_journal (pos, run, prev, seq, kind, body)"
+      " VALUES (1, 1, 0, 0, 7, 'x'), (2, 1, 1, 1, 7, 'x')");
   CHECK_STR(box_journal(&b, "r1", 0), "0:x 1:x");
   tm_batch *batch = box_batch(&b);
   put_signal(batch, TM_OP_SIGNAL_NEW, "r1", "a");

@@ -138,6 +138,11 @@ TIDEMILL_API int tidemill_approve(tidemill *t, const char *run, const char *gate
                                   const char *opts);
 TIDEMILL_API int tidemill_reject(tidemill *t, const char *run, const char *gate,
                                  const char *opts);
+/* Settle an action in doubt (a gate of the kind "doubt"): `result` is what it would have returned, as
+ * JSON: it happened; NULL: it did not, and is done now. `action`: its name or its gate's, NULL: the only
+ * one. `opts`: NULL or {"note", "by"}. Exactly one word counts, as at any gate. */
+TIDEMILL_API int tidemill_resolve(tidemill *t, const char *run, const char *action,
+                                  const char *result, size_t len, const char *opts);
 
 /* Send an event that the run's workflow declares (`events`); `json` is its payload (NULL: null), held
  * to the event's schema: TIDEMILL_EUSAGE, and nothing is kept, when it does not fit. It is kept until

@@ -370,8 +370,8 @@ static void ask_doubt(tm_branch *b, const char *why) {
   tm_json_set_str(
       a, body, "ask",
       tm_arena_printf(a,
-                      "Did %s happen? %s. Look at the other side under the key. Approve: "
-                      "it did (--answer is its result). Reject: it did not, do it now.",
+                      "Did %s happen? %s. Look at the other side under the key, and resolve "
+                      "it: applied, with its result, or not applied; then it is done now.",
                       b->name, why));
   tm_json_set(a, body, "show", tm_json_get(b->request, "args"));
   tm_json_set_str(a, body, "action", b->name);

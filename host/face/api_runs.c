@@ -1,4 +1,4 @@
-/* api_runs.c - start, decide, control, run: calls that change something and wait until it is
+/* api_runs.c - start, control, run: calls that change something and wait until it is
  * durable.
  */
 #include <stdio.h>
@@ -122,86 +122,6 @@ int tidemill_start(tidemill *t, const char *workflow, const char *input, size_t 
   }
   tm_arena_free(&a);
   return rc;
-}
-
-/* -- gates
- * ---------------------------------------------------------------------------------------- */
-
-typedef struct matching {
-  const char *name; /* NULL: any */
-  char id[256];
-  int count, seen;
-} matching;
-
-/* "NAME", "NAME@PLACE" or the whole id. */
-static bool gate_matches(const tm_gate_row *row, const char *name) {
-  const char *short_id = row->id + strlen(row->run) + 1;
-  return strcmp(row->name, name) == 0 || strcmp(row->id, name) == 0 ||
-         strcmp(short_id, name) == 0;
-}
-
-static int match_gate(void *ctx, const tm_gate_row *row) {
-  matching *m = ctx;
-  bool open = strcmp(row->state, "open") == 0;
-  if (m->name && !gate_matches(row, m->name))
-    return 0;
-  m->seen++;
-  if (open || m->count == 0)
-    snprintf(m->id, sizeof m->id, "%s", row->id);
-  m->count += open;
-  return 0;
-}
-
-static int find_gate(tidemill *t, const char *run, const char *gate, char out[256],
-                     tm_err *err) {
-  matching m = {.name = gate};
-  tm_gate_filter f = {.run = run};
-  if (t->store->vt->gates(t->store, &f, match_gate, &m, err) < 0)
-    return -1;
-  if (m.count > 1)
-    return tm_err_set(err, TM_USAGE,
-                      "run %s waits at more than one gate%s; name one (`tidemill gates %s`)",
-                      run, gate ? " of that name" : "", run);
-  if (m.seen == 0)
-    return tm_err_set(err, TM_NOTFOUND, "run %s waits at no gate%s%s", run,
-                      gate ? " called " : "", gate ? gate : "");
-  memcpy(out, m.id, sizeof m.id);
-  return 0;
-}
-
-static int decide(tidemill *t, const char *run, const char *gate, bool approve,
-                  const char *opts) {
-  static const char *const known[] = {"answer", "note", "by", "digest", NULL};
-  int rc = tm_api_enter(t);
-  tm_err err = TM_ERR_INIT;
-  tm_arena a;
-  tm_run_row row;
-  tm_json *o;
-  char id[256];
-  tm_api_waiting w = {0};
-  if (rc < 0)
-    return rc;
-  tm_arena_init(&a, 0);
-  if (tm_api_json(&o, &a, "the decision", opts, SIZE_MAX, &err) < 0 ||
-      tm_api_members(o, known, "the decision", &err) < 0 ||
-      tm_api_find_run(t, run, &a, &row, &err) < 0 || find_gate(t, row.id, gate, id, &err) < 0) {
-    rc = tm_api_fail(t, &err);
-  } else {
-    if (!tm_json_get(o, "by"))
-      tm_json_set_str(&a, o, "by", t->options->by);
-    tm_engine_decide(t->engine, id, approve, o, tm_api_finished, &w);
-    rc = tm_api_wait(t, &w);
-  }
-  tm_arena_free(&a);
-  return rc;
-}
-
-int tidemill_approve(tidemill *t, const char *run, const char *gate, const char *opts) {
-  return decide(t, run, gate, true, opts);
-}
-
-int tidemill_reject(tidemill *t, const char *run, const char *gate, const char *opts) {
-  return decide(t, run, gate, false, opts);
 }
 
 /* -- control

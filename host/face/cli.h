@@ -55,7 +55,9 @@
   X(OLDER, "older-than", 0, "DUR",                                                             \
     "runs that ended 30d, 12h ago or before; instead of `retain`")                             \
   X(REDACT, "redact", 0, NULL, "hashes in place of texts")                                     \
-  X(DEEP, "deep", 0, NULL, "read every record of every run")
+  X(DEEP, "deep", 0, NULL, "read every record of every run")                                   \
+  X(APPLIED, "applied", 0, "JSON", "it happened; this is its result: JSON, @FILE, or -")       \
+  X(NOTAPPLIED, "not-applied", 0, NULL, "it did not happen; do it now")
 
 typedef enum tm_cli_flag {
 #define X(id, name, letter, value, about) TM_FLAG_##id,
@@ -150,7 +152,7 @@ void tm_cli_text_shell(tm_buf *out, const char *s, size_t len);
 
 /* Open the engine by the flags: 0, or the exit code with the message told. */
 int tm_cli_open(tm_cli *c);
-/* The JSON of --input or --answer: text in the arena. 0, or the exit code. */
+/* The JSON of --input, --answer or --applied: text in the arena. 0, or the exit code. */
 int tm_cli_read_json(tm_cli *c, tm_cli_flag flag, const char **text, size_t *len);
 /* The whole file; `-` is standard input. 0, or -1 with err. */
 int tm_cli_read_file(tm_buf *out, const char *path, tm_err *err);
@@ -191,6 +193,7 @@ int tm_cli_run(tm_cli *c);
 int tm_cli_start(tm_cli *c);
 int tm_cli_approve(tm_cli *c);
 int tm_cli_reject(tm_cli *c);
+int tm_cli_resolve(tm_cli *c);
 int tm_cli_resume(tm_cli *c);
 int tm_cli_result(tm_cli *c);
 int tm_cli_cancel(tm_cli *c);

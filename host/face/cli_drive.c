@@ -167,14 +167,21 @@ static const char *word_of(const tm_json *gates, size_t i) {
 void tm_cli_gate_commands(tm_cli *c, tm_buf *out, const tm_json *gates, size_t i) {
   const tm_json *gate = tm_json_at(gates, i);
   const char *run = tm_json_get_str(gate, "run"), *word = word_of(gates, i);
+  const char *kind = tm_json_get_str(gate, "kind");
+  bool doubt = kind && strcmp(kind, "doubt") == 0;
   tm_buf line = TM_BUF_INIT;
   own_name(c, &line);
-  tm_buf_printf(out, "  %s approve %s ", tm_buf_str(&line), run ? run : "ID");
+  tm_buf_printf(out, "  %s %s %s ", tm_buf_str(&line), doubt ? "resolve" : "approve",
+                run ? run : "ID");
   tm_cli_text_shell(out, word, strlen(word));
-  sample_answer(out, tm_json_get(gate, "answer"));
-  tm_buf_printf(out, "\n  %s reject %s ", tm_buf_str(&line), run ? run : "ID");
+  if (doubt)
+    tm_buf_puts(out, " --applied '{…}'");
+  else
+    sample_answer(out, tm_json_get(gate, "answer"));
+  tm_buf_printf(out, "\n  %s %s %s ", tm_buf_str(&line), doubt ? "resolve" : "reject",
+                run ? run : "ID");
   tm_cli_text_shell(out, word, strlen(word));
-  tm_buf_putc(out, '\n');
+  tm_buf_puts(out, doubt ? " --not-applied\n" : "\n");
   tm_buf_free(&line);
 }
 

@@ -82,7 +82,10 @@ int tm_cli_read_json(tm_cli *c, tm_cli_flag flag, const char **text, size_t *len
   }
   tm_buf_free(&b);
   return rc < 0 ? tm_cli_fail(c, (int)err.code, "--%s: %s",
-                              flag == TM_FLAG_ANSWER ? "answer" : "input", err.msg)
+                              flag == TM_FLAG_ANSWER    ? "answer"
+                              : flag == TM_FLAG_APPLIED ? "applied"
+                                                        : "input",
+                              err.msg)
                 : 0;
 }
 

@@ -1,4 +1,5 @@
-/* cli_run.c - the commands that move runs: run, start, approve, reject, resume, result, cancel.
+/* cli_run.c - the commands that move runs: run, start, approve, reject, resolve, resume,
+ * result, cancel.
  */
 #include <stdio.h>
 #include <string.h>
@@ -111,6 +112,23 @@ int tm_cli_approve(tm_cli *c) {
 
 int tm_cli_reject(tm_cli *c) {
   return decide(c, tidemill_reject);
+}
+
+int tm_cli_resolve(tm_cli *c) {
+  const char *opts = NULL, *id = NULL, *result = NULL;
+  size_t len = 0;
+  bool applied = tm_cli_has(c, TM_FLAG_APPLIED);
+  if (applied == tm_cli_has(c, TM_FLAG_NOTAPPLIED))
+    return tm_cli_fail(c, 2,
+                       "say one of --applied JSON (it happened; its result) and "
+                       "--not-applied (it did not; do it now)");
+  int code = decision(c, &opts);
+  if (code || (applied && (code = tm_cli_read_json(c, TM_FLAG_APPLIED, &result, &len))) ||
+      (code = tm_cli_open(c)) || (code = tm_cli_full_id(c, &id)))
+    return code;
+  int rc =
+      tidemill_resolve(c->engine, id, c->arg_count > 1 ? c->args[1] : NULL, result, len, opts);
+  return rc < 0 ? tm_cli_api_fail(c, rc) : tm_cli_go_on(c, id);
 }
 
 /* It is told. Whoever has the run goes on with it; when nobody does, it goes on here. */

@@ -23,6 +23,10 @@ static const char run_more[] =
 static const char decide_more[] =
     "ID is the run's, or a prefix of 6 characters or more; GATE is needed when several are\n"
     "open. The run goes on in this process until it ends or waits again.\n";
+static const char resolve_more[] =
+    "For an action that was cut off between its start and its result (`tidemill gates ID` shows\n"
+    "it, with its key). Look at the other side, then say what you found: exactly one of\n"
+    "--applied and --not-applied. ACTION is needed when several are in doubt.\n";
 static const char signal_more[] = "The workflow declares its events and their schemas; --input "
                                   "is the payload. An event that\n"
                                   "comes before the run asks for it is kept. Sent twice with "
@@ -85,6 +89,9 @@ const tm_cli_command tm_cli_commands[] = {
      tm_cli_approve},
     {"reject", "ID [GATE]", "say no to a gate, and go on", decide_more, DECIDE, 1, 2,
      tm_cli_reject},
+    {"resolve", "ID [ACTION]", "say whether an action in doubt happened, and go on",
+     resolve_more, BIT(APPLIED) | BIT(NOTAPPLIED) | BIT(NOTE) | BIT(TIMEOUT), 1, 2,
+     tm_cli_resolve},
     {"signal", "RUN EVENT", "tell a run of an event, and go on with it", signal_more,
      BIT(PAYLOAD) | BIT(DELIVERY) | BIT(TIMEOUT), 2, 2, tm_cli_signal},
     {"resume", "[ID]", "go on with a run, or with all that nobody runs", NULL, BIT(TIMEOUT), 0,

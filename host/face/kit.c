@@ -284,15 +284,26 @@ static int l_reject(lua_State *L) {
   return with_opts(L, tidemill_reject);
 }
 
+static int with_value(lua_State *L, int (*fn)(tidemill *, const char *, const char *,
+                                              const char *, size_t, const char *)) {
+  engine *e = check_engine(L);
+  const char *run = luaL_checkstring(L, 2), *what = luaL_optstring(L, 3, NULL);
+  size_t len = 0, opts_len;
+  scratch *s = scratch_new(L);
+  const char *value = json_arg(L, 4, s, &len), *opts = json_arg(L, 5, s, &opts_len);
+  int rc = fn(e->t, run, what, value, len, opts);
+  return answer(L, e, s, rc, 0);
+}
+
 /* signal(run, event, payload, opts) */
 static int l_signal(lua_State *L) {
-  engine *e = check_engine(L);
-  const char *run = luaL_checkstring(L, 2), *event = luaL_checkstring(L, 3);
-  size_t len, opts_len;
-  scratch *s = scratch_new(L);
-  const char *payload = json_arg(L, 4, s, &len), *opts = json_arg(L, 5, s, &opts_len);
-  int rc = tidemill_signal(e->t, run, event, payload, len, opts);
-  return answer(L, e, s, rc, 0);
+  luaL_checkstring(L, 3);
+  return with_value(L, tidemill_signal);
+}
+
+/* resolve(run, action, result, opts): nil as result: it did not happen */
+static int l_resolve(lua_State *L) {
+  return with_value(L, tidemill_resolve);
 }
 
 static int l_control(lua_State *L) {
@@ -583,6 +594,7 @@ static const luaL_Reg methods[] = {{"signal", l_signal},
                                    {"gates", l_gates},
                                    {"approve", l_approve},
                                    {"reject", l_reject},
+                                   {"resolve", l_resolve},
                                    {"control", l_control},
                                    {"history", l_history},
                                    {"prompt", l_prompt},

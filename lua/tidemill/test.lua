@@ -39,7 +39,7 @@ function M.step(workflow, step, input, opts)
 end
 
 --- Start a workflow and keep it in hand, in a SQLite file of its own: state, fields, gates,
--- advance("3d"), approve(name, opts), reject, restart, result, history, close.
+-- advance("3d"), approve(name, opts), reject, resolve, restart, result, history, close.
 function M.start(workflow, input, opts)
   local run = new(workflow, opts, true)
   if run:begin(input) then run:drive() end

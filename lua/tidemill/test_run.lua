@@ -196,6 +196,14 @@ end
 --- Say yes to a gate, and go on: opts {answer, note, by}. The state, or nil and the error.
 function Run:approve(name, opts) return decide(self, "approve", name, opts) end
 
+--- Say whether an action in doubt happened, and go on: its result, or nil: it did not.
+function Run:resolve(action, result, opts)
+  local ok, err = self.engine:resolve(self.id, action, result, opts)
+  if not ok then return nil, err end
+  self:drive()
+  return self:state()
+end
+
 --- Tell the run of an event, and go on: opts {id}. The state, or nil and the error.
 function Run:signal(event, payload, opts)
   local ok, err = self.engine:signal(self.id, event, payload, opts)

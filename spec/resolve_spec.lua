@@ -1,0 +1,119 @@
+--- An action in doubt: what it asks, and how a person resolves it.
+local kit = require "tidemill.test"
+local content = dofile "spec/content.lua"
+
+-- The body writes its line, then breaks: nobody knows whether it counts.
+local workflow = [[
+local mill = require "tidemill"
+local flow = mill.workflow "w" {}
+local function act(name)
+  return flow:action(name) { key = function(a) return a.id end, on_unknown = "ask",
+    run = function(a)
+      local before = mill.file.read(name .. ".txt") or ""
+      mill.file.append(name .. ".txt", a.id .. "\n")
+      if before == "" then error("the receipt is odd") end
+      return { sent = "again" }
+    end }
+end
+local pay, ship = act "pay", act "ship"
+function flow.main(input)
+  if input.both then
+    return mill.all { function() return pay { id = "k" } end,
+                      function() return ship { id = "k" } end }
+  end
+  if input.gate then mill.gate("sure", { ask = "Sure?" }) end
+  return pay { id = "k" }
+end
+return flow
+]]
+
+describe("tidemill resolve", function()
+  local dir
+
+  before_each(function()
+    dir = content.folder()
+    os.execute("mkdir -p " .. dir .. "/workflows")
+    content.write(dir .. "/workflows/w.lua", workflow)
+  end)
+  after_each(function() content.remove(dir) end)
+
+  local function cli(...) return content.tidemill(dir, { ... }) end
+  local function lines(name) return content.read(dir .. "/" .. name .. ".txt") end
+
+  local function doubtful(id, input)
+    local got = cli("run", "w", "--id", id, "--input", input or "{}")
+    assert.equal(8, got.code, got.err)
+    return got
+  end
+
+  it("is what the run says to type", function()
+    local got = doubtful "doubt-1"
+    local typed = got.err:match "\n  (tidemill resolve [^\n]*%-%-applied[^\n]*)"
+    assert.equal("tidemill resolve doubt-1 pay --applied '{…}'", typed)
+    got = content.shell(dir, (typed:gsub("{…}", '{"id": 7}')))
+    assert.equal(0, got.code, got.err)
+    assert.same({ id = 7 }, cli("result", "doubt-1", "--json").json)
+    assert.equal("k\n", lines "pay")
+  end)
+
+  it("does it now when it did not happen", function()
+    doubtful "doubt-1"
+    local got = cli("resolve", "doubt-1", "--not-applied", "--note", "no such payment", "--json")
+    assert.equal(0, got.code, got.err)
+    assert.same({ sent = "again" }, got.json.result)
+    assert.equal("k\nk\n", lines "pay")
+    local gate = cli("gates", "doubt-1", "--all", "--json").json.gates[1]
+    assert.equal("rejected", gate.state)
+    assert.equal("no such payment", gate.decision.note)
+  end)
+
+  it("counts once: the second word is told who was first", function()
+    doubtful "doubt-1"
+    assert.equal(0, cli("resolve", "doubt-1", "--applied", "null").code)
+    local got = cli("resolve", "doubt-1", "--not-applied")
+    assert.equal(5, got.code)
+    assert.matches('the gate "pay" was already approved by', got.err, 1, true)
+    assert.equal("k\n", lines "pay")
+  end)
+
+  it("asks which one, when several are in doubt", function()
+    doubtful("doubt-1", '{"both":true}')
+    local got = cli("resolve", "doubt-1", "--applied", "1")
+    assert.equal(2, got.code)
+    assert.matches("more than one action in doubt; name one (`tidemill gates doubt-1`)", got.err,
+      1, true)
+    assert.equal(8, cli("resolve", "doubt-1", "ship", "--applied", "1").code)
+    assert.same({ 2, 1 }, cli("resolve", "doubt-1", "--applied", "2", "--json").json.result)
+  end)
+
+  it("is not for the other gates, which are approved", function()
+    doubtful("doubt-1", '{"gate":true}')
+    local got = cli("resolve", "doubt-1", "--applied", "1")
+    assert.equal(4, got.code)
+    assert.matches("run doubt-1 has no action in doubt", got.err, 1, true)
+    assert.equal(4, cli("resolve", "doubt-1", "sure", "--applied", "1").code)
+  end)
+
+  it("wants one of the two, and a result that is JSON", function()
+    doubtful "doubt-1"
+    for _, flags in ipairs { {}, { "--not-applied", "--applied", "1" } } do
+      local got = cli("resolve", "doubt-1", table.unpack(flags))
+      assert.equal(2, got.code)
+      assert.matches("say one of --applied JSON", got.err, 1, true)
+    end
+    local got = cli("resolve", "doubt-1", "--applied", "{id")
+    assert.equal(2, got.code)
+    assert.matches("--applied: not JSON", got.err, 1, true)
+    assert.equal(8, cli("resume", "doubt-1").code)
+  end)
+
+  it("stays what it was in a replay", function()
+    local handle = kit.start("w", {}, { dir = dir })
+    handle:advance("2s")
+    assert.equal("done", handle:resolve("pay", { id = 1 }, { by = "Ada" }))
+    assert.same({ id = 1 }, handle:result())
+    local doc = handle.engine:examine(handle.id, "replay")
+    assert.equal("equal", doc.verdict)
+    handle:close()
+  end)
+end)

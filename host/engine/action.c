@@ -3,6 +3,7 @@
  *   launch ─► effect known? ── same arguments ──► its stored result
  *                │ no       ── other arguments ─► conflict
  *                │          ── another call is at it: held until that one ends
+ *                │          ── a run that was ended left it: the claim is taken over ─► unknown
  *                ▼
  *             blast > gate_above? ── yes ─► gate ── rejected ─► error "rejected"
  *                │ no                        │ approved
@@ -24,6 +25,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "engine/effect.h"
 #include "engine/engine.h"
 #include "engine/txn.h"
 
@@ -38,17 +40,6 @@ static bool flag(const tm_branch *b, const char *name) {
 
 static bool repeatable(const tm_branch *b) {
   return b->kind == TM_CALL_FETCH || flag(b, "repeatable");
-}
-
-static tm_effect_row effect_of(const tm_branch *b) {
-  return (tm_effect_row){
-      .ns = b->run->workflow,
-      .action = b->name,
-      .key = b->action.key,
-      .args_hash = b->action.hash,
-      .run = b->run->id,
-      .place = b->place,
-  };
 }
 
 static void fail(tm_branch *b, const tm_json *error) {
@@ -156,30 +147,20 @@ static void intent_stored(tm_after *after, const tm_err *err) {
     enter(b, "run");
 }
 
-static void record_intent(tm_branch *b) {
+/* `taken`: the run whose intent it takes over; NULL: it is its own. */
+static void record_intent(tm_branch *b, const char *taken) {
+  tm_arena *a = &b->scratch;
   tm_json *open = tm_exec_open_body(b);
-  tm_json_set_str(&b->scratch, open, "key", b->action.key);
-  tm_json_set_int(&b->scratch, open, "epoch", b->run->epoch);
+  tm_json_set_str(a, open, "key", b->action.key);
+  tm_json_set_int(a, open, "epoch", b->run->epoch);
+  if (taken) {
+    tm_json_set_str(a, open, "taken", taken);
+    tm_json_set_int(a, open, "since", b->action.since);
+  }
   tm_turn_record(b->run, TM_RECORD_OPEN, b->place, b->name, open);
   b->recorded = true;
   if (!b->action.since)
     b->action.since = tm_engine_now(b->run->engine);
-}
-
-static tm_op *effect_op(tm_branch *b, tm_op_kind kind) {
-  tm_engine *e = b->run->engine;
-  tm_op *op = tm_turn_op(e, b->run, kind);
-  tm_arena *a = &tm_turn_of(e)->batch->arena;
-  tm_effect_row row = effect_of(b);
-  op->u.effect = (tm_effect_row){
-      .ns = tm_arena_strdup(a, row.ns),
-      .action = tm_arena_strdup(a, row.action),
-      .key = tm_arena_strdup(a, row.key),
-      .args_hash = tm_arena_strdup(a, row.args_hash),
-      .run = tm_arena_strdup(a, row.run),
-      .place = tm_arena_strdup(a, row.place),
-  };
-  return op;
 }
 
 static void owned_now(tm_after *after, const tm_err *err) {
@@ -209,8 +190,8 @@ static void claim_and_enter(tm_branch *b) {
     enter_txn(b);
     return;
   }
-  tm_op *op = effect_op(b, TM_OP_EFFECT_CLAIM);
-  record_intent(b);
+  tm_op *op = tm_effect_op(b, TM_OP_EFFECT_CLAIM);
+  record_intent(b, NULL);
   b->action.claimed = true;
   b->action.told_held = false;
   tm_turn_after(b->run->engine, intent_stored, b->run, b)->op = op;
@@ -244,76 +225,90 @@ static void hold(tm_branch *b) {
   tm_list_append(&b->run->engine->held, &b->held);
 }
 
-static int take_end(void *ctx, const tm_run_row *row) {
-  *(bool *)ctx = strcmp(row->state, "queued") != 0 && strcmp(row->state, "running") != 0 &&
-                 strcmp(row->state, "waiting") != 0;
-  return 1;
+/* -- a claim whose run was ended in between: terminated, or stopped at a limit --------- */
+
+static void taken_over(tm_after *after, const tm_err *err);
+
+/* The claim becomes this run's, and what came of it is settled by this action's policy. */
+static void take_over(tm_branch *b, const tm_effect_row *row) {
+  if (tm_run_gives_up(b->run)) {
+    cancelled(b);
+    return;
+  }
+  tm_op *op = tm_effect_op(b, TM_OP_EFFECT_TAKE);
+  op->u.effect.run = tm_arena_strdup(&tm_turn_of(b->run->engine)->batch->arena, row->run);
+  b->action.since = tm_effect_since(b, row);
+  record_intent(b, row->run);
+  b->action.claimed = true;
+  b->action.told_held = false;
+  tm_turn_after(b->run->engine, taken_over, b->run, b)->op = op;
 }
 
-/* The run that has the key was ended from outside (terminated, stopped at a limit) between its
- * intent and its result: nobody will come back to tell. */
-static bool left_in_doubt(const tm_branch *b, const tm_effect_row *row) {
-  tm_store *s = b->run->engine->ports.store;
-  tm_run_filter f = {.id = row->run};
-  tm_err err = TM_ERR_INIT;
-  bool ended = false;
-  if (strcmp(row->run, b->run->id) == 0)
-    return false;
-  if (s->vt->runs(s, &f, take_end, &ended, &err) < 0)
-    tm_engine_break(b->run->engine, &err);
-  return ended;
+/* A diverged or imported run may still go on: its claim stays its own. */
+static void in_doubt(tm_branch *b, const tm_effect_row *row, const char *state) {
+  fail(b, tm_run_error(&b->scratch, "in_doubt",
+                       "action \"%s\" was begun under key \"%s\" by run %s, which is %s and "
+                       "may still go on; see to that run, or use another key",
+                       b->name, b->action.key, row->run, state));
 }
 
-static void in_doubt(tm_branch *b, const tm_effect_row *row) {
-  fail(b, tm_run_error(
-              &b->scratch, "in_doubt",
-              "action \"%s\" was begun under key \"%s\" by run %s, which was ended before "
-              "anybody knew whether it happened; look at the other side under the key, "
-              "and use another key if it has to be done",
-              b->name, b->action.key, row->run));
+static bool needs_gate(const tm_branch *b) {
+  const tm_json *limit = tm_json_get(b->request, "gate_above");
+  const tm_json *blast = tm_json_get(b->request, "blast");
+  return limit && tm_json_number(blast, 0) > tm_json_number(limit, 0);
 }
 
-/* True when the effect's row settles what to do with the call. */
-static bool known_effect(tm_branch *b) {
-  tm_store *s = b->run->engine->ports.store;
-  tm_effect_row key = effect_of(b), row;
-  tm_err err = TM_ERR_INIT;
-  int found = s->vt->effect(s, &key, &b->scratch, &row, &err);
-  if (found < 0 && err.code == TM_LIMIT) {
-    fail(b, tm_run_error(&b->scratch, "internal", "%s", err.msg));
-    return true;
-  }
-  if (found < 0) {
-    tm_engine_break(b->run->engine, &err);
-    return true;
-  }
-  if (!found)
-    return false;
-  if (strcmp(row.args_hash, b->action.hash) != 0) {
-    fail(b, tm_run_error(&b->scratch, "conflict",
-                         "action \"%s\" was done under key \"%s\" with other arguments (by run "
-                         "%s); use another key for another effect",
-                         b->name, b->action.key, row.run));
-    return true;
-  }
-  if (row.result) {
-    stored_result(b, &row);
-    return true;
-  }
-  b->action.claimed = strcmp(row.run, b->run->id) == 0 && strcmp(row.place, b->place) == 0;
-  if (b->action.claimed)
-    return false;
+static void conflict(tm_branch *b, const tm_effect_row *row) {
+  fail(b, tm_run_error(&b->scratch, "conflict",
+                       "action \"%s\" was done under key \"%s\" with other arguments (by run "
+                       "%s); use another key for another effect",
+                       b->name, b->action.key, row->run));
+}
+
+/* The key is another call's, and there is no result yet. True when that settles what to do. */
+static bool claimed_elsewhere(tm_branch *b, const tm_effect_row *row, stage s) {
   const tm_entry *last = NULL;
-  if (left_in_doubt(b, &row)) {
-    in_doubt(b, &row);
+  char state[16];
+  tm_effect_left left = tm_effect_left_by(b, row, state);
+  if (left == TM_EFFECT_ENDED && needs_gate(b) && s < STAGE_INTENT && s != STAGE_APPROVED)
+    return false; /* what follows may be a new try: not without the person's yes */
+  if (left == TM_EFFECT_ENDED) {
+    take_over(b, row);
+    return true;
+  }
+  if (left == TM_EFFECT_STUCK) {
+    in_doubt(b, row, state);
     return true;
   }
   /* the process died before it could say that it came too late */
   if (stage_of(b, &last) == STAGE_INTENT && !b->draining && !b->action.told_held &&
       !tm_run_gives_up(b->run))
-    record_held(b, &row);
+    record_held(b, row);
   hold(b);
   return true;
+}
+
+/* True when the effect's row settles what to do with the call, which is at stage `s`. */
+static bool known_effect(tm_branch *b, stage s) {
+  tm_effect_row row;
+  tm_err err = TM_ERR_INIT;
+  int found = tm_effect_find(b, &row, &err);
+  b->action.claimed = false;
+  if (found == 0)
+    return false;
+  if (found < 0 && err.code == TM_LIMIT)
+    fail(b, tm_run_error(&b->scratch, "internal", "%s", err.msg));
+  else if (found < 0)
+    tm_engine_break(b->run->engine, &err);
+  else if (strcmp(row.args_hash, b->action.hash) != 0)
+    conflict(b, &row);
+  else if (row.result)
+    stored_result(b, &row);
+  else if (tm_effect_is_ours(b, &row))
+    b->action.claimed = true;
+  else
+    return claimed_elsewhere(b, &row, s);
+  return !b->action.claimed;
 }
 
 void tm_action_notice(tm_engine *e) {
@@ -381,12 +376,6 @@ static void ask_doubt(tm_branch *b, const char *why) {
   tm_gate_open(b, TM_GATE_DOUBT, body, 0);
 }
 
-static bool needs_gate(const tm_branch *b) {
-  const tm_json *limit = tm_json_get(b->request, "gate_above");
-  const tm_json *blast = tm_json_get(b->request, "blast");
-  return limit && tm_json_number(blast, 0) > tm_json_number(limit, 0);
-}
-
 static void rejected(tm_branch *b, const tm_json *decision) {
   tm_arena *a = &b->scratch;
   const char *by = tm_json_get_str(decision, "by");
@@ -400,7 +389,7 @@ static void rejected(tm_branch *b, const tm_json *decision) {
 
 /* It certainly did not happen: the key is free for others. */
 static void drop_claim(tm_branch *b, const tm_json *error) {
-  effect_op(b, TM_OP_EFFECT_DROP);
+  tm_effect_op(b, TM_OP_EFFECT_DROP);
   fail(b, error);
   tm_turn_after(b->run->engine, effect_settled, b->run, NULL);
 }
@@ -416,7 +405,7 @@ static void do_now(tm_branch *b) {
 }
 
 static void applied(tm_branch *b, const tm_json *value) {
-  tm_op *op = effect_op(b, TM_OP_EFFECT_DONE);
+  tm_op *op = tm_effect_op(b, TM_OP_EFFECT_DONE);
   op->u.effect.result =
       value ? tm_json_text(&tm_turn_of(b->run->engine)->batch->arena, value, NULL) : "null";
   tm_run_outcome(b, value, NULL, NULL);
@@ -452,6 +441,19 @@ static void settle_unknown(tm_branch *b, const char *why) {
     ask_doubt(b, why);
 }
 
+static void taken_over(tm_after *after, const tm_err *err) {
+  tm_branch *b = after->branch;
+  if (err->code != TM_OK || b->dead || b->run->lost || b->run->ended ||
+      b->phase != TM_PHASE_LIVE)
+    return;
+  if (after->op->status == TM_OP_OK)
+    settle_unknown(b,
+                   tm_arena_printf(&b->scratch, "Run %s began it, and was ended before it knew",
+                                   after->op->u.effect.run));
+  else
+    too_late(b, &after->op->u.effect);
+}
+
 void tm_action_due(tm_branch *b) {
   if (tm_txn_is(b))
     tm_action_launch(b);
@@ -470,7 +472,8 @@ void tm_action_later(tm_branch *b, const char *why) {
 static int64_t first_intent(const tm_branch *b) {
   for (const tm_entry *e = b->past ? b->past->first : NULL; e; e = e->next_here)
     if (e->kind == TM_RECORD_OPEN && !tm_json_get(e->body, "gk"))
-      return tm_json_int(tm_json_get(e->body, "at"), 0);
+      return tm_json_int(tm_json_get(e->body, "since"),
+                         tm_json_int(tm_json_get(e->body, "at"), 0));
   return 0;
 }
 
@@ -533,7 +536,7 @@ void tm_action_launch(tm_branch *b) {
   }
   read_request(b);
   bool keyless = tm_txn_is(b) && !*b->action.key;
-  if (keyless || !known_effect(b))
+  if (keyless || !known_effect(b, s))
     by_stage(b, s, last);
 }
 
@@ -544,7 +547,8 @@ void tm_action_decided(tm_branch *b, tm_gate_kind kind, const tm_json *decision)
     rejected(b, decision);
   else if (kind == TM_GATE_DOUBT && yes)
     applied(b, tm_json_get(decision, "answer"));
-  else if ((tm_txn_is(b) && !*b->action.key) || !known_effect(b))
+  else if ((tm_txn_is(b) && !*b->action.key) ||
+           !known_effect(b, kind == TM_GATE_APPROVE ? STAGE_APPROVED : STAGE_NOT_APPLIED))
     do_now(b);
 }
 

@@ -24,7 +24,8 @@
  *                             + {events?} + {parent, depth, budget?}: of a child
  *   NOTE     a noted call     {k kind, i identity, v value}
  *   OPEN     a wait begins    {k, i, q request, w where, s step?, at}
- *                             + {due} | {gate, digest, expires?} | {key, epoch}
+ *                             + {due} | {gate, digest, expires?}
+ *                             | {key, epoch} + {taken, since}: another run's
  *                             | {child, due?}: a call | {to}: continue_as
  *                             | {due, back: {state, meta, error}}: a model is asked again then
  *   ATTEMPT  one try          {k, a: what was sent and what came back}

@@ -75,6 +75,9 @@
                  "AND key = ?3 AND run = ?4 AND result IS NULL")                               \
   X(EFFECT_DROP, "DELETE FROM tm_effect WHERE ns = ?1 AND action = ?2 AND key = ?3 "           \
                  "AND run = ?4 AND result IS NULL")                                            \
+  X(EFFECT_TAKE, "UPDATE tm_effect SET run = ?4, place = ?5 WHERE ns = ?1 AND action = ?2 "    \
+                 "AND key = ?3 AND result IS NULL AND run = (SELECT n FROM tm_run "            \
+                 "WHERE id = ?6 AND state IN ('done', 'failed', 'cancelled'))")                \
   X(DECISION, "INSERT INTO tm_decision (ns, name, key, input_hash, value, run, at) "           \
               "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (ns, name, key) DO NOTHING")    \
   X(FIND_RUN, "SELECT " TM_RUN_COLUMNS " FROM tm_run WHERE id = ?1")                           \

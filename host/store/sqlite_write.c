@@ -418,6 +418,19 @@ static int effect_drop(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   return run_or(&u, op, TM_OP_LOST, err);
 }
 
+static int effect_take(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
+  (void)b;
+  tm_writer *w = ctx;
+  tm_use u;
+  if (tm_conn_use(&u, &w->conn, TM_SQL_EFFECT_TAKE, err) < 0)
+    return -1;
+  bind_effect(&u, &op->u.effect);
+  tm_conn_int(&u, guarded(w)->n);
+  tm_conn_text(&u, op->u.effect.place);
+  tm_conn_text(&u, op->u.effect.run);
+  return run_or(&u, op, TM_OP_LOST, err);
+}
+
 static int decide(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   tm_writer *w = ctx;
   const tm_decision_row *d = &op->u.decision;
@@ -461,6 +474,7 @@ static const tm_apply_fn apply_fns[TM_OP_KINDS] = {
     [TM_OP_EFFECT_CLAIM] = effect_claim,
     [TM_OP_EFFECT_DONE] = effect_done,
     [TM_OP_EFFECT_DROP] = effect_drop,
+    [TM_OP_EFFECT_TAKE] = effect_take,
     [TM_OP_DECISION] = decide,
     [TM_OP_SIGNAL_NEW] = signal_new,
     [TM_OP_SIGNAL_EMIT] = tm_queue_signal,

@@ -55,6 +55,9 @@ typedef enum tm_op_kind {
                          not, or when there is a result already: the first one stays */
   TM_OP_EFFECT_DROP, /* give a claim without result up (it certainly did not happen): by the run
                         that claimed it, else LOST; guarded */
+  TM_OP_EFFECT_TAKE, /* the claim without result of the run `run`, which has ended, becomes the
+                        guarded run's; LOST when it is not that run's, has a result, or the run
+                        has not ended (done, failed, cancelled) */
   TM_OP_DECISION,    /* EXISTS (and `found`) when ns+name+key is taken: the first one stays */
   TM_OP_SIGNAL_NEW,  /* to any run; EXISTS (and `found`) when it has one of that sid, LOST when
                         it has ended or there is none. Needs no fence and ends a guarded group */

@@ -274,6 +274,11 @@ static int effect_claim(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   return 0;
 }
 
+static bool over(const mem_run *r) {
+  return same(r->row.state, "done") || same(r->row.state, "failed") ||
+         same(r->row.state, "cancelled");
+}
+
 /* The effect, when the guarded run claimed it and nothing came of it yet; NULL marks the op
  * LOST. */
 static tm_effect_row *claimed(mem_store *m, tm_op *op) {
@@ -298,6 +303,20 @@ static int effect_drop(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   mem_store *m = ctx;
   if (claimed(m, op))
     tm_map_setn(&m->effects, m->key.data, m->key.len, NULL);
+  return 0;
+}
+
+static int effect_take(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
+  (void)b, (void)err;
+  mem_store *m = ctx;
+  tm_effect_row *e = find_effect(m, &op->u.effect);
+  const mem_run *from = tm_map_get(&m->runs, op->u.effect.run);
+  if (!e || e->result || !from || strcmp(e->run, from->row.id) != 0 || !over(from)) {
+    op->status = TM_OP_LOST;
+    return 0;
+  }
+  e->run = guarded(m)->row.id;
+  e->place = keep(m, op->u.effect.place);
   return 0;
 }
 
@@ -458,6 +477,7 @@ static const tm_apply_fn apply_fns[TM_OP_KINDS] = {
     [TM_OP_EFFECT_CLAIM] = effect_claim,
     [TM_OP_EFFECT_DONE] = effect_done,
     [TM_OP_EFFECT_DROP] = effect_drop,
+    [TM_OP_EFFECT_TAKE] = effect_take,
     [TM_OP_DECISION] = decide,
     [TM_OP_SIGNAL_NEW] = signal_new,
     [TM_OP_SIGNAL_EMIT] = signal_emit,

@@ -66,26 +66,6 @@ static int order(kit *k, const char *run, tm_order what) {
   return tm_control_give(k->engine, run, what, "", "kit", &err);
 }
 
-/* Nobody will come back to say whether it happened, and who waits for it is told so. */
-static void a_key_of_a_terminated_run_is_in_doubt(void) {
-  kit_box b;
-  kit *k = kit_box_open(&b, "{'flow': [['action', 'pay', {'key': 'p1', 'args': {},"
-                            " 'on_unknown': 'probe', 'try': true}]]}");
-  k->reply = hangs;
-  kit_play(k, "r");
-  kit_play(k, "s");
-  CHECK_STR(kit_journal(&b.world, "s"), "start");
-  CHECK_INT(order(k, "r", TM_ORDER_TERMINATE), 0);
-  kit_run(k);
-  CHECK_STR(kit_state(&b.world, "r"), "cancelled");
-  CHECK_STR(kit_state(&b.world, "s"), "done");
-  CHECK_STR(kit_result(&b.world, "s"), "action=!in_doubt");
-  kit_play(k, "t"); /* and so is who comes later */
-  CHECK_STR(kit_result(&b.world, "t"), "action=!in_doubt");
-  CHECK_STR(kit_effects(&b.world), "");
-  kit_box_close(&b);
-}
-
 /* Between the order and its commit a timer fires, and somebody wants to cancel. */
 static void a_run_that_is_being_paused_does_nothing_more(void) {
   kit_box b;
@@ -148,7 +128,6 @@ static void a_cancel_right_after_a_restart_lets_a_begun_action_end(void) {
 CHECK_SUITE(engine_found) {
   CHECK_RUN(a_run_that_went_on_cannot_be_claimed);
   CHECK_RUN(of_two_with_one_epoch_the_owner_writes);
-  CHECK_RUN(a_key_of_a_terminated_run_is_in_doubt);
   CHECK_RUN(a_run_that_is_being_paused_does_nothing_more);
   CHECK_RUN(a_cancel_of_a_waiting_run_is_taken_up);
   CHECK_RUN(a_cancel_right_after_a_restart_lets_a_begun_action_end);

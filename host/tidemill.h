@@ -72,6 +72,7 @@ TIDEMILL_API void tidemill_free(void *p);
  *   http_private  hosts beside the internet that mill.http may reach, "127.0.0.1:8080, *.internal";
  *            may be set repeatedly (docs/primitives.md)
  *   by       who decides gates through this handle (default: the user's login name)
+ *   paused   "true": everything is paused before anything is taken up, until "resume" with "all"
  */
 TIDEMILL_API tidemill_options *tidemill_options_new(void);
 /* TIDEMILL_EUSAGE for an unknown key or a value that does not parse. Copies both. */
@@ -155,7 +156,10 @@ TIDEMILL_API int tidemill_signal(tidemill *t, const char *run, const char *event
 /* op "cancel" (cooperative: its handlers and undo run), "terminate" (ends now, without clean-up),
  * "pause" (nothing new begins; a row until it is resumed), each with `opts` NULL or {"note", "by"};
  * or "resume" (`run` NULL: everything unfinished and not paused that nobody alive owns). What is to
- * happen happens in tidemill_run or tidemill_dispatch. */
+ * happen happens in tidemill_run or tidemill_dispatch. A run that another living process has: the
+ * order is kept, and that process carries it out.
+ * `run` NULL with {"workflow": NAME} or {"all": true}: "pause" for all runs of it, also those to
+ * come, which begin as paused rows; "resume" lifts that pause. */
 /* Also "repin": move the run to other sources, proven by a replay first (TIDEMILL_EDIVERGED); opts
  * {"sources": "disk" (as they are now, the default) or the hash of sources it had before, "by"}; a
  * diverged run comes back to life. And "retry": a failed run goes on from its last good record; with

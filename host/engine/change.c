@@ -242,7 +242,7 @@ static int close_gate(void *ctx, const tm_gate_row *row) {
 
 bool tm_change_rests(const tm_tale *t) {
   const tm_run_row row = {.id = t->run, .state = t->state, .reason = t->reason};
-  return is(t->state, "waiting") && tm_control_paused(&row);
+  return tm_control_is_paused(&row);
 }
 
 /* Claim, records from `from` on, sources, no gates; queued, or still paused. */

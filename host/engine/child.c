@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "engine/budget.h"
+#include "engine/orders.h"
 #include "engine/wake.h"
 
 #define MAX_DEPTH 64 /* of children of children */
@@ -259,11 +260,17 @@ void tm_child_ended(tm_run *r) {
 /* -- cancelling
  * -------------------------------------------------------------------------------- */
 
-static void cancel(tm_engine *e, const char *id, const char *why) {
+/* A child that another living process has is told there, if this run is still ours. */
+static void cancel(tm_run *r, const char *id, const char *why) {
+  tm_engine *e = r->engine;
   tm_err err = TM_ERR_INIT;
   tm_run *c = tm_engine_find(e, id);
-  if (!c || (!c->ended && !c->cancelling && c->order != TM_ORDER_CANCEL)) /* once is enough */
+  if (c && (c->ended || c->cancelling || c->order == TM_ORDER_CANCEL)) /* once is enough */
+    return;
+  if (c || tm_engine_resume(e, id, &err) > 0)
     tm_control_give(e, id, TM_ORDER_CANCEL, why, "tidemill", &err);
+  else if (err.code == TM_OK)
+    tm_orders_give(e, r, id, TM_ORDER_CANCEL, why, "tidemill");
 }
 
 typedef struct brood {
@@ -296,7 +303,7 @@ void tm_child_cancel_all(tm_run *r) {
   tm_arena_init(&k.arena, 0);
   e->ports.store->vt->runs(e->ports.store, &mine, collect, &k, &err);
   for (size_t i = 0; i < k.count; i++)
-    cancel(e, k.ids[i], "its parent was cancelled");
+    cancel(r, k.ids[i], "its parent was cancelled");
   tm_free(k.ids);
   tm_arena_free(&k.arena);
 }
@@ -306,9 +313,9 @@ static void cancel_waited(tm_branch *b, const char *id, const char *why) {
   tm_run_row row;
   tm_err err = TM_ERR_INIT;
   if (tm_engine_find(b->run->engine, id))
-    cancel(b->run->engine, id, why);
+    cancel(b->run, id, why);
   else if (walk(b->run->engine, id, &b->scratch, &row, NULL, &err) == 0)
-    cancel(b->run->engine, row.id, why);
+    cancel(b->run, row.id, why);
 }
 
 void tm_child_abandon(tm_branch *b) {

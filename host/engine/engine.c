@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "engine/orders.h"
 #include "engine/owner.h"
 #include "engine/park.h"
 #include "engine/replay.h"
@@ -148,6 +149,12 @@ typedef struct starting {
 } starting;
 
 void tm_engine_enter(tm_run *r) {
+  if (r->begins_paused) {
+    tm_event_run(r, "run.started", NULL, NULL);
+    tm_event_run(r, "run.paused", "note", tm_json_new_str(&r->arena, r->order_note));
+    r->lost = r->forgotten = true;
+    return;
+  }
   enter_tables(r);
   tm_event_run(r, "run.started", NULL, NULL);
   tm_run_begin(r);
@@ -202,6 +209,15 @@ static void record_start(tm_run *r) {
   tm_turn_record(r, TM_RECORD_START, "", r->workflow, body);
 }
 
+/* Its workflow is paused: it is a row, and nothing of it begins. */
+static void begin_paused(tm_run *r, const tm_order_row *pause, tm_run_row *row, tm_arena *a) {
+  row->state = "waiting";
+  row->owner = NULL;
+  row->reason = tm_json_text(a, tm_orders_reason(pause, a), NULL);
+  r->order_note = tm_arena_strdup(&r->arena, pause->note);
+  r->begins_paused = true;
+}
+
 tm_after *tm_engine_store_new(tm_run *r, bool chained, void (*fn)(tm_after *, const tm_err *)) {
   tm_engine *e = r->engine;
   tm_turn *t = tm_turn_of(e);
@@ -226,6 +242,9 @@ tm_after *tm_engine_store_new(tm_run *r, bool chained, void (*fn)(tm_after *, co
   r->owned = true;
   r->epoch = 1;
   t->guard = r;
+  const tm_order_row *pause = tm_orders_pause(e, r->workflow);
+  if (pause)
+    begin_paused(r, pause, &op->u.run, a);
   record_start(r);
   tm_after *after = tm_turn_after(e, fn, r, NULL);
   after->op = op;
@@ -304,6 +323,7 @@ static void claimed(tm_after *a, const tm_err *err) {
   r->claiming = false;
   if (err->code != TM_OK || r->lost)
     return;
+  tm_control_inherit(r);
   if (tm_control_asleep(r))
     return;
   if (tm_replay_load(r, &own) < 0 || open_guest(r, &own) < 0)
@@ -312,7 +332,7 @@ static void claimed(tm_after *a, const tm_err *err) {
     tm_run_begin(r);
 }
 
-static int take_up(tm_engine *e, const tm_run_row *row, tm_err *err) {
+static int take_up(tm_engine *e, const tm_run_row *row, bool asked, tm_err *err) {
   tm_closure *closure = NULL;
   if (tm_engine_closure(e, row->closure, &closure, err) < 0)
     return tm_err_wrap(err, "run %s", row->id);
@@ -321,6 +341,7 @@ static int take_up(tm_engine *e, const tm_run_row *row, tm_err *err) {
   r->epoch = row->epoch;
   r->next_seq = row->records; /* at least so many: tm_replay_load looks */
   r->claiming = true;
+  r->asked = asked;
   enter_tables(r);
   tm_op *op = tm_turn_op(e, r, TM_OP_RUN_SET); /* the claim goes in front of it */
   op->u.run.state = "running";
@@ -351,14 +372,17 @@ typedef struct collecting {
 } collecting;
 
 static bool takes_up(const collecting *c, const tm_run_row *row) {
-  const tm_engine *e = c->engine;
-  if (tm_engine_find(e, row->id) || ((c->woken || !c->one) && tm_control_paused(row)))
+  tm_engine *e = c->engine;
+  bool asked = c->one && !c->woken, waits = strcmp(row->state, "waiting") == 0;
+  if (tm_engine_find(e, row->id) || (!asked && tm_control_paused(e, row)))
     return false;
   bool owned = row->owner && *row->owner; /* somebody was at it, even if it waits */
   if (owned && strcmp(row->owner, e->owner) != 0 && tm_owner_alive(row->owner))
     return false;
-  return c->one || owned || strcmp(row->state, "waiting") != 0 || row->wake_at ||
-         tm_wake_ready(c->engine, row);
+  if (!asked && waits && !owned && tm_orders_pause(e, row->workflow))
+    return false; /* what comes for it waits with it */
+  return c->one || owned || !waits || row->wake_at || tm_control_rests(row) ||
+         tm_wake_ready(e, row);
 }
 
 static int collect(void *ctx, const tm_run_row *row) {
@@ -374,8 +398,9 @@ static int collect(void *ctx, const tm_run_row *row) {
   return c->count == (int)(sizeof c->rows / sizeof c->rows[0]);
 }
 
-static int take_up_all(tm_engine *e, const char *id, bool woken, tm_err *err) {
-  tm_run_filter f = {.id = id, .unfinished = true};
+static int take_up_all(tm_engine *e, const char *id, const char *workflow, bool woken,
+                       tm_err *err) {
+  tm_run_filter f = {.id = id, .workflow = workflow, .unfinished = true};
   int total = 0, round;
   if (e->broken.code != TM_OK) {
     *err = e->broken;
@@ -386,7 +411,7 @@ static int take_up_all(tm_engine *e, const char *id, bool woken, tm_err *err) {
     tm_arena_init(&c.arena, 0);
     int rc = e->ports.store->vt->runs(e->ports.store, &f, collect, &c, err);
     for (int i = 0; rc >= 0 && i < c.count; i++)
-      rc = take_up(e, c.rows[i], err);
+      rc = take_up(e, c.rows[i], c.one && !c.woken, err);
     round = c.count;
     total += round;
     tm_arena_free(&c.arena);
@@ -397,16 +422,25 @@ static int take_up_all(tm_engine *e, const char *id, bool woken, tm_err *err) {
 }
 
 int tm_engine_resume(tm_engine *e, const char *id, tm_err *err) {
-  return take_up_all(e, id, false, err);
+  tm_run *r = id ? tm_engine_find(e, id) : NULL;
+  if (r)
+    r->asked = true; /* it is just being taken up, and a pause may wait for it */
+  return take_up_all(e, id, NULL, false, err);
+}
+
+int tm_engine_resume_workflow(tm_engine *e, const char *workflow, tm_err *err) {
+  return take_up_all(e, NULL, workflow, false, err);
 }
 
 int tm_engine_rouse(tm_engine *e, const char *id, tm_err *err) {
-  return take_up_all(e, id, true, err);
+  return take_up_all(e, id, NULL, true, err);
 }
 
 void tm_engine_notice(tm_engine *e) {
   if (!e->ports.store->vt->changed(e->ports.store))
     return;
+  tm_orders_read(e);
+  tm_orders_look(e);
   for (tm_list *l = e->runs.next, *next; l != &e->runs; l = next) {
     next = l->next;
     tm_run *r = TM_LIST_OF(l, tm_run, link);
@@ -471,6 +505,7 @@ void tm_engine_close(tm_engine **engine) {
   tm_map_free(&e->by_id);
   tm_buf_free(&e->scratch);
   tm_heap_free(&e->timers);
+  tm_orders_free(e);
   tm_park_free(e);
   tm_free(e);
 }

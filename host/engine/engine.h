@@ -81,6 +81,15 @@ struct tm_turn {
   int effects; /* bodies of actions that reached out, whose results are in it */
 };
 
+/* A copy of the store's orders: orders.h. */
+typedef struct tm_orders {
+  tm_arena arena;
+  tm_map by_target;
+  int pauses;  /* of many, among them */
+  bool lifted; /* one of these has gone since they were looked at */
+  bool read;
+} tm_orders;
+
 struct tm_engine {
   tm_ports ports;
   char owner[96];
@@ -101,6 +110,7 @@ struct tm_engine {
   tm_branch *txn;  /* whose body the store's open transaction is for; NULL: none is open */
   bool txn_kept;   /* the body returned, its record is in the turn */
   tm_err txn_err;  /* its first statement that failed */
+  tm_orders orders;
   bool turning;
   bool announced; /* wake was called since the last turn */
 };
@@ -126,6 +136,8 @@ void tm_engine_start(tm_engine *e, const char *workflow, const tm_json *input, c
 /* Take up a run from the store: claims, loads, replays. NULL id: all unfinished ones that
  * nobody alive owns. Returns how many were taken up, -1 on error. */
 int tm_engine_resume(tm_engine *e, const char *id, tm_err *err);
+/* The same, of one workflow's runs. */
+int tm_engine_resume_workflow(tm_engine *e, const char *workflow, tm_err *err);
 /* Look at the store for what other processes decided about runs that wait here. */
 void tm_engine_notice(tm_engine *e);
 /* Decide a gate of a run that is waiting anywhere; see gate.h. */
@@ -146,6 +158,7 @@ void tm_engine_enter(tm_run *r);
 /* The turn that is being filled; the batch's arena is for ops and what they point at. */
 tm_turn *tm_turn_of(tm_engine *e);
 tm_op *tm_turn_op(tm_engine *e, tm_run *r, tm_op_kind kind); /* guarded by r's fence */
+tm_op *tm_turn_free(tm_engine *e, tm_op_kind kind); /* guarded by nobody, and ends a group */
 tm_after *tm_turn_after(tm_engine *e, void (*fn)(tm_after *, const tm_err *), tm_run *r,
                         tm_branch *b);
 /* Append a record to r's journal; the body is the engine's scratch buffer. */
@@ -166,8 +179,8 @@ void tm_engine_break(tm_engine *e, const tm_err *err);
 /* The sources of a hash, loaded once; a new reference. */
 int tm_engine_closure(tm_engine *e, const char *hash, tm_closure **out, tm_err *err);
 
-/* control.c: orders from outside. `note` and `by` may be NULL. -1: the run cannot be had
- * (TM_CONFLICT).
+/* control.c: orders from outside. `note` and `by` may be NULL. 1: another living process has the
+ * run, and will see the order; -1: the run cannot be had (TM_CONFLICT).
  *   cancel     cooperative: its pending calls fail with {kind="cancelled"}, it cleans up, ends
  *   terminate  ends now, without clean-up
  *   pause      nothing new begins; what is under way ends; then it is a row until resumed */
@@ -183,7 +196,20 @@ int tm_control_give(tm_engine *e, const char *id, tm_order order, const char *no
 void tm_control_obey(tm_run *r);
 /* A run that was taken up only to be ended or paused: done, without its script. */
 bool tm_control_asleep(tm_run *r);
-bool tm_control_paused(const tm_run_row *row);
+/* Is it a paused row? One that rests under a pause of many is none any more when that is lifted. */
+bool tm_control_paused(tm_engine *e, const tm_run_row *row);
+bool tm_control_is_paused(const tm_run_row *row); /* whatever became of the pause since */
+/* Rests under a pause of many, which may be lifted by now. */
+bool tm_control_rests(const tm_run_row *row);
+/* A run of this engine gets an order that is kept in the store. */
+void tm_control_obey_row(tm_run *r, tm_order order, const tm_order_row *row);
+/* The run was just claimed, or comes under a pause: what the store's orders want of it. */
+void tm_control_inherit(tm_run *r);
+/* Pause a workflow (NULL: all of them) until it is resumed: here, and in every other process. */
+void tm_control_pause_many(tm_engine *e, const char *workflow, const char *note,
+                           const char *by);
+/* Lift that pause, and take up what rested under it and nobody has. */
+void tm_control_resume_many(tm_engine *e, const char *workflow);
 /* A run that pauses and has nothing under way: it leaves the memory. */
 void tm_control_settle(tm_run *r);
 

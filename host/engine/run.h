@@ -180,9 +180,13 @@ struct tm_run {
   bool unwinding; /* main has raised, and undoes what it did: its calls are wanted still */
   int order;      /* a tm_order that was given and is not carried out yet, or 0 */
   const char *order_note, *order_by;
-  tm_turn *turn;   /* the turn that last held an op of this run */
-  int pending;     /* continuations of batches that still point here */
-  int uncommitted; /* turns with ops of this run that are not yet durable */
+  const tm_json *order_reason; /* of a pause of many; NULL: it was for this run alone */
+  bool order_kept;    /* the order is a row of the store, to be marked done: orders.h */
+  bool asked;         /* taken up by its name: a person wants it to go on */
+  bool begins_paused; /* stored as a paused row, and not entered */
+  tm_turn *turn;      /* the turn that last held an op of this run */
+  int pending;        /* continuations of batches that still point here */
+  int uncommitted;    /* turns with ops of this run that are not yet durable */
   int64_t next_seq;
   int64_t llm_calls;
   double usd; /* spent on models that have a price, summed from the journal */

@@ -89,6 +89,12 @@ tm_op *tm_turn_op(tm_engine *e, tm_run *r, tm_op_kind kind) {
   return tm_batch_add(t->batch, kind);
 }
 
+tm_op *tm_turn_free(tm_engine *e, tm_op_kind kind) {
+  tm_turn *t = tm_turn_of(e);
+  t->guard = NULL;
+  return tm_batch_add(t->batch, kind);
+}
+
 void tm_turn_record(tm_run *r, tm_record_kind kind, const char *place, const char *name,
                     const tm_json *body) {
   tm_engine *e = r->engine;

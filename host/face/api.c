@@ -187,7 +187,7 @@ static int open_engine(tidemill *t, const tidemill_options *o, tm_err *err) {
   if (tm_engine_open(&t->engine, &ports, err) < 0)
     return -1;
   tm_loop_before_sleep(t->loop, turn, t);
-  return 0;
+  return t->options->paused ? tm_api_begin_paused(t, err) : 0;
 }
 
 int tidemill_open(tidemill **out, const tidemill_options *o) {

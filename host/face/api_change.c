@@ -110,7 +110,7 @@ int tm_api_move(tidemill *t, const char *run, const char *op, const tm_json *opt
       tm_change_repin(t->engine, row.id, to, by ? by : t->options->by, finished, &w);
     rc = wait_for(t, &w, err);
   }
-  if (rc == 0 && !tm_control_paused(&row))
+  if (rc == 0 && !tm_control_is_paused(&row))
     rc = take_up(t, row.id, err);
   tm_closure_release(&to);
   tm_arena_free(&a);

@@ -1,4 +1,4 @@
-/* api_runs.c - start, control, run: calls that change something and wait until it is
+/* api_runs.c - start, run: calls that change something and wait until it is
  * durable.
  */
 #include <stdio.h>
@@ -122,75 +122,6 @@ int tidemill_start(tidemill *t, const char *workflow, const char *input, size_t 
   }
   tm_arena_free(&a);
   return rc;
-}
-
-/* -- control
- * ------------------------------------------------------------------------------------------ */
-
-static int give(tidemill *t, const char *run, tm_order order, const tm_json *opts,
-                tm_err *err) {
-  tm_arena a;
-  tm_run_row row;
-  const char *note = tm_json_get_str(opts, "note"), *by = tm_json_get_str(opts, "by");
-  tm_arena_init(&a, 0);
-  int rc = tm_api_find_run(t, run, &a, &row, err);
-  if (rc == 0)
-    rc = tm_control_give(t->engine, row.id, order, note, by ? by : t->options->by, err);
-  while (rc == 0 && (t->engine->turn || t->engine->in_flight)) /* until it is durable */
-    tm_loop_turn(t->loop, 10);
-  tm_arena_free(&a);
-  return rc;
-}
-
-static int order_of(const char *op) {
-  return strcmp(op, "cancel") == 0      ? TM_ORDER_CANCEL
-         : strcmp(op, "terminate") == 0 ? TM_ORDER_TERMINATE
-         : strcmp(op, "pause") == 0     ? TM_ORDER_PAUSE
-                                        : TM_ORDER_NONE;
-}
-
-static int resume(tidemill *t, const char *run, tm_err *err) {
-  tm_arena a;
-  tm_run_row row = {0};
-  tm_arena_init(&a, 0);
-  int rc = run ? tm_api_find_run(t, run, &a, &row, err) : 0;
-  if (rc == 0 && !(run && tm_engine_find(t->engine, row.id)))
-    rc = tm_engine_resume(t->engine, row.id, err);
-  if (rc == 0 && run && !tm_engine_find(t->engine, row.id))
-    rc = tm_err_set(err, TM_CONFLICT, "run %s is %s%s; there is nothing to resume", row.id,
-                    row.state, row.owner && *row.owner ? " in another process" : "");
-  t->adopted = t->adopted || !run;
-  tm_arena_free(&a);
-  return rc < 0 ? -1 : 0;
-}
-
-int tidemill_control(tidemill *t, const char *run, const char *op, const char *opts) {
-  static const char *const known[] = {"note", "by", "sources", NULL};
-  int rc = tm_api_enter(t);
-  tm_err err = TM_ERR_INIT;
-  tm_arena a;
-  tm_json *o;
-  if (rc < 0)
-    return rc;
-  tm_arena_init(&a, 0);
-  rc = tm_api_json(&o, &a, "the options", opts, SIZE_MAX, &err);
-  if (rc == 0)
-    rc = tm_api_members(o, known, "the options", &err);
-  int order = order_of(op);
-  if (rc == 0 && order != TM_ORDER_NONE)
-    rc = give(t, run, (tm_order)order, o, &err);
-  else if (rc == 0 && strcmp(op, "resume") == 0)
-    rc = resume(t, run, &err);
-  else if (rc == 0 && (strcmp(op, "repin") == 0 || strcmp(op, "retry") == 0))
-    rc = tm_api_move(t, run, op, o, &err);
-  else if (rc == 0)
-    rc = tm_err_set(
-        &err, TM_USAGE,
-        "there is no operation \"%s\"; there are cancel, terminate, pause, resume, repin and "
-        "retry",
-        op);
-  tm_arena_free(&a);
-  return rc < 0 ? tm_api_fail(t, &err) : 0;
 }
 
 /* -- run ------------------------------------------------------------------------------- */

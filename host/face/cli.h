@@ -27,6 +27,7 @@
   X(JSON, "json", 0, NULL, "print JSON; errors too")                                           \
   X(QUIET, "quiet", 'q', NULL, "no progress and no notes")                                     \
   X(NOCOLOR, "no-color", 0, NULL, "no colours (NO_COLOR is honoured, too)")                    \
+  X(PAUSED, "paused", 0, NULL, "pause --all first: nothing begins until resume --all")         \
   X(HELP, "help", 'h', NULL, "this text")                                                      \
   X(INPUT, "input", 0, "JSON", "the input: JSON, @FILE, or - for standard input")              \
   X(ID, "id", 0, "KEY", "the same id and input give the same run, however often")              \
@@ -57,7 +58,8 @@
   X(REDACT, "redact", 0, NULL, "hashes in place of texts")                                     \
   X(DEEP, "deep", 0, NULL, "read every record of every run")                                   \
   X(APPLIED, "applied", 0, "JSON", "it happened; this is its result: JSON, @FILE, or -")       \
-  X(NOTAPPLIED, "not-applied", 0, NULL, "it did not happen; do it now")
+  X(NOTAPPLIED, "not-applied", 0, NULL, "it did not happen; do it now")                        \
+  X(WHOLE, "all", 0, NULL, "everything, also what is started later")
 
 typedef enum tm_cli_flag {
 #define X(id, name, letter, value, about) TM_FLAG_##id,

@@ -29,6 +29,8 @@ int tm_cli_open(tm_cli *c) {
     code = set_option(c, o, "db", db);
   if (!code)
     code = set_option(c, o, "record", c->value[TM_FLAG_RECORD]);
+  if (!code && tm_cli_has(c, TM_FLAG_PAUSED))
+    code = set_option(c, o, "paused", "true");
   if (!code && c->model_count == 0)
     code = set_option(c, o, "model", environment("TIDEMILL_MODEL"));
   for (size_t i = 0; !code && i < c->model_count; i++)

@@ -1,5 +1,5 @@
-/* cli_run.c - the commands that move runs: run, start, approve, reject, resolve, resume,
- * result, cancel.
+/* cli_run.c - the commands that move runs: run, start, approve, reject, resolve, signal,
+ * result.
  */
 #include <stdio.h>
 #include <string.h>
@@ -163,92 +163,4 @@ int tm_cli_signal(tm_cli *c) {
 int tm_cli_result(tm_cli *c) {
   int code = tm_cli_open(c);
   return code ? code : tm_cli_print_result(c, c->args[0]);
-}
-
-/* -- resume ---------------------------------------------------------------------------- */
-
-static const tm_json *unfinished(tm_cli *c) {
-  char *text = NULL;
-  size_t len = 0;
-  if (tidemill_list(c->engine, "{\"unfinished\":true}", &text, &len) < 0)
-    return NULL;
-  return tm_json_get(tm_cli_take(c, text, len), "runs");
-}
-
-/* One line for each run of the list, as it stands now; 1 when one of them failed. */
-static int tell_states(tm_cli *c, const tm_json *runs) {
-  int code = 0, worst = 0;
-  for (size_t i = 0; i < tm_json_len(runs); i++) {
-    const char *id = tm_json_get_str(tm_json_at(runs, i), "id");
-    const tm_json *info = id ? tm_cli_get(c, id, &code) : NULL;
-    const char *state = tm_json_get_str(info, "state"),
-               *flow = tm_json_get_str(info, "workflow");
-    if (tm_cli_has(c, TM_FLAG_JSON) && info)
-      tm_cli_print_value(c, info, false);
-    else
-      printf("%s  %-9s  %s\n", id ? id : "?", state ? state : "?", flow ? flow : "");
-    if (state && (strcmp(state, "failed") == 0 || strcmp(state, "diverged") == 0))
-      worst = 1;
-  }
-  return worst;
-}
-
-static int resume_all(tm_cli *c) {
-  const tm_json *runs = unfinished(c);
-  int rc = tidemill_control(c->engine, NULL, "resume", NULL);
-  if (rc < 0)
-    return tm_cli_api_fail(c, rc);
-  if (tm_json_len(runs) == 0) {
-    tm_cli_note(c, "nothing to resume: every run has ended");
-    return 0;
-  }
-  rc = tm_cli_drive(c, NULL);
-  int worst = tell_states(c, runs);
-  return rc > 0 ? rc : worst;
-}
-
-int tm_cli_resume(tm_cli *c) {
-  const char *id = NULL;
-  int code = tm_cli_open(c);
-  if (code)
-    return code;
-  if (c->arg_count == 0)
-    return resume_all(c);
-  return (code = tm_cli_full_id(c, &id)) ? code : tm_cli_go_on(c, id);
-}
-
-/* -- cancel, terminate, pause --------------------------------------------------------- */
-
-/* Give the order, and see it through. `wanted`: the state that was asked for. */
-static int order(tm_cli *c, const char *op, const char *wanted) {
-  const char *opts = NULL, *id = NULL;
-  int code = decision(c, &opts);
-  if (code || (code = tm_cli_open(c)) || (code = tm_cli_full_id(c, &id)))
-    return code;
-  int rc = tidemill_control(c->engine, id, op, opts);
-  if (rc < 0)
-    return tm_cli_api_fail(c, rc);
-  rc = tm_cli_drive(c, id);
-  const tm_json *info = tm_cli_get(c, id, &code);
-  if (!info)
-    return code;
-  if (tm_cli_has(c, TM_FLAG_JSON))
-    tm_cli_print_value(c, info, false);
-  const char *state = tm_json_get_str(info, "state");
-  if (state && strcmp(state, wanted) == 0)
-    return 0;
-  tm_cli_note(c, "run %s was asked to %s; it is %s", id, op, state ? state : "?");
-  return rc > 0 ? rc : 0;
-}
-
-int tm_cli_cancel(tm_cli *c) {
-  return order(c, "cancel", "cancelled");
-}
-
-int tm_cli_terminate(tm_cli *c) {
-  return order(c, "terminate", "cancelled");
-}
-
-int tm_cli_pause(tm_cli *c) {
-  return order(c, "pause", "waiting");
 }

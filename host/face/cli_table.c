@@ -9,7 +9,7 @@
 #define MANY   1000 /* operands, as many as one likes */
 
 const uint64_t tm_cli_global = BIT(DIR) | BIT(DB) | BIT(MODEL) | BIT(RECORD) | BIT(JSON) |
-                               BIT(QUIET) | BIT(NOCOLOR) | BIT(HELP);
+                               BIT(QUIET) | BIT(NOCOLOR) | BIT(HELP) | BIT(PAUSED);
 
 static const char run_more[] =
     "Prints the result and exits 0. Other ends: 1 failed, 2 the input is invalid, 3 a key or "
@@ -27,6 +27,14 @@ static const char resolve_more[] =
     "For an action that was cut off between its start and its result (`tidemill gates ID` shows\n"
     "it, with its key). Look at the other side, then say what you found: exactly one of\n"
     "--applied and --not-applied. ACTION is needed when several are in doubt.\n";
+static const char pause_more[] =
+    "Nothing new begins; what is under way ends. --workflow NAME is for all runs of it, those to\n"
+    "come too: they begin as paused rows; --all is for every workflow. Each pause is lifted by\n"
+    "the same words: resume ID, resume --workflow NAME, resume --all. `tidemill --paused …`\n"
+    "pauses everything before this process takes anything up.\n";
+static const char resume_more[] =
+    "Without an ID: what is unfinished, not paused, and run by no living process. --workflow and\n"
+    "--all lift that pause first; a run that was paused by its ID rests until it is named.\n";
 static const char signal_more[] = "The workflow declares its events and their schemas; --input "
                                   "is the payload. An event that\n"
                                   "comes before the run asks for it is kept. Sent twice with "
@@ -94,14 +102,15 @@ const tm_cli_command tm_cli_commands[] = {
      tm_cli_resolve},
     {"signal", "RUN EVENT", "tell a run of an event, and go on with it", signal_more,
      BIT(PAYLOAD) | BIT(DELIVERY) | BIT(TIMEOUT), 2, 2, tm_cli_signal},
-    {"resume", "[ID]", "go on with a run, or with all that nobody runs", NULL, BIT(TIMEOUT), 0,
-     1, tm_cli_resume},
+    {"resume", "[ID]", "go on with a run, or with all that nobody runs", resume_more,
+     BIT(WORKFLOW) | BIT(WHOLE) | BIT(TIMEOUT), 0, 1, tm_cli_resume},
     {"result", "ID", "the result of a run that is done", NULL, 0, 1, 1, tm_cli_result},
     {"cancel", "ID", "ask a run to stop: it cleans up and ends", NULL, BIT(NOTE), 1, 1,
      tm_cli_cancel},
     {"terminate", "ID", "end a run now, without clean-up", NULL, BIT(NOTE), 1, 1,
      tm_cli_terminate},
-    {"pause", "ID", "let a run rest until `resume ID`", NULL, BIT(NOTE), 1, 1, tm_cli_pause},
+    {"pause", "[ID]", "let a run, a workflow or everything rest until it is resumed",
+     pause_more, BIT(WORKFLOW) | BIT(WHOLE) | BIT(NOTE), 0, 1, tm_cli_pause},
     {"retry", "ID", "let a failed run go on from its last good record", retry_more,
      BIT(TO) | BIT(TIMEOUT), 1, 1, tm_cli_retry},
     {"fork", "ID", "a new run that shares this one's journal up to a record", fork_more,

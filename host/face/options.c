@@ -83,6 +83,11 @@ static int add_private(tidemill_options *o, const char *value) {
   return rc < 0 ? TIDEMILL_EUSAGE : 0;
 }
 
+static int set_flag(bool *field, const char *value) {
+  *field = strcmp(value, "true") == 0;
+  return *field || strcmp(value, "false") == 0 ? 0 : TIDEMILL_EUSAGE;
+}
+
 int tidemill_options_set(tidemill_options *o, const char *key, const char *value) {
   if (!value || tm_json_utf8_valid(value, strlen(value)) != strlen(value))
     return TIDEMILL_EUSAGE;
@@ -100,6 +105,8 @@ int tidemill_options_set(tidemill_options *o, const char *key, const char *value
     return set_model(o, value);
   if (strcmp(key, "clock") == 0)
     return set_clock(o, value);
+  if (strcmp(key, "paused") == 0)
+    return set_flag(&o->paused, value);
   if (strcmp(key, "memory") == 0)
     return (o->memory = (size_t)parse_size(value)) ? 0 : TIDEMILL_EUSAGE;
   if (strcmp(key, "steps") == 0)
@@ -288,6 +295,7 @@ static void copy_given(tidemill_options *o, const tidemill_options *given) {
   o->memory = given->memory;
   o->steps = given->steps;
   o->virtual_clock = given->virtual_clock;
+  o->paused = given->paused;
 }
 
 int tm_options_resolve(tidemill_options **out, const tidemill_options *given, tm_err *err) {

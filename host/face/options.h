@@ -17,7 +17,7 @@ struct tidemill_options {
       *http_private; /* what a guarded request may reach beside the internet; net/guard.h */
   size_t memory;
   uint64_t steps;
-  bool virtual_clock;
+  bool virtual_clock, paused;
 };
 
 /* A copy with everything filled in: reads DIR/tidemill.yaml. The caller frees it. */

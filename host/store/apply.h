@@ -8,7 +8,7 @@
 
 #include "store/store.h"
 
-#define TM_OP_KINDS (TM_OP_BLOB_DROP + 1)
+#define TM_OP_KINDS (TM_OP_ORDER_DONE + 1)
 
 /* Does one op and sets its status; -1 ends the batch. */
 typedef int (*tm_apply_fn)(void *ctx, tm_batch *b, tm_op *op, tm_err *err);
@@ -37,6 +37,7 @@ int tm_apply_copy_signal(tm_arena *a, tm_signal_row *out, const tm_signal_row *r
                          tm_err *err);
 int tm_apply_copy_lock(tm_arena *a, tm_lock_row *out, const tm_lock_row *row, tm_err *err);
 int tm_apply_copy_cell(tm_arena *a, tm_cell_row *out, const tm_cell_row *row, tm_err *err);
+int tm_apply_copy_order(tm_arena *a, tm_order_row *out, const tm_order_row *row, tm_err *err);
 int tm_apply_copy_bytes(tm_arena *a, const char **out, const void *bytes, size_t len,
                         tm_err *err);
 

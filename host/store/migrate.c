@@ -175,6 +175,17 @@ static const char *const steps[] = {
     "  SELECT run, json_extract(body, '$.now') FROM tm_journal WHERE kind = 10;"
     "CREATE INDEX tm_run_removed ON tm_run (n) WHERE state = 'removed';"
     "PRAGMA user_version = 4;",
+
+    "CREATE TABLE tm_order ("
+    "  target TEXT PRIMARY KEY," /* run:ID, workflow:NAME, all */
+    "  run TEXT,"                /* of run:ID */
+    "  what TEXT NOT NULL,"
+    "  rank INTEGER NOT NULL,"
+    "  note TEXT,"
+    "  by TEXT,"
+    "  at INTEGER NOT NULL"
+    ") STRICT, WITHOUT ROWID;"
+    "PRAGMA user_version = 5;",
 };
 
 #define VERSION (sizeof steps / sizeof steps[0])

@@ -76,8 +76,8 @@
   X(EFFECT_DROP, "DELETE FROM tm_effect WHERE ns = ?1 AND action = ?2 AND key = ?3 "           \
                  "AND run = ?4 AND result IS NULL")                                            \
   X(EFFECT_TAKE, "UPDATE tm_effect SET run = ?4, place = ?5 WHERE ns = ?1 AND action = ?2 "    \
-                 "AND key = ?3 AND result IS NULL AND run = (SELECT n FROM tm_run "            \
-                 "WHERE id = ?6 AND state IN ('done', 'failed', 'cancelled'))")                \
+                 "AND key = ?3 AND result IS NULL AND run = ?6 AND EXISTS (SELECT 1 FROM "     \
+                 "tm_run WHERE id = ?6 AND state IN ('done', 'failed', 'cancelled'))")         \
   X(DECISION, "INSERT INTO tm_decision (ns, name, key, input_hash, value, run, at) "           \
               "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (ns, name, key) DO NOTHING")    \
   X(FIND_RUN, "SELECT " TM_RUN_COLUMNS " FROM tm_run WHERE id = ?1")                           \
@@ -123,6 +123,16 @@
                "ON CONFLICT (ns, key, run) DO NOTHING")                                        \
   X(LOCK_DROP, "DELETE FROM tm_lock WHERE run = ?1 AND ns = ?2 AND key = ?3")                  \
   X(LOCK_DROP_ALL, "DELETE FROM tm_lock WHERE run = ?1")                                       \
+  X(ORDER_NEW, "INSERT INTO tm_order (target, run, what, rank, note, by, at) SELECT ?1, "      \
+               "?2, ?3, ?4, ?5, ?6, ?7 "                                                       \
+               "WHERE ?2 IS NULL OR EXISTS (SELECT 1 FROM tm_run WHERE id = ?2 "               \
+               "AND state IN ('queued', 'running', 'waiting')) "                               \
+               "ON CONFLICT (target) DO UPDATE SET what = excluded.what, "                     \
+               "rank = excluded.rank, note = excluded.note, by = excluded.by, "                \
+               "at = excluded.at WHERE excluded.rank >= rank")                                 \
+  X(ORDER_LIFT, "DELETE FROM tm_order WHERE target = ?1 AND ?2 IN (0, at)")                    \
+  X(ORDER_DONE, "DELETE FROM tm_order WHERE target = ?1 AND run = ?2")                         \
+  X(READ_ORDERS, "SELECT target, run, what, rank, note, by, at FROM tm_order ORDER BY target") \
   X(READ_LINE,                                                                                 \
     "SELECT l.ns, l.key, r.id, l.run" TM_LOCK_FROM "l.ns = ?1 AND l.key = ?2 ORDER BY l.n")    \
   X(READ_LOCKS, "SELECT l.ns, l.key, r.id, l.run" TM_LOCK_FROM                                 \

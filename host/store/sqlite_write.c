@@ -17,6 +17,7 @@
 #include "store/apply.h"
 #include "store/sqlite_cell.h"
 #include "store/sqlite_drop.h"
+#include "store/sqlite_order.h"
 #include "store/sqlite_queue.h"
 #include "store/sqlite_read.h"
 #include "store/sqlite_user.h"
@@ -425,7 +426,7 @@ static int effect_take(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   if (tm_conn_use(&u, &w->conn, TM_SQL_EFFECT_TAKE, err) < 0)
     return -1;
   bind_effect(&u, &op->u.effect);
-  tm_conn_int(&u, guarded(w)->n);
+  tm_conn_text(&u, guarded(w)->id);
   tm_conn_text(&u, op->u.effect.place);
   tm_conn_text(&u, op->u.effect.run);
   return run_or(&u, op, TM_OP_LOST, err);
@@ -459,6 +460,16 @@ static int signal_new(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   return tm_queue_signal(ctx, b, op, err);
 }
 
+static int order_new(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
+  ((tm_writer *)ctx)->guarded = NULL;
+  return tm_sqlite_order_give(ctx, b, op, err);
+}
+
+static int order_lift(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
+  ((tm_writer *)ctx)->guarded = NULL;
+  return tm_sqlite_order_lift(ctx, b, op, err);
+}
+
 static const tm_apply_fn apply_fns[TM_OP_KINDS] = {
     [TM_OP_RUN_NEW] = run_new,
     [TM_OP_RUN_CLAIM] = run_claim,
@@ -488,6 +499,10 @@ static const tm_apply_fn apply_fns[TM_OP_KINDS] = {
     [TM_OP_SWEEP] = tm_drop_sweep,
     [TM_OP_CLOSURE_DROP] = tm_drop_closure,
     [TM_OP_BLOB_DROP] = tm_drop_blob,
+    [TM_OP_ORDER_NEW] = order_new,
+    [TM_OP_ORDER_GIVE] = tm_sqlite_order_give,
+    [TM_OP_ORDER_LIFT] = order_lift,
+    [TM_OP_ORDER_DONE] = tm_sqlite_order_done,
 };
 
 /* -- transactions ---------------------------------------------------------------------- */

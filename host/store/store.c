@@ -39,7 +39,8 @@ static bool opens_group(tm_op_kind kind) {
 }
 
 static bool ends_group(tm_op_kind kind) {
-  return kind == TM_OP_GATE_DECIDE || kind == TM_OP_SIGNAL_NEW;
+  return kind == TM_OP_GATE_DECIDE || kind == TM_OP_SIGNAL_NEW || kind == TM_OP_ORDER_NEW ||
+         kind == TM_OP_ORDER_LIFT;
 }
 
 /* Contents by hash may be stored whoever asks; a run further on may rest on them. */
@@ -193,6 +194,16 @@ int tm_apply_copy_cell(tm_arena *a, tm_cell_row *out, const tm_cell_row *row, tm
       .version = row->version,
       .body = tm_arena_strdup(a, row->body),
   };
+  return copied(a, err);
+}
+
+int tm_apply_copy_order(tm_arena *a, tm_order_row *out, const tm_order_row *row, tm_err *err) {
+  *out = *row;
+  out->target = tm_arena_strdup(a, row->target);
+  out->run = tm_arena_strdup(a, row->run);
+  out->what = tm_arena_strdup(a, row->what);
+  out->note = tm_arena_strdup(a, row->note);
+  out->by = tm_arena_strdup(a, row->by);
   return copied(a, err);
 }
 

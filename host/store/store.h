@@ -79,7 +79,14 @@ typedef enum tm_op_kind {
   TM_OP_SWEEP,    /* what dropped runs left behind, at most `limit` rows: records, signals;
                       `swept` says how many, 0: there are none */
   TM_OP_CLOSURE_DROP, /* sources that no run has; LOST when one has them by now */
-  TM_OP_BLOB_DROP     /* a file of no sources; LOST when there are new ones */
+  TM_OP_BLOB_DROP,    /* a file of no sources; LOST when there are new ones */
+  TM_OP_ORDER_NEW,  /* kept until it is carried out or lifted; it replaces an earlier one of its
+                      target, unless that ranks higher (LOST). For a run: LOST when it has ended
+                      or there is none. Needs no fence and ends a guarded group */
+  TM_OP_ORDER_GIVE, /* the same, given by the guarded run */
+  TM_OP_ORDER_LIFT, /* gone, when it is there and was given at `at` (0: whenever); else LOST.
+                       Needs no fence and ends a guarded group */
+  TM_OP_ORDER_DONE /* the guarded run has carried out what was ordered of it, if anything was */
 } tm_op_kind;
 
 typedef enum tm_op_status { TM_OP_OK, TM_OP_EXISTS, TM_OP_LOST, TM_OP_FENCED } tm_op_status;
@@ -173,6 +180,16 @@ typedef struct tm_unused {
   int64_t seen_run, seen_closure; /* the newest ones when this was told */
 } tm_unused;
 
+/* What somebody wants of a run that a living process has, or of many runs. */
+typedef struct tm_order_row {
+  const char *target; /* "run:ID", "workflow:NAME" or "all"; one order each */
+  const char *run;    /* ID, when it is for a run; else NULL */
+  const char *what;   /* the engine's own word */
+  int64_t rank;
+  const char *note, *by;
+  int64_t at;
+} tm_order_row;
+
 typedef struct tm_op tm_op;
 struct tm_op {
   tm_op *next;
@@ -200,6 +217,7 @@ struct tm_op {
     tm_signal_row signal;
     tm_lock_row lock;
     tm_cell_row cell;
+    tm_order_row order;
   } u;
   /* EXISTS: the row that was there, copied into the batch's arena; NULL otherwise. */
   union {
@@ -240,6 +258,7 @@ typedef int (*tm_signal_fn)(void *ctx, const tm_signal_row *row);
 typedef int (*tm_lock_fn)(void *ctx, const tm_lock_row *row);
 typedef int (*tm_cell_fn)(void *ctx, const tm_cell_row *row);
 typedef int (*tm_unused_fn)(void *ctx, const tm_unused *row);
+typedef int (*tm_order_fn)(void *ctx, const tm_order_row *row);
 
 typedef struct tm_run_filter {
   const char *id;               /* exact */
@@ -332,6 +351,8 @@ typedef struct tm_store_vt {
   int (*query)(tm_store *s, const tm_query *q, tm_arena *a, tm_rows *out, tm_err *err);
   int (*check)(tm_store *s, tm_err *err); /* would the transaction's end be refused? */
   void (*abandon)(tm_store *s);
+  /* All of them, by target: there are few. */
+  int (*orders)(tm_store *s, tm_order_fn fn, void *ctx, tm_err *err);
   /* Did another process commit since the last time this was asked? */
   bool (*changed)(tm_store *s);
   /* Findings for `doctor`: integrity of the file, settings. 0 fine; 1 findings, each told to

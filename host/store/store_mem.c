@@ -34,6 +34,7 @@ typedef struct mem_store {
   tm_map runs, gates;        /* by id */
   tm_map blobs, closures;    /* by hash */
   tm_map effects, decisions; /* by their three names, see key3 */
+  tm_map orders;             /* by target */
   tm_mem_queue queue;        /* signals and locks */
   tm_map cells;              /* by name, see mem_cell.h */
   tm_buf key;                /* scratch of key3 */
@@ -462,6 +463,52 @@ static int blob_drop(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   return 0;
 }
 
+/* -- ops: orders ----------------------------------------------------------------------- */
+
+static int order_give(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
+  mem_store *m = ctx;
+  const tm_order_row *o = &op->u.order;
+  const mem_run *to = o->run ? tm_map_get(&m->runs, o->run) : NULL;
+  tm_order_row *kept = tm_map_get(&m->orders, o->target);
+  if ((o->run && !(to && unfinished(to->row.state))) || (kept && kept->rank > o->rank)) {
+    op->status = TM_OP_LOST;
+    return 0;
+  }
+  kept = tm_arena_new(&m->arena, tm_order_row);
+  if (tm_apply_copy_order(&m->arena, kept, o, err) < 0)
+    return -1;
+  if (!kept->at)
+    kept->at = b->at;
+  tm_map_set(&m->orders, kept->target, kept);
+  return 0;
+}
+
+static int order_new(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
+  ((mem_store *)ctx)->guarded = NULL;
+  return order_give(ctx, b, op, err);
+}
+
+static int order_lift(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
+  (void)b, (void)err;
+  mem_store *m = ctx;
+  m->guarded = NULL;
+  const tm_order_row *kept = tm_map_get(&m->orders, op->u.order.target);
+  if (!kept || (op->u.order.at && op->u.order.at != kept->at))
+    op->status = TM_OP_LOST;
+  else
+    tm_map_remove(&m->orders, op->u.order.target);
+  return 0;
+}
+
+static int order_done(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
+  (void)b, (void)err;
+  mem_store *m = ctx;
+  const tm_order_row *kept = tm_map_get(&m->orders, op->u.order.target);
+  if (kept && same(kept->run, guarded(m)->row.id))
+    tm_map_remove(&m->orders, op->u.order.target);
+  return 0;
+}
+
 static const tm_apply_fn apply_fns[TM_OP_KINDS] = {
     [TM_OP_RUN_NEW] = run_new,
     [TM_OP_RUN_CLAIM] = run_claim,
@@ -491,6 +538,10 @@ static const tm_apply_fn apply_fns[TM_OP_KINDS] = {
     [TM_OP_SWEEP] = sweep,
     [TM_OP_CLOSURE_DROP] = closure_drop,
     [TM_OP_BLOB_DROP] = blob_drop,
+    [TM_OP_ORDER_NEW] = order_new,
+    [TM_OP_ORDER_GIVE] = order_give,
+    [TM_OP_ORDER_LIFT] = order_lift,
+    [TM_OP_ORDER_DONE] = order_done,
 };
 
 /* -- the contract: writing ------------------------------------------------------------- */
@@ -518,6 +569,7 @@ static void mem_close(tm_store *s) {
   tm_map_free(&m->closures);
   tm_map_free(&m->effects);
   tm_map_free(&m->decisions);
+  tm_map_free(&m->orders);
   tm_mem_queue_free(&m->queue);
   tm_mem_cell_free(&m->cells);
   tm_buf_free(&m->key);
@@ -686,6 +738,16 @@ static int mem_blobs(tm_store *s, tm_unused_fn fn, void *ctx, tm_err *err) {
   return 0;
 }
 
+static int mem_orders(tm_store *s, tm_order_fn fn, void *ctx, tm_err *err) {
+  (void)err;
+  const tm_map *orders = &((mem_store *)s)->orders;
+  tm_map_entry *e;
+  for (size_t i = 0; (e = tm_map_next(orders, &i));)
+    if (fn(ctx, e->value) != 0)
+      break;
+  return 0;
+}
+
 /* Nobody else can reach this memory. */
 static bool mem_changed(tm_store *s) {
   (void)s;
@@ -725,6 +787,7 @@ static const tm_store_vt mem_vt = {
     .closures = mem_closures,
     .blobs = mem_blobs,
     .in_doubt = mem_in_doubt,
+    .orders = mem_orders,
     .changed = mem_changed,
     .verify = mem_verify,
 };

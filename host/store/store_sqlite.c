@@ -24,6 +24,7 @@
 #include "store/migrate.h"
 #include "store/sqlite_cell.h"
 #include "store/sqlite_drop.h"
+#include "store/sqlite_order.h"
 #include "store/sqlite_queue.h"
 #include "store/sqlite_read.h"
 #include "store/sqlite_user.h"
@@ -331,6 +332,11 @@ static int sqlite_in_doubt(tm_store *s, const char *run, tm_err *err) {
   return c ? tm_drop_read_doubt(c, run, err) : -1;
 }
 
+static int sqlite_orders(tm_store *s, tm_order_fn fn, void *ctx, tm_err *err) {
+  tm_conn *c = reader(s, err);
+  return c ? tm_sqlite_order_read(c, fn, ctx, err) : -1;
+}
+
 static int sqlite_verify(tm_store *s, void (*fn)(void *ctx, const char *finding), void *ctx,
                          tm_err *err) {
   tm_conn *c = reader(s, err);
@@ -410,6 +416,7 @@ static const tm_store_vt sqlite_vt = {
     .query = sqlite_query,
     .check = sqlite_check,
     .abandon = sqlite_abandon,
+    .orders = sqlite_orders,
     .changed = sqlite_changed,
     .verify = sqlite_verify,
 };

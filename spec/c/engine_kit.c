@@ -201,6 +201,10 @@ static int disk_in_doubt(tm_store *s, const char *run, tm_err *err) {
   return disk(s)->vt->in_doubt(disk(s), run, err);
 }
 
+static int disk_orders(tm_store *s, tm_order_fn fn, void *ctx, tm_err *err) {
+  return disk(s)->vt->orders(disk(s), fn, ctx, err);
+}
+
 static bool disk_changed(tm_store *s) {
   bool was = kit_of(s)->foreign;
   kit_of(s)->foreign = false;
@@ -222,6 +226,7 @@ static const tm_store_vt disk_vt = {
     .closures = disk_closures,
     .blobs = disk_blobs,
     .in_doubt = disk_in_doubt,
+    .orders = disk_orders,
     .changed = disk_changed,
 };
 

@@ -413,15 +413,34 @@ static void signal_run(process *p) {
   tm_engine_signal(p->kit.engine, run, "paid", tm_json_new_int(a, n), sid, on_signalled, d);
 }
 
+/* Of one workflow or of all; somebody lifts it, or the peace does. */
+static void order_many(process *p, bool pause) {
+  sim *s = p->sim;
+  char name[16] = "";
+  if (draw(s, 3))
+    snprintf(name, sizeof name, "w%d", draw(s, s->run_count + 1));
+  sim_tell(s, "process %d: %s %s", number_of(p), pause ? "pause" : "resume",
+           *name ? name : "all");
+  if (pause)
+    tm_control_pause_many(p->kit.engine, *name ? name : NULL, "", "ann");
+  else
+    tm_control_resume_many(p->kit.engine, *name ? name : NULL);
+  s->report->orders++;
+}
+
 static void give_order(process *p) {
   static const tm_order orders[] = {TM_ORDER_CANCEL, TM_ORDER_PAUSE, TM_ORDER_PAUSE,
                                     TM_ORDER_TERMINATE};
   sim *s = p->sim;
   tm_err err = TM_ERR_INIT;
-  int run = draw(s, s->run_count), which = draw(s, 4);
+  int run = draw(s, s->run_count), which = draw(s, 6);
+  if (which >= 4) {
+    order_many(p, which == 4);
+    return;
+  }
   bool taken =
       *kit_state(&s->world, s->runs[run]) &&
-      tm_control_give(p->kit.engine, s->runs[run], orders[which], "", "ann", &err) == 0;
+      tm_control_give(p->kit.engine, s->runs[run], orders[which], "", "ann", &err) >= 0;
   s->report->orders += taken;
   sim_tell(s, "process %d: order %d to %s: %s", number_of(p), which, s->runs[run],
            taken ? "taken" : err.msg);
@@ -537,6 +556,26 @@ static void calm_down(sim *s) {
     s->at[i].kit.person = true;
 }
 
+static void lift_pauses(sim *s) {
+  char name[16];
+  for (int i = 0; i <= s->run_count; i++) {
+    snprintf(name, sizeof name, "w%d", i);
+    tm_control_resume_many(s->at[0].kit.engine, name);
+  }
+  tm_control_resume_many(s->at[0].kit.engine, NULL);
+}
+
+/* A pause may have been on its way when they resumed it: they look again. */
+static bool resume_again(sim *s) {
+  tm_err err = TM_ERR_INIT;
+  bool any = false;
+  for (int i = 0; i < s->run_count; i++)
+    if (strstr(kit_reason(&s->world, s->runs[i]), "\"for\":\"pause\"") &&
+        tm_engine_resume(s->at[0].kit.engine, s->runs[i], &err) > 0)
+      any = true;
+  return any;
+}
+
 static bool peace_step(sim *s) {
   bool any = false;
   for (int i = 0; i < s->processes; i++) {
@@ -554,7 +593,8 @@ static bool peace_step(sim *s) {
 static void make_peace(sim *s) {
   int from = s->report->steps;
   calm_down(s);
-  while (peace_step(s))
+  lift_pauses(s);
+  while (peace_step(s) || resume_again(s))
     if (s->report->steps - from > MAX_PEACE) {
       sim_wrong(s, "no rest: after %d steps without faults, something still happens",
                 MAX_PEACE);

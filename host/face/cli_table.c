@@ -24,16 +24,20 @@ static const char decide_more[] =
     "ID is the run's, or a prefix of 6 characters or more; GATE is needed when several are\n"
     "open. The run goes on in this process until it ends or waits again.\n";
 static const char resolve_more[] =
-    "For an action that was cut off between its start and its result (`tidemill gates ID` shows\n"
+    "For an action that was cut off between its start and its result (`tidemill gates ID` "
+    "shows\n"
     "it, with its key). Look at the other side, then say what you found: exactly one of\n"
     "--applied and --not-applied. ACTION is needed when several are in doubt.\n";
 static const char pause_more[] =
-    "Nothing new begins; what is under way ends. --workflow NAME is for all runs of it, those to\n"
-    "come too: they begin as paused rows; --all is for every workflow. Each pause is lifted by\n"
+    "Nothing new begins; what is under way ends. --workflow NAME is for all runs of it, those "
+    "to\n"
+    "come too: they begin as paused rows; --all is for every workflow. Each pause is lifted "
+    "by\n"
     "the same words: resume ID, resume --workflow NAME, resume --all. `tidemill --paused …`\n"
     "pauses everything before this process takes anything up.\n";
 static const char resume_more[] =
-    "Without an ID: what is unfinished, not paused, and run by no living process. --workflow and\n"
+    "Without an ID: what is unfinished, not paused, and run by no living process. --workflow "
+    "and\n"
     "--all lift that pause first; a run that was paused by its ID rests until it is named.\n";
 static const char signal_more[] = "The workflow declares its events and their schemas; --input "
                                   "is the payload. An event that\n"

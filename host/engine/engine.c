@@ -35,6 +35,10 @@ int64_t tm_engine_now(const tm_engine *e) {
   return tm_clock_wall(e->ports.clock);
 }
 
+int64_t tm_engine_mono(const tm_engine *e) {
+  return tm_clock_mono(e->ports.clock);
+}
+
 tm_run *tm_engine_find(const tm_engine *e, const char *id) {
   return tm_map_get(&e->by_id, id);
 }
@@ -52,7 +56,7 @@ void tm_engine_make_runnable(tm_run *r) {
 static void enter_tables(tm_run *r) {
   tm_list_append(&r->engine->runs, &r->link);
   tm_map_set(&r->engine->by_id, r->id, r);
-  tm_park_forget(r->engine, r->id);
+  tm_park_enter(r);
 }
 
 void tm_engine_forget(tm_run *r) {
@@ -74,13 +78,19 @@ void tm_engine_clear_timer(tm_branch *b) {
   tm_heap_remove(&b->run->engine->timers, &b->timer);
 }
 
+/* `due` is of the wall clock, as it is recorded: after a restart it counts. In this process the
+ * monotonic clock does, from here on: a jump of the wall clock neither fires a timer nor holds it
+ * up. A run that was parked here keeps what its timer was set to then. */
 void tm_engine_set_timer(tm_branch *b, int64_t due) {
+  const tm_run *r = b->run;
+  tm_engine *e = r->engine;
+  int64_t ahead = r->parked_here ? r->mono_ahead : tm_engine_mono(e) - tm_engine_now(e);
   b->due = due;
-  tm_heap_put(&b->run->engine->timers, &b->timer, due);
+  tm_heap_put(&e->timers, &b->timer, due + ahead > 0 ? due + ahead : 1); /* 0 is none */
 }
 
 static void fire_due(tm_engine *e) {
-  int64_t now = tm_engine_now(e);
+  int64_t now = tm_engine_mono(e);
   tm_heap_node *n;
   while ((n = tm_heap_first(&e->timers)) && n->due <= now) {
     tm_branch *b = TM_HEAP_OF(n, tm_branch, timer);
@@ -97,7 +107,7 @@ static int64_t next_due(const tm_engine *e) {
     return -1;
   if (parked && parked < due)
     due = parked;
-  int64_t wait = due - tm_engine_now(e);
+  int64_t wait = due - tm_engine_mono(e);
   return wait < 0 ? 0 : wait;
 }
 

@@ -99,7 +99,7 @@ struct tm_engine {
   int in_flight;  /* batches at the store */
   int effects;    /* bodies of actions that reached out, whose results are in these */
   int begun;      /* tasks of such bodies, in this turn */
-  tm_heap timers; /* of branches */
+  tm_heap timers; /* of branches; by monotonic time, as the next one */
   tm_map parked;  /* id -> park.c's own: runs that wait outside of memory */
   tm_heap parked_timers;
   tm_buf scratch;
@@ -149,7 +149,8 @@ tm_run *tm_engine_find(const tm_engine *e, const char *id);
 
 /* -- for the files of this floor ------------------------------------------------------- */
 
-int64_t tm_engine_now(const tm_engine *e);
+int64_t tm_engine_now(const tm_engine *e);  /* wall ms */
+int64_t tm_engine_mono(const tm_engine *e); /* monotonic ms, of timers */
 /* Add the ops of a new run, its guest open, to the turn; `fn` is told with its RUN_NEW. `chained`: only
  * if the group before it holds. */
 tm_after *tm_engine_store_new(tm_run *r, bool chained, void (*fn)(tm_after *, const tm_err *));

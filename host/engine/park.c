@@ -12,6 +12,7 @@
 
 typedef struct parked {
   tm_heap_node timer;
+  int64_t mono_ahead; /* of its timer: tm_run */
   char id[64];
 } parked;
 
@@ -33,29 +34,31 @@ static bool wanted_soon(const tm_run *r) {
   return false;
 }
 
-/* The earliest of what its branches wait for. */
-static int64_t due_of(const tm_run *r) {
-  int64_t due = 0;
+/* The branch whose timer is due first; NULL: none has one. */
+static const tm_branch *first_due(const tm_run *r) {
+  const tm_branch *first = NULL;
   for (const tm_list *l = r->branches.next; l != &r->branches; l = l->next) {
     const tm_branch *b = TM_LIST_OF(l, tm_branch, link);
-    if (!b->dead && b->due && (!due || b->due < due))
-      due = b->due;
+    if (!b->dead && b->due && (!first || b->timer.due < first->timer.due))
+      first = b;
   }
-  return due;
+  return first;
 }
 
 void tm_park_run(tm_run *r) {
   tm_engine *e = r->engine;
   if (!can_park(r) || wanted_soon(r))
     return;
-  int64_t due = due_of(r);
-  if (due && due - tm_engine_now(e) <= SOON_MS)
+  const tm_branch *first = first_due(r);
+  if (first && first->timer.due - tm_engine_mono(e) <= SOON_MS)
     return;
   parked *p = tm_new(parked);
   strcpy(p->id, r->id);
   tm_map_set(&e->parked, p->id, p);
-  if (due)
-    tm_heap_put(&e->parked_timers, &p->timer, due);
+  if (first) {
+    p->mono_ahead = first->timer.due - first->due;
+    tm_heap_put(&e->parked_timers, &p->timer, first->timer.due);
+  }
   r->lost = true; /* this copy of it writes nothing more */
   tm_engine_forget(r);
   tm_run *parent = r->parent ? tm_engine_find(e, r->parent) : NULL;
@@ -71,10 +74,13 @@ static void drop(tm_engine *e, parked *p) {
   tm_free(p);
 }
 
-void tm_park_forget(tm_engine *e, const char *id) {
-  parked *p = tm_map_get(&e->parked, id);
-  if (p)
-    drop(e, p);
+void tm_park_enter(tm_run *r) {
+  parked *p = tm_map_get(&r->engine->parked, r->id);
+  if (!p)
+    return;
+  r->parked_here = p->timer.at != 0;
+  r->mono_ahead = p->mono_ahead;
+  drop(r->engine, p);
 }
 
 bool tm_park_holds(const tm_engine *e, const char *id) {
@@ -86,13 +92,14 @@ static void rouse(tm_engine *e, parked *p) {
   tm_err err = TM_ERR_INIT;
   char id[sizeof p->id];
   memcpy(id, p->id, sizeof id);
-  drop(e, p);
   if (tm_engine_rouse(e, id, &err) < 0)
     tm_log(TM_LOG_ERROR, "park", "run %s: %s", id, err.msg);
+  if ((p = tm_map_get(&e->parked, id)))
+    drop(e, p);
 }
 
 void tm_park_fire(tm_engine *e) {
-  int64_t now = tm_engine_now(e);
+  int64_t now = tm_engine_mono(e);
   tm_heap_node *n;
   while ((n = tm_heap_first(&e->parked_timers)) && n->due <= now)
     rouse(e, TM_HEAP_OF(n, parked, timer));

@@ -11,15 +11,15 @@
 
 /* The run's row says waiting, and is durable: put it out of memory, if the ports say so. */
 void tm_park_run(tm_run *r);
-/* It is in memory again, or gone. */
-void tm_park_forget(tm_engine *e, const char *id);
+/* It is in memory again; a timer that was set here keeps its time. */
+void tm_park_enter(tm_run *r);
 bool tm_park_holds(const tm_engine *e, const char *id);
 
 /* Take up those whose time has come. */
 void tm_park_fire(tm_engine *e);
 /* Somebody committed: take up those for whom something came. */
 void tm_park_look(tm_engine *e);
-/* Wall ms of the earliest timer, of one run (NULL: of any); 0: there is none. */
+/* Monotonic ms of the earliest timer, of one run (NULL: of any); 0: there is none. */
 int64_t tm_park_due(const tm_engine *e, const char *id);
 void tm_park_free(tm_engine *e);
 

@@ -167,6 +167,7 @@ static bool reach_frontier(tm_run *r) {
     if (b->phase == TM_PHASE_HELD && (!ordered || tm_action_started(b)))
       tm_exec_launch(b);
   }
+  r->parked_here = false; /* what is set from here on is set now */
   return true;
 }
 

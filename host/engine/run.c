@@ -297,20 +297,21 @@ void tm_run_begin(tm_run *r) {
   tm_run_answer(r->main, TM_ANSWER_BEGIN, r->input, NULL);
 }
 
+/* `now`: of the monotonic clock. */
 static bool waits_long(const tm_branch *b, int64_t now) {
   if (b->phase != TM_PHASE_LIVE)
     return b->phase == TM_PHASE_FORKED;
-  if (b->due && b->due <= now)
+  if (b->due && b->timer.due <= now)
     return false; /* its timer fires in the next turn */
   if (b->gate || b->waits)
     return true;
   return (b->kind == TM_CALL_SLEEP || tm_backoff_is(b)) &&
-         (b->run->engine->ports.still_clock || b->due - now > LONG_WAIT_MS);
+         (b->run->engine->ports.still_clock || b->timer.due - now > LONG_WAIT_MS);
 }
 
 /* Does it wait for nothing but people and long timers? `wake` is the earliest of these. */
 static bool only_long_waits(const tm_run *r, int64_t *wake) {
-  int64_t now = tm_engine_now(r->engine);
+  int64_t now = tm_engine_mono(r->engine);
   *wake = 0;
   for (const tm_list *l = r->branches.next; l != &r->branches; l = l->next) {
     const tm_branch *b = TM_LIST_OF(l, tm_branch, link);

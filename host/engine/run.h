@@ -128,7 +128,7 @@ struct tm_branch {
   tm_task *task;       /* the executor's work under way */
   const tm_json *back; /* where a model's call that was put off goes on: backoff.c; or NULL */
   int64_t due;         /* wall ms at which tm_exec_due is called; 0: none */
-  tm_heap_node timer;  /* in the engine's heap while it is due */
+  tm_heap_node timer;  /* in the engine's heap while it is due, by monotonic ms */
   int64_t opened;      /* wall ms */
   bool recorded;       /* an OPEN record holds the request */
   tm_action action;
@@ -182,6 +182,8 @@ struct tm_run {
   const char *order_note, *order_by;
   const tm_json *order_reason; /* of a pause of many; NULL: it was for this run alone */
   bool order_kept;    /* the order is a row of the store, to be marked done: orders.h */
+  bool parked_here;   /* until its replay is over: its timers stay as they were set here, */
+  int64_t mono_ahead; /* monotonic less wall ms at that time */
   bool asked;         /* taken up by its name: a person wants it to go on */
   bool begins_paused; /* stored as a paused row, and not entered */
   tm_turn *turn;      /* the turn that last held an op of this run */

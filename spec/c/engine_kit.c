@@ -395,6 +395,10 @@ static int64_t world_now(void *ctx) {
   return ((kit_world *)ctx)->now;
 }
 
+static int64_t world_wall(void *ctx) {
+  return ((kit_world *)ctx)->now + ((kit_world *)ctx)->jumped;
+}
+
 static int scan_sources(void *ctx, tm_closure **out, tm_err *err) {
   kit *k = ctx;
   tm_arena a;
@@ -647,7 +651,7 @@ static void quiet(void *ctx, tm_log_level level, const char *component, const ch
 void kit_world_open(kit_world *w, const char *url, const char *sources) {
   tm_err err = TM_ERR_INIT;
   *w = (kit_world){.now = 1000000};
-  w->clock = (tm_clock){.wall = world_now, .mono = world_now, .ctx = w};
+  w->clock = (tm_clock){.wall = world_wall, .mono = world_now, .ctx = w};
   w->last = &w->first;
   pthread_mutex_init(&w->mutex, NULL);
   pthread_cond_init(&w->come, NULL);

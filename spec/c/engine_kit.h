@@ -46,7 +46,8 @@ typedef struct kit_effect {
 
 typedef struct kit_world {
   tm_arena arena; /* what reads return */
-  int64_t now;
+  int64_t now;    /* of the monotonic clock */
+  int64_t jumped; /* how far the wall clock is ahead of it */
   tm_clock clock;
   tm_store *disk;
   pthread_mutex_t mutex; /* guards the letters of the store's thread */

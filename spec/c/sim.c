@@ -451,7 +451,7 @@ static void give_order(process *p) {
 static void jump(sim *s) {
   static const int64_t far[] = {-3600000, -5000, 5000, 3600000, 172800000};
   int64_t by = far[draw(s, 5)];
-  s->world.now += s->world.now + by > 1000 ? by : 0;
+  s->world.jumped += s->world.now + s->world.jumped + by > 1000 ? by : 0;
   for (int i = 0; i < s->processes; i++)
     s->at[i].kit.woken = true;
   s->report->jumps++;

@@ -72,6 +72,8 @@ TIDEMILL_API void tidemill_free(void *p);
  *   http_private  hosts beside the internet that mill.http may reach, "127.0.0.1:8080, *.internal";
  *            may be set repeatedly (docs/primitives.md)
  *   by       who decides gates through this handle (default: the user's login name)
+ *   watchdog "60s": a process whose engine does not come back for so long ends with code 70 (default:
+ *            0, none; `tidemill` itself has 60s)
  *   paused   "true": everything is paused before anything is taken up, until "resume" with "all"
  */
 TIDEMILL_API tidemill_options *tidemill_options_new(void);
@@ -219,7 +221,8 @@ TIDEMILL_API int tidemill_doctor(tidemill *t, char **out, size_t *len);
 /* -- the loop -------------------------------------------------------------------------- */
 
 /* Work until `run` (NULL: every run of this engine) has ended or waits for something outside, or
- * timeout_ms (-1: none) is over. 0 when done; TIDEMILL_EFAILED, _ECANCELLED, _EDIVERGED,
+ * timeout_ms (-1: none) is over. A deadline or a timer is not outside: a gate with a deadline is waited
+ * for until then, where `tidemill run` leaves at once. 0 when done; TIDEMILL_EFAILED, _ECANCELLED, _EDIVERGED,
  * _EWAITING … as the run's state says. */
 TIDEMILL_API int tidemill_run(tidemill *t, const char *run, int64_t timeout_ms);
 

@@ -137,12 +137,14 @@ int64_t tm_engine_turn(tm_engine *e) {
   if (e->broken.code != TM_OK)
     return -1;
   e->turning = true;
+  tm_engine_beat(e);
   fire_due(e);
   tm_park_fire(e);
   drive_all(e);
   if (e->turn && e->in_flight < MAX_IN_FLIGHT)
     tm_turn_submit(e);
   e->turning = e->announced = false;
+  tm_engine_rest(e);
   return tm_list_empty(&e->runnable) || must_wait_for_store(e) ? next_due(e) : 0;
 }
 

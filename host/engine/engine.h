@@ -11,6 +11,8 @@
 #ifndef TM_ENGINE_ENGINE_H
 #define TM_ENGINE_ENGINE_H
 
+#include <stdatomic.h>
+
 #include "engine/run.h"
 
 /* Work outside the engine, under way for one branch. */
@@ -90,8 +92,16 @@ typedef struct tm_orders {
   bool read;
 } tm_orders;
 
+/* What a watchdog in another thread may look at. */
+typedef struct tm_beat {
+  _Atomic(uint64_t) count;       /* odd while the engine is at work; grows with each piece */
+  _Atomic(const tm_branch *) at; /* whose script or host function is running; NULL: none */
+  int depth;
+} tm_beat;
+
 struct tm_engine {
   tm_ports ports;
+  tm_beat beat;
   char owner[96];
   tm_list runs, runnable;
   tm_map by_id;
@@ -156,6 +166,18 @@ int64_t tm_engine_mono(const tm_engine *e); /* monotonic ms, of timers */
 tm_after *tm_engine_store_new(tm_run *r, bool chained, void (*fn)(tm_after *, const tm_err *));
 /* The new run is durable: from here on it runs. */
 void tm_engine_enter(tm_run *r);
+/* Around each piece of work, for the watchdog. May be nested. */
+static inline void tm_engine_beat(tm_engine *e) {
+  if (e->beat.depth++ == 0)
+    atomic_fetch_add_explicit(&e->beat.count, 1, memory_order_relaxed);
+}
+static inline void tm_engine_rest(tm_engine *e) {
+  if (--e->beat.depth == 0)
+    atomic_fetch_add_explicit(&e->beat.count, 1, memory_order_relaxed);
+}
+static inline void tm_engine_enters(tm_engine *e, const tm_branch *b) {
+  atomic_store_explicit(&e->beat.at, b, memory_order_relaxed);
+}
 /* The turn that is being filled; the batch's arena is for ops and what they point at. */
 tm_turn *tm_turn_of(tm_engine *e);
 tm_op *tm_turn_op(tm_engine *e, tm_run *r, tm_op_kind kind); /* guarded by r's fence */

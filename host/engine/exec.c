@@ -28,7 +28,10 @@ void tm_exec_start_task(tm_branch *b, tm_call_kind kind, const char *name,
     e->begun++;
     b->action.reached = true;
   }
-  if (e->ports.start(e->ports.ctx, t, name, request, &err) == 0)
+  tm_engine_enters(e, b); /* a host function runs inside */
+  int rc = e->ports.start(e->ports.ctx, t, name, request, &err);
+  tm_engine_enters(e, NULL);
+  if (rc == 0)
     return;
   tm_json *error = tm_run_error(&b->scratch, tm_call_word(kind), "%s", err.msg);
   tm_json_set_str(&b->scratch, error, "code", tm_err_word(err.code));

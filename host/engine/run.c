@@ -288,7 +288,9 @@ static void resume(tm_run *r, tm_branch *b) {
     b->phase = TM_PHASE_BODY;
   else if (b->phase != TM_PHASE_BODY)
     b->phase = TM_PHASE_IDLE;
+  tm_engine_enters(r->engine, b);
   r->engine->ports.guest->resume(r->guest, b, &answer);
+  tm_engine_enters(r->engine, NULL);
   tm_txn_settle(r->engine);
 }
 

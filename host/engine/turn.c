@@ -129,11 +129,13 @@ static void submitted(tm_batch *batch, const tm_err *err) {
   e->effects -= t->effects;
   if (err->code != TM_OK)
     tm_engine_break(e, err);
+  tm_engine_beat(e);
   for (tm_after *a = t->first, *next; a; a = next) {
     next = a->next;
     a->fn(a, err);
     release(a);
   }
+  tm_engine_rest(e);
   tm_batch_free(&batch);
   tm_free(t);
 }

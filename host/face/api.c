@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/fault.h"
+#include "face/watchdog.h"
 
 #define NOTICE_MS     40 /* how often a waiting engine looks for other processes' commits */
 #define STAMP_MS      5  /* how long a look at the project's files is good */
@@ -187,7 +188,9 @@ static int open_engine(tidemill *t, const tidemill_options *o, tm_err *err) {
   if (tm_engine_open(&t->engine, &ports, err) < 0)
     return -1;
   tm_loop_before_sleep(t->loop, turn, t);
-  return t->options->paused ? tm_api_begin_paused(t, err) : 0;
+  if (t->options->watchdog_ms > 0)
+    t->watchdog = tm_watchdog_start(t->engine, t->options->db, t->options->watchdog_ms);
+  return tm_api_begin(t, err);
 }
 
 int tidemill_open(tidemill **out, const tidemill_options *o) {
@@ -210,6 +213,7 @@ static void free_host_fns(tm_map *m) {
 void tidemill_close(tidemill *t) {
   if (!t)
     return;
+  tm_watchdog_stop(&t->watchdog);
   if (t->engine) {
     tm_engine_stop(t->engine);
     while (t->engine->in_flight)

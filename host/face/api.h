@@ -41,6 +41,7 @@ struct tidemill {
   int64_t noticed; /* mono ms */
   bool adopted;    /* runs that a dead process left have been looked for */
   bool labelled;
+  struct tm_watchdog *watchdog; /* NULL: none */
   tm_err err;
   char *errjson;
 };
@@ -74,8 +75,8 @@ int tm_api_wait(tidemill *t, tm_api_waiting *w);
 void tm_api_explain(tm_err *err, const tm_run_row *row);
 /* "repin" and "retry" of tidemill_control: api_change.c. */
 int tm_api_move(tidemill *t, const char *run, const char *op, const tm_json *opts, tm_err *err);
-/* Option "paused": everything is paused before anything is taken up. */
-int tm_api_begin_paused(tidemill *t, tm_err *err);
+/* Orders that stand before everything else: option "paused", and runs that hung too often. */
+int tm_api_begin(tidemill *t, tm_err *err);
 /* The sources on disk now, shared while nothing changes; a new reference. */
 int tm_api_sources(tidemill *t, tm_closure **out, tm_err *err);
 

@@ -4,6 +4,7 @@
 
 #include "engine/orders.h"
 #include "face/api.h"
+#include "face/watchdog.h"
 
 static void until_durable(tidemill *t) {
   while ((t->engine->turn || t->engine->in_flight) && t->engine->broken.code == TM_OK)
@@ -152,8 +153,11 @@ int tidemill_control(tidemill *t, const char *run, const char *op, const char *o
   return rc < 0 ? tm_api_fail(t, &err) : 0;
 }
 
-int tm_api_begin_paused(tidemill *t, tm_err *err) {
-  tm_control_pause_many(t->engine, NULL, "--paused", t->options->by);
+int tm_api_begin(tidemill *t, tm_err *err) {
+  if (t->options->watchdog_ms > 0)
+    tm_watchdog_read(t->engine, t->options->db);
+  if (t->options->paused)
+    tm_control_pause_many(t->engine, NULL, "--paused", t->options->by);
   until_durable(t);
   if (t->engine->broken.code != TM_OK)
     *err = t->engine->broken;

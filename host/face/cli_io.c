@@ -9,9 +9,10 @@
 static int set_option(tm_cli *c, tidemill_options *o, const char *key, const char *value) {
   if (!value || tidemill_options_set(o, key, value) == 0)
     return 0;
-  const char *want = strcmp(key, "model") == 0 ? "PROVIDER/MODEL or UNIT=PROVIDER/MODEL"
-                     : strcmp(key, "db") == 0  ? "sqlite:PATH or memory:"
-                                               : "a directory";
+  const char *want = strcmp(key, "model") == 0      ? "PROVIDER/MODEL or UNIT=PROVIDER/MODEL"
+                     : strcmp(key, "db") == 0       ? "sqlite:PATH or memory:"
+                     : strcmp(key, "watchdog") == 0 ? "a duration such as 60s, or 0 for none"
+                                                    : "a directory";
   return tm_cli_fail(c, 2, "%s '%s': expected %s", key, value, want);
 }
 
@@ -29,6 +30,9 @@ int tm_cli_open(tm_cli *c) {
     code = set_option(c, o, "db", db);
   if (!code)
     code = set_option(c, o, "record", c->value[TM_FLAG_RECORD]);
+  const char *watchdog = environment("TIDEMILL_WATCHDOG");
+  if (!code)
+    code = set_option(c, o, "watchdog", watchdog ? watchdog : "60s");
   if (!code && tm_cli_has(c, TM_FLAG_PAUSED))
     code = set_option(c, o, "paused", "true");
   if (!code && c->model_count == 0)

@@ -107,6 +107,9 @@ int tidemill_options_set(tidemill_options *o, const char *key, const char *value
     return set_clock(o, value);
   if (strcmp(key, "paused") == 0)
     return set_flag(&o->paused, value);
+  if (strcmp(key, "watchdog") == 0)
+    return (o->watchdog_ms = tm_clock_duration(value, strlen(value))) >= 0 ? 0
+                                                                           : TIDEMILL_EUSAGE;
   if (strcmp(key, "memory") == 0)
     return (o->memory = (size_t)parse_size(value)) ? 0 : TIDEMILL_EUSAGE;
   if (strcmp(key, "steps") == 0)
@@ -296,6 +299,7 @@ static void copy_given(tidemill_options *o, const tidemill_options *given) {
   o->steps = given->steps;
   o->virtual_clock = given->virtual_clock;
   o->paused = given->paused;
+  o->watchdog_ms = given->watchdog_ms;
 }
 
 int tm_options_resolve(tidemill_options **out, const tidemill_options *given, tm_err *err) {

@@ -17,6 +17,7 @@ struct tidemill_options {
       *http_private; /* what a guarded request may reach beside the internet; net/guard.h */
   size_t memory;
   uint64_t steps;
+  int64_t watchdog_ms; /* 0: none */
   bool virtual_clock, paused;
 };
 

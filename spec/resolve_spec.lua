@@ -58,9 +58,9 @@ describe("tidemill resolve", function()
 
   it("does it now when it did not happen", function()
     doubtful "doubt-1"
-    local got = cli("resolve", "doubt-1", "--not-applied", "--note", "no such payment", "--json")
+    local got = cli("resolve", "doubt-1", "--not-applied", "--note", "no such payment")
     assert.equal(0, got.code, got.err)
-    assert.same({ sent = "again" }, got.json.result)
+    assert.same({ sent = "again" }, cli("result", "doubt-1", "--json").json)
     assert.equal("k\nk\n", lines "pay")
     local gate = cli("gates", "doubt-1", "--all", "--json").json.gates[1]
     assert.equal("rejected", gate.state)
@@ -80,8 +80,7 @@ describe("tidemill resolve", function()
     doubtful("doubt-1", '{"both":true}')
     local got = cli("resolve", "doubt-1", "--applied", "1")
     assert.equal(2, got.code)
-    assert.matches("more than one action in doubt; name one (`tidemill gates doubt-1`)", got.err,
-      1, true)
+    assert.matches("more than one action in doubt; name one", got.err, 1, true)
     assert.equal(8, cli("resolve", "doubt-1", "ship", "--applied", "1").code)
     assert.same({ 2, 1 }, cli("resolve", "doubt-1", "--applied", "2", "--json").json.result)
   end)

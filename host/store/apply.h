@@ -8,7 +8,7 @@
 
 #include "store/store.h"
 
-#define TM_OP_KINDS (TM_OP_ORDER_DONE + 1)
+#define TM_OP_KINDS (TM_OP_BLOB_DROP + 1)
 
 /* Does one op and sets its status; -1 ends the batch. */
 typedef int (*tm_apply_fn)(void *ctx, tm_batch *b, tm_op *op, tm_err *err);

@@ -72,6 +72,13 @@ typedef enum tm_op_kind {
   TM_OP_CELL_PUT, /* another body for the cell `name`, whose version is still `version` (0: there is
                       none) and is one more then; else EXISTS (and `found`): another process was
                       faster; LOST when there is none. In no group */
+  TM_OP_ORDER_NEW,  /* kept until it is carried out or lifted; it replaces an earlier one of its
+                      target, unless that ranks higher (LOST). For a run: LOST when it has ended
+                      or there is none. Needs no fence and ends a guarded group */
+  TM_OP_ORDER_GIVE, /* the same, given by the guarded run */
+  TM_OP_ORDER_LIFT, /* gone, when it is there and was given at `at` (0: whenever); else LOST.
+                       Needs no fence and ends a guarded group */
+  TM_OP_ORDER_DONE, /* the guarded run has carried out what was ordered of it, if anything was */
   TM_OP_RUN_DROP, /* an ended run and its gates are there no more; LOST when it is not as `run`
                       says (epoch, records), when a run that it started is there, when the one
                       that started it has not ended, or when an effect that it claimed has no
@@ -80,13 +87,6 @@ typedef enum tm_op_kind {
                       `swept` says how many, 0: there are none */
   TM_OP_CLOSURE_DROP, /* sources that no run has; LOST when one has them by now */
   TM_OP_BLOB_DROP,    /* a file of no sources; LOST when there are new ones */
-  TM_OP_ORDER_NEW,  /* kept until it is carried out or lifted; it replaces an earlier one of its
-                      target, unless that ranks higher (LOST). For a run: LOST when it has ended
-                      or there is none. Needs no fence and ends a guarded group */
-  TM_OP_ORDER_GIVE, /* the same, given by the guarded run */
-  TM_OP_ORDER_LIFT, /* gone, when it is there and was given at `at` (0: whenever); else LOST.
-                       Needs no fence and ends a guarded group */
-  TM_OP_ORDER_DONE /* the guarded run has carried out what was ordered of it, if anything was */
 } tm_op_kind;
 
 typedef enum tm_op_status { TM_OP_OK, TM_OP_EXISTS, TM_OP_LOST, TM_OP_FENCED } tm_op_status;

@@ -12,6 +12,7 @@
 #include "base/map.h"
 #include "store/apply.h"
 #include "store/mem_cell.h"
+#include "store/mem_order.h"
 #include "store/mem_queue.h"
 
 typedef struct mem_run {
@@ -463,50 +464,13 @@ static int blob_drop(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   return 0;
 }
 
-/* -- ops: orders ----------------------------------------------------------------------- */
-
-static int order_give(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
+static int order(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   mem_store *m = ctx;
-  const tm_order_row *o = &op->u.order;
-  const mem_run *to = o->run ? tm_map_get(&m->runs, o->run) : NULL;
-  tm_order_row *kept = tm_map_get(&m->orders, o->target);
-  if ((o->run && !(to && unfinished(to->row.state))) || (kept && kept->rank > o->rank)) {
-    op->status = TM_OP_LOST;
-    return 0;
-  }
-  kept = tm_arena_new(&m->arena, tm_order_row);
-  if (tm_apply_copy_order(&m->arena, kept, o, err) < 0)
-    return -1;
-  if (!kept->at)
-    kept->at = b->at;
-  tm_map_set(&m->orders, kept->target, kept);
-  return 0;
-}
-
-static int order_new(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
-  ((mem_store *)ctx)->guarded = NULL;
-  return order_give(ctx, b, op, err);
-}
-
-static int order_lift(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
-  (void)b, (void)err;
-  mem_store *m = ctx;
-  m->guarded = NULL;
-  const tm_order_row *kept = tm_map_get(&m->orders, op->u.order.target);
-  if (!kept || (op->u.order.at && op->u.order.at != kept->at))
-    op->status = TM_OP_LOST;
-  else
-    tm_map_remove(&m->orders, op->u.order.target);
-  return 0;
-}
-
-static int order_done(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
-  (void)b, (void)err;
-  mem_store *m = ctx;
-  const tm_order_row *kept = tm_map_get(&m->orders, op->u.order.target);
-  if (kept && same(kept->run, guarded(m)->row.id))
-    tm_map_remove(&m->orders, op->u.order.target);
-  return 0;
+  const mem_run *to = op->u.order.run ? tm_map_get(&m->runs, op->u.order.run) : NULL;
+  bool takes = !op->u.order.run || (to && unfinished(to->row.state));
+  if (op->kind == TM_OP_ORDER_NEW || op->kind == TM_OP_ORDER_LIFT)
+    m->guarded = NULL;
+  return tm_mem_order_apply(&m->orders, &m->arena, b, op, takes, err);
 }
 
 static const tm_apply_fn apply_fns[TM_OP_KINDS] = {
@@ -538,10 +502,10 @@ static const tm_apply_fn apply_fns[TM_OP_KINDS] = {
     [TM_OP_SWEEP] = sweep,
     [TM_OP_CLOSURE_DROP] = closure_drop,
     [TM_OP_BLOB_DROP] = blob_drop,
-    [TM_OP_ORDER_NEW] = order_new,
-    [TM_OP_ORDER_GIVE] = order_give,
-    [TM_OP_ORDER_LIFT] = order_lift,
-    [TM_OP_ORDER_DONE] = order_done,
+    [TM_OP_ORDER_NEW] = order,
+    [TM_OP_ORDER_GIVE] = order,
+    [TM_OP_ORDER_LIFT] = order,
+    [TM_OP_ORDER_DONE] = order,
 };
 
 /* -- the contract: writing ------------------------------------------------------------- */
@@ -740,12 +704,7 @@ static int mem_blobs(tm_store *s, tm_unused_fn fn, void *ctx, tm_err *err) {
 
 static int mem_orders(tm_store *s, tm_order_fn fn, void *ctx, tm_err *err) {
   (void)err;
-  const tm_map *orders = &((mem_store *)s)->orders;
-  tm_map_entry *e;
-  for (size_t i = 0; (e = tm_map_next(orders, &i));)
-    if (fn(ctx, e->value) != 0)
-      break;
-  return 0;
+  return tm_mem_order_read(&((mem_store *)s)->orders, fn, ctx);
 }
 
 /* Nobody else can reach this memory. */

@@ -26,6 +26,10 @@ bool tm_apply_fenced_by(const tm_op *op, int64_t epoch, const char *owner, size_
  */
 int tm_apply_check_seq(const tm_record *r, int64_t records, tm_err *err);
 
+/* Has a run in this state an end of its own: done, failed or cancelled? */
+bool tm_apply_over(const char *state);
+bool tm_apply_unfinished(const char *state); /* queued, running or waiting */
+
 /* Deep copies into an arena; -1 (TM_LIMIT) when it is soft and full. */
 int tm_apply_copy_run(tm_arena *a, tm_run_row *out, const tm_run_row *row, tm_err *err);
 int tm_apply_copy_gate(tm_arena *a, tm_gate_row *out, const tm_gate_row *row, tm_err *err);

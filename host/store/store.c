@@ -85,6 +85,21 @@ int tm_apply_check_seq(const tm_record *r, int64_t records, tm_err *err) {
                     (long long)r->seq, (long long)records);
 }
 
+static bool is_one_of(const char *state, const char *const words[3]) {
+  for (int i = 0; state && i < 3; i++)
+    if (strcmp(state, words[i]) == 0)
+      return true;
+  return false;
+}
+
+bool tm_apply_over(const char *state) {
+  return is_one_of(state, (const char *const[]){"done", "failed", "cancelled"});
+}
+
+bool tm_apply_unfinished(const char *state) {
+  return is_one_of(state, (const char *const[]){"queued", "running", "waiting"});
+}
+
 /* Runs on the owner's thread; a `done` may free its batch. */
 static void deliver(void *arg) {
   tm_batch *b = arg;

@@ -276,11 +276,6 @@ static int effect_claim(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   return 0;
 }
 
-static bool over(const mem_run *r) {
-  return same(r->row.state, "done") || same(r->row.state, "failed") ||
-         same(r->row.state, "cancelled");
-}
-
 /* The effect, when the guarded run claimed it and nothing came of it yet; NULL marks the op
  * LOST. */
 static tm_effect_row *claimed(mem_store *m, tm_op *op) {
@@ -313,7 +308,8 @@ static int effect_take(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   mem_store *m = ctx;
   tm_effect_row *e = find_effect(m, &op->u.effect);
   const mem_run *from = tm_map_get(&m->runs, op->u.effect.run);
-  if (!e || e->result || !from || strcmp(e->run, from->row.id) != 0 || !over(from)) {
+  if (!e || e->result || !from || strcmp(e->run, from->row.id) != 0 ||
+      !tm_apply_over(from->row.state)) {
     op->status = TM_OP_LOST;
     return 0;
   }
@@ -344,14 +340,10 @@ static int decide(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
 
 /* -- ops: signals and locks ------------------------------------------------------------ */
 
-static bool unfinished(const char *state) {
-  return same(state, "queued") || same(state, "running") || same(state, "waiting");
-}
-
 static int signal_emit(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   mem_store *m = ctx;
   const mem_run *to = tm_map_get(&m->runs, op->u.signal.run);
-  return tm_mem_queue_signal(&m->queue, b, op, to && unfinished(to->row.state), err);
+  return tm_mem_queue_signal(&m->queue, b, op, to && tm_apply_unfinished(to->row.state), err);
 }
 
 static int signal_new(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
@@ -371,8 +363,7 @@ static int cell_put(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
 /* -- ops: what nobody needs any more --------------------------------------------------- */
 
 static bool ended(const char *state) {
-  return same(state, "done") || same(state, "failed") || same(state, "cancelled") ||
-         same(state, "imported");
+  return tm_apply_over(state) || same(state, "imported");
 }
 
 static int mem_in_doubt(tm_store *s, const char *run, tm_err *err) {
@@ -467,7 +458,7 @@ static int blob_drop(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
 static int order(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   mem_store *m = ctx;
   const mem_run *to = op->u.order.run ? tm_map_get(&m->runs, op->u.order.run) : NULL;
-  bool takes = !op->u.order.run || (to && unfinished(to->row.state));
+  bool takes = !op->u.order.run || (to && tm_apply_unfinished(to->row.state));
   if (op->kind == TM_OP_ORDER_NEW || op->kind == TM_OP_ORDER_LIFT)
     m->guarded = NULL;
   return tm_mem_order_apply(&m->orders, &m->arena, b, op, takes, err);
@@ -548,7 +539,8 @@ static bool run_wanted(const tm_run_filter *f, const tm_run_row *r) {
          (!f->prefix || strncmp(f->prefix, r->id, strlen(f->prefix)) == 0) &&
          (!f->workflow || same(f->workflow, r->workflow)) &&
          (!f->state || same(f->state, r->state)) &&
-         (!f->parent || same(f->parent, r->parent)) && (!f->unfinished || unfinished(r->state));
+         (!f->parent || same(f->parent, r->parent)) &&
+         (!f->unfinished || tm_apply_unfinished(r->state));
 }
 
 /* Those that have ended, oldest first. */

@@ -272,6 +272,12 @@ static void make_old(const char *path) {
   CHECK_INT(sqlite3_exec(db,
                          "DROP TABLE tm_signal; DROP TABLE tm_lock; DROP INDEX tm_run_parent;"
                          "DROP TABLE tm_cell;"
+                         "DROP TABLE tm_cache; DROP TABLE tm_decision_past;"
+                         "DROP TABLE tm_decision;"
+                         "CREATE TABLE tm_decision (ns TEXT NOT NULL, name TEXT NOT NULL,"
+                         "  key TEXT NOT NULL, input_hash TEXT, value TEXT, run TEXT,"
+                         "  at INTEGER NOT NULL, PRIMARY KEY (ns, name, key)"
+                         ") STRICT, WITHOUT ROWID;"
                          "PRAGMA user_version = 1",
                          NULL, NULL, NULL),
             SQLITE_OK);

@@ -98,6 +98,8 @@ struct tm_engine {
   int tasks;       /* executors at work */
   tm_list held;    /* branches whose action's key another call holds */
   tm_map closures; /* hash -> tm_closure, one reference each */
+  tm_map flights;  /* questions that are being asked, by their hash: flight.c */
+  tm_list again;   /* tm_reuse.link of those whose leader has failed */
   bool turning;
   bool announced; /* wake was called since the last turn */
 };

@@ -6,11 +6,11 @@
 #include <string.h>
 
 #include "engine/backoff.h"
-#include "engine/budget.h"
 #include "engine/child.h"
 #include "engine/decision.h"
 #include "engine/engine.h"
 #include "engine/lock.h"
+#include "engine/reuse.h"
 #include "engine/signal.h"
 
 /* -- tasks: work outside the engine ---------------------------------------------------- */
@@ -25,7 +25,7 @@ void tm_exec_start_task(tm_branch *b, tm_call_kind kind, const char *name,
   *t = (tm_task){.engine = e, .branch = b, .kind = kind, .state = tm_backoff_state(b)};
   b->task = t;
   e->tasks++;
-  if (kind != TM_CALL_LLM) {
+  if (kind != TM_CALL_LLM && kind != TM_CALL_EMBED) {
     e->begun++;
     b->action.reached = true;
   }
@@ -82,8 +82,10 @@ void tm_task_finish(tm_task *t, const tm_json *value, const tm_json *meta,
   if (!b)
     return;
   b->task = NULL;
-  if (kind == TM_CALL_LLM)
-    tm_run_outcome(b, value, error, meta);
+  if (b->kind == TM_CALL_LLM)
+    tm_reuse_done(b, kind, value, meta, error);
+  else if (b->kind == TM_CALL_EMBED)
+    tm_embed_done(b, value, meta, error);
   else
     tm_verb_done(b, kind, value, error);
 }
@@ -97,7 +99,8 @@ void tm_task_later(tm_task *t, int64_t wait_ms, const tm_json *state, const tm_j
     return;
   b->task = NULL;
   if (!b->run->lost && !b->run->ended)
-    tm_backoff_begin(b, wait_ms, state, meta, error);
+    tm_backoff_begin(b, wait_ms, state, tm_reuse_so_far(b, meta), error);
+  tm_flight_fail(b, false);
 }
 
 /* -- launching ------------------------------------------------------------------------- */
@@ -133,24 +136,17 @@ tm_json *tm_exec_open_body(tm_branch *b) {
   return body;
 }
 
-static void launch_llm(tm_branch *b) {
-  if (tm_backoff_waits(b))
-    return;
-  tm_json *error = tm_budget_refuses(b, tm_json_get(b->live, "budget"));
-  if (error)
-    tm_run_outcome(b, NULL, error, tm_json_get(b->back, "meta"));
-  else
-    tm_exec_start_task(b, TM_CALL_LLM, b->name, tm_json_get(b->live, "request"));
-}
-
 /* -- the switch ------------------------------------------------------------------------ */
 
 static void go(tm_branch *b) {
-  if (!b->past && !b->back)
+  if (!b->past && !b->back && !b->reuse) /* who asks again has been told of */
     tm_event_call(b, "call.started", NULL, NULL);
   switch (b->kind) {
   case TM_CALL_LLM:
-    launch_llm(b);
+    tm_reuse_launch(b);
+    break;
+  case TM_CALL_EMBED:
+    tm_embed_launch(b);
     break;
   case TM_CALL_SLEEP:
     launch_sleep(b);
@@ -242,6 +238,7 @@ void tm_exec_abandon(tm_branch *b) {
     tm_free(t);
   }
   tm_list_remove(&b->held);
+  tm_flight_gone(b);
   if (b->kind == TM_CALL_WAIT)
     tm_signal_give_back(b);
   else if (b->kind == TM_CALL_CALL)

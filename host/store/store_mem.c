@@ -13,6 +13,7 @@
 #include "store/apply.h"
 #include "store/mem_cell.h"
 #include "store/mem_queue.h"
+#include "store/mem_reuse.h"
 
 typedef struct mem_run {
   tm_run_row row;
@@ -31,16 +32,17 @@ typedef struct mem_store {
   tm_store base;
   tm_store_host host;
   tm_arena arena;
-  tm_map runs, gates;        /* by id */
-  tm_map blobs, closures;    /* by hash */
-  tm_map effects, decisions; /* by their three names, see key3 */
-  tm_mem_queue queue;        /* signals and locks */
-  tm_map cells;              /* by name, see mem_cell.h */
-  tm_buf key;                /* scratch of key3 */
-  int64_t newest;            /* run's number, */
-  int64_t newest_closure;    /* closure's */
-  mem_run *guarded;          /* the open group's run */
-  tm_err broken;             /* why no commit is taken any more */
+  tm_map runs, gates;     /* by id */
+  tm_map blobs, closures; /* by hash */
+  tm_map effects;         /* by their three names, see key3 */
+  tm_mem_queue queue;     /* signals and locks */
+  tm_mem_reuse reuse;     /* decisions and answers */
+  tm_map cells;           /* by name, see mem_cell.h */
+  tm_buf key;             /* scratch of key3 */
+  int64_t newest;         /* run's number, */
+  int64_t newest_closure; /* closure's */
+  mem_run *guarded;       /* the open group's run */
+  tm_err broken;          /* why no commit is taken any more */
 } mem_store;
 
 static const char *keep(mem_store *m, const char *s) {
@@ -194,7 +196,7 @@ static int closure(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   return 0;
 }
 
-/* -- ops: gates, effects, decisions ---------------------------------------------------- */
+/* -- ops: gates, effects ---------------------------------------------------- */
 
 static int gate_new(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   mem_store *m = ctx;
@@ -301,24 +303,14 @@ static int effect_drop(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   return 0;
 }
 
-static int decide(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
+static int reuse(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   mem_store *m = ctx;
-  const tm_decision_row *d = &op->u.decision;
-  const tm_buf *key = key3(m, d->ns, d->name, d->key);
-  tm_decision_row *taken = tm_map_getn(&m->decisions, key->data, key->len);
-  if (taken) {
-    tm_decision_row *found = tm_arena_new(&b->arena, tm_decision_row);
-    op->found.decision = found;
-    op->status = TM_OP_EXISTS;
-    return tm_apply_copy_decision(&b->arena, found, taken, err);
-  }
-  tm_decision_row *kept = tm_arena_new(&m->arena, tm_decision_row);
-  tm_map_setn(&m->decisions, key->data, key->len, kept);
-  if (tm_apply_copy_decision(&m->arena, kept, d, err) < 0)
-    return -1;
-  if (!kept->at)
-    kept->at = b->at;
-  return 0;
+  return tm_mem_reuse_apply(&m->reuse, b, op, err);
+}
+
+static int decision_void(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
+  ((mem_store *)ctx)->guarded = NULL;
+  return reuse(ctx, b, op, err);
 }
 
 /* -- ops: signals and locks ------------------------------------------------------------ */
@@ -458,7 +450,9 @@ static const tm_apply_fn apply_fns[TM_OP_KINDS] = {
     [TM_OP_EFFECT_CLAIM] = effect_claim,
     [TM_OP_EFFECT_DONE] = effect_done,
     [TM_OP_EFFECT_DROP] = effect_drop,
-    [TM_OP_DECISION] = decide,
+    [TM_OP_DECISION] = reuse,
+    [TM_OP_DECISION_VOID] = decision_void,
+    [TM_OP_CACHE] = reuse,
     [TM_OP_SIGNAL_NEW] = signal_new,
     [TM_OP_SIGNAL_EMIT] = signal_emit,
     [TM_OP_SIGNAL_CONSUME] = queue,
@@ -497,7 +491,7 @@ static void mem_close(tm_store *s) {
   tm_map_free(&m->blobs);
   tm_map_free(&m->closures);
   tm_map_free(&m->effects);
-  tm_map_free(&m->decisions);
+  tm_mem_reuse_free(&m->reuse);
   tm_mem_queue_free(&m->queue);
   tm_mem_cell_free(&m->cells);
   tm_buf_free(&m->key);
@@ -612,12 +606,30 @@ static int mem_effect(tm_store *s, const tm_effect_row *key, tm_arena *a, tm_eff
 
 static int mem_decision(tm_store *s, const tm_decision_row *key, tm_arena *a,
                         tm_decision_row *out, tm_err *err) {
-  mem_store *m = (mem_store *)s;
-  const tm_buf *k = key3(m, key->ns, key->name, key->key);
-  const tm_decision_row *d = tm_map_getn(&m->decisions, k->data, k->len);
+  const tm_decision_row *d = tm_mem_reuse_decision(&((mem_store *)s)->reuse, key);
   if (!d)
     return 0;
   return tm_apply_copy_decision(a, out, d, err) < 0 ? -1 : 1;
+}
+
+static int mem_decisions(tm_store *s, const tm_decision_filter *f, tm_decision_fn fn, void *ctx,
+                         tm_err *err) {
+  (void)err;
+  return tm_mem_reuse_decisions(&((mem_store *)s)->reuse, f, fn, ctx);
+}
+
+static int mem_cached(tm_store *s, const char *hash, tm_arena *a, tm_cache_row *out,
+                      tm_err *err) {
+  const tm_cache_row *row = tm_mem_reuse_cached(&((mem_store *)s)->reuse, hash);
+  if (!row)
+    return 0;
+  return tm_apply_copy_cache(a, out, row, err) < 0 ? -1 : 1;
+}
+
+static int mem_similar(tm_store *s, const char *scope, int64_t now, int64_t limit,
+                       tm_cache_fn fn, void *ctx, tm_err *err) {
+  (void)err;
+  return tm_mem_reuse_similar(&((mem_store *)s)->reuse, scope, now, limit, fn, ctx);
 }
 
 static int mem_signals(tm_store *s, const tm_signal_filter *f, tm_signal_fn fn, void *ctx,
@@ -699,6 +711,9 @@ static const tm_store_vt mem_vt = {
     .closure = mem_closure,
     .effect = mem_effect,
     .decision = mem_decision,
+    .decisions = mem_decisions,
+    .cached = mem_cached,
+    .similar = mem_similar,
     .signals = mem_signals,
     .locks = mem_locks,
     .cells = mem_cells,
@@ -713,7 +728,7 @@ int tm_store_mem_open(tm_store **out, const tm_store_host *host, tm_err *err) {
   (void)err;
   mem_store *m = tm_new(mem_store);
   m->base.vt = &mem_vt;
-  m->queue.arena = &m->arena;
+  m->queue.arena = m->reuse.arena = &m->arena;
   m->host = *host;
   *out = &m->base;
   return 0;

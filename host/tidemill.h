@@ -179,6 +179,14 @@ TIDEMILL_API int tidemill_list(tidemill *t, const char *filter, char **out, size
 /* {schema, gates:[{id, run, name, ask, show, answer, digest, opened, expires, …}]}. filter: NULL or
  * {run, all}. */
 TIDEMILL_API int tidemill_gates(tidemill *t, const char *filter, char **out, size_t *len);
+/* What mill.decide keeps: {schema, decisions:[{workflow, name, key, version, state: "holds" | "expired"
+ * | "reopened", value, run, at, expires?, reopened?, by?, note?}]}, by name and key, the newest of a key
+ * first. filter: NULL or {workflow, name, key, all}; all: those too that another one followed. */
+TIDEMILL_API int tidemill_decisions(tidemill *t, const char *filter, char **out, size_t *len);
+/* A decision holds no more: the next run that asks for it decides anew. Runs that were told it keep
+ * it. opts: NULL or {"note": "…", "by": "…"}, kept with it. TIDEMILL_ECONFLICT when it holds no more. */
+TIDEMILL_API int tidemill_reopen(tidemill *t, const char *workflow, const char *name,
+                                 const char *key, const char *opts);
 /* The journal of a run, in order: {schema, run, records:[…]}. opts: NULL or {"raw": true} for the exact
  * bytes of every model attempt, {"from": SEQ}. */
 TIDEMILL_API int tidemill_history(tidemill *t, const char *run, const char *opts, char **out,

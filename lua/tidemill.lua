@@ -24,9 +24,9 @@ end
 mill._budget = {}
 
 -- mill.tools and mill.agent take them, too.
-mill._llm_options = "checks history:table messages:table model:string temperature:number "
-  .. "seed:number topP:number topK:number maxOutputTokens:number stopSequences:table "
-  .. "tools:table tool_choice"
+mill._llm_options = "cache:boolean checks history:table messages:table model:string "
+  .. "temperature:number seed:number topP:number topK:number maxOutputTokens:number "
+  .. "stopSequences:table tools:table tool_choice"
 
 --- Ask a model through a prompt unit: value, meta. Raises {kind = "llm", class, message}.
 function mill.llm(unit, vars, opts)

@@ -4,6 +4,8 @@
 
 #include <math.h>
 
+#include "engine/reuse.h"
+
 static tm_json *used_up(tm_branch *b, const char *which, const char *amount) {
   tm_json *e =
       tm_run_error(&b->scratch, "budget",
@@ -17,7 +19,8 @@ static tm_json *used_up(tm_branch *b, const char *which, const char *amount) {
 static tm_json *over(tm_branch *b, const tm_json *budget) {
   tm_run *r = b->run;
   const tm_json *calls = tm_json_get(budget, "llm_calls"), *usd = tm_json_get(budget, "usd");
-  if (calls && r->llm_calls > tm_json_int(calls, INT64_MAX))
+  if (calls && r->llm_calls > tm_json_int(calls, INT64_MAX) &&
+      r->llm_calls - tm_reuse_uncounted(r) > tm_json_int(calls, INT64_MAX))
     return used_up(
         b, "llm_calls",
         tm_arena_printf(&b->scratch, "%lld model calls", (long long)tm_json_int(calls, 0)));
@@ -61,4 +64,5 @@ void tm_budget_add(tm_branch *b, const tm_json *meta) {
     up->usd += usd;
   b->run->llm_calls +=
       tm_json_int(tm_json_get(meta, "llm_calls"), 0); /* a child's: a call counts itself */
+  b->run->llm_calls -= tm_reuse_is_free(meta);        /* nobody was asked after all */
 }

@@ -32,6 +32,7 @@ typedef enum tm_call_class {
   X(START, "start", AWAITED, "mill.start")             \
   X(CONTINUE, "continue", AWAITED, "mill.continue_as") \
   X(LOCK, "lock", AWAITED, "mill.lock")                \
+  X(EMBED, "embed", AWAITED, "mill.embed")             \
   X(UNLOCK, "unlock", NOTED, "the end of mill.lock")   \
   X(NOW, "now", NOTED, "mill.now")                     \
   X(RANDOM, "random", NOTED, "mill.random")            \

@@ -163,6 +163,10 @@ static int add_decision(packing *p, const char *name, const char *key) {
   set_stored(p, o, "value", row.value);
   set_text(p, o, "run", row.run);
   set_time(p, o, "at", row.at);
+  if (row.version > 1)
+    tm_json_set_int(p->arena, o, "version", row.version);
+  set_time(p, o, "expires", row.expires);
+  set_time(p, o, "reopened", row.voided);
   tm_json_push(p->arena, p->decisions, o);
   return 0;
 }

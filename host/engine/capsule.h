@@ -9,7 +9,8 @@
  *    gates: [{id, place, name, state, digest, body, opened, expires?, decision?, by?,
  *             decided?}],
  *    effects: [{action, key, args_hash, run, place, result?}],
- *    decisions: [{name, key, input_hash, value, run, at}],
+ *    decisions: [{name, key, input_hash, value, run, at, version?, expires?, reopened?}], as
+ *      they are now: another one may have followed the one that the run was told,
  *    redacted?: {strings: how many},
  *    seal: hash of all the rest}
  *

@@ -11,6 +11,7 @@
 #include "engine/owner.h"
 #include "engine/park.h"
 #include "engine/replay.h"
+#include "engine/reuse.h"
 #include "engine/wake.h"
 
 #define MAX_IN_FLIGHT 2 /* batches at the store; more would only make groups smaller */
@@ -27,6 +28,7 @@ int tm_engine_open(tm_engine **out, const tm_ports *ports, tm_err *err) {
   tm_list_init(&e->runs);
   tm_list_init(&e->runnable);
   tm_list_init(&e->held);
+  tm_list_init(&e->again);
   *out = e;
   return 0;
 }
@@ -140,17 +142,20 @@ int64_t tm_engine_turn(tm_engine *e) {
   tm_engine_beat(e);
   fire_due(e);
   tm_park_fire(e);
+  tm_flight_turn(e);
   drive_all(e);
   if (e->turn && e->in_flight < MAX_IN_FLIGHT)
     tm_turn_submit(e);
   e->turning = e->announced = false;
   tm_engine_rest(e);
+  if (!tm_list_empty(&e->again))
+    return 0;
   return tm_list_empty(&e->runnable) || must_wait_for_store(e) ? next_due(e) : 0;
 }
 
 bool tm_engine_idle(const tm_engine *e) {
-  return tm_list_empty(&e->runnable) && !e->turn && e->in_flight == 0 && e->tasks == 0 &&
-         next_due(e) != 0;
+  return tm_list_empty(&e->runnable) && tm_list_empty(&e->again) && !e->turn &&
+         e->in_flight == 0 && e->tasks == 0 && next_due(e) != 0;
 }
 
 /* -- starting -------------------------------------------------------------------------- */
@@ -503,6 +508,7 @@ void tm_engine_close(tm_engine **engine) {
   if (!e)
     return;
   assert(e->in_flight == 0);
+  e->turning = true; /* nobody is to be woken for it any more */
   tm_turn_discard(&e->turn);
   while (!tm_list_empty(&e->runs)) {
     tm_run *r = TM_LIST_OF(e->runs.next, tm_run, link);
@@ -514,6 +520,7 @@ void tm_engine_close(tm_engine **engine) {
     tm_closure_release(&closure);
   }
   tm_map_free(&e->closures);
+  tm_flight_close(e);
   tm_map_free(&e->by_id);
   tm_buf_free(&e->scratch);
   tm_heap_free(&e->timers);

@@ -121,6 +121,8 @@ struct tm_engine {
   bool txn_kept;   /* the body returned, its record is in the turn */
   tm_err txn_err;  /* its first statement that failed */
   tm_orders orders;
+  tm_map flights; /* questions that are being asked, by their hash: flight.c */
+  tm_list again;  /* tm_reuse.link of those whose leader has failed */
   bool turning;
   bool announced; /* wake was called since the last turn */
 };

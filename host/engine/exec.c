@@ -6,10 +6,11 @@
 #include <string.h>
 
 #include "engine/backoff.h"
-#include "engine/budget.h"
 #include "engine/child.h"
+#include "engine/decision.h"
 #include "engine/engine.h"
 #include "engine/lock.h"
+#include "engine/reuse.h"
 #include "engine/signal.h"
 
 /* -- tasks: work outside the engine ---------------------------------------------------- */
@@ -24,7 +25,7 @@ void tm_exec_start_task(tm_branch *b, tm_call_kind kind, const char *name,
   *t = (tm_task){.engine = e, .branch = b, .kind = kind, .state = tm_backoff_state(b)};
   b->task = t;
   e->tasks++;
-  if (kind != TM_CALL_LLM) {
+  if (kind != TM_CALL_LLM && kind != TM_CALL_EMBED) {
     e->begun++;
     b->action.reached = true;
   }
@@ -84,8 +85,10 @@ void tm_task_finish(tm_task *t, const tm_json *value, const tm_json *meta,
   if (!b)
     return;
   b->task = NULL;
-  if (kind == TM_CALL_LLM)
-    tm_run_outcome(b, value, error, meta);
+  if (b->kind == TM_CALL_LLM)
+    tm_reuse_done(b, kind, value, meta, error);
+  else if (b->kind == TM_CALL_EMBED)
+    tm_embed_done(b, value, meta, error);
   else
     tm_verb_done(b, kind, value, error);
 }
@@ -99,7 +102,8 @@ void tm_task_later(tm_task *t, int64_t wait_ms, const tm_json *state, const tm_j
     return;
   b->task = NULL;
   if (!b->run->lost && !b->run->ended)
-    tm_backoff_begin(b, wait_ms, state, meta, error);
+    tm_backoff_begin(b, wait_ms, state, tm_reuse_so_far(b, meta), error);
+  tm_flight_fail(b, false);
 }
 
 /* -- launching ------------------------------------------------------------------------- */
@@ -135,106 +139,17 @@ tm_json *tm_exec_open_body(tm_branch *b) {
   return body;
 }
 
-static void launch_llm(tm_branch *b) {
-  if (tm_backoff_waits(b))
-    return;
-  tm_json *error = tm_budget_refuses(b, tm_json_get(b->live, "budget"));
-  if (error)
-    tm_run_outcome(b, NULL, error, tm_json_get(b->back, "meta"));
-  else
-    tm_exec_start_task(b, TM_CALL_LLM, b->name, tm_json_get(b->live, "request"));
-}
-
-/* -- decisions: kept for a business key, across runs ----------------------------------- */
-
-static tm_decision_row decision_key(const tm_branch *b) {
-  const char *input = tm_json_get_str(b->request, "input_hash");
-  return (tm_decision_row){
-      .ns = b->run->workflow,
-      .name = b->name,
-      .key = tm_json_get_str(b->request, "key"),
-      .input_hash = input ? input : "",
-  };
-}
-
-static void decided_as(tm_branch *b, const tm_decision_row *row, bool found) {
-  tm_arena *a = &b->scratch;
-  tm_err err = TM_ERR_INIT;
-  const char *input = decision_key(b).input_hash;
-  tm_json *value = NULL;
-  if (strcmp(row->input_hash, input) != 0) {
-    tm_json *error =
-        tm_run_error(a, "conflict",
-                     "the decision \"%s\" for key \"%s\" was made from another input "
-                     "(by run %s); use another key for another question",
-                     b->name, row->key, row->run);
-    tm_run_outcome(b, NULL, error, NULL);
-    return;
-  }
-  if (tm_json_parse(&value, a, row->value, strlen(row->value), NULL, &err) < 0) {
-    tm_run_outcome(b, NULL, tm_run_error(a, "internal", "%s", err.msg), NULL);
-    return;
-  }
-  tm_json *out = tm_json_new_object(a);
-  tm_json_set_bool(a, out, "found", found);
-  tm_json_set(a, out, "value", value);
-  tm_json_set_str(a, out, "run", row->run);
-  tm_run_outcome(b, out, NULL, NULL);
-}
-
-static void launch_recall(tm_branch *b) {
-  tm_store *s = b->run->engine->ports.store;
-  tm_decision_row key = decision_key(b), row;
-  tm_err err = TM_ERR_INIT;
-  int found = s->vt->decision(s, &key, &b->scratch, &row, &err);
-  if (found < 0 && err.code == TM_LIMIT) {
-    tm_run_outcome(b, NULL, tm_run_error(&b->scratch, "internal", "%s", err.msg), NULL);
-  } else if (found < 0) {
-    tm_engine_break(b->run->engine, &err);
-  } else if (found) {
-    decided_as(b, &row, true);
-  } else {
-    tm_json *out = tm_json_new_object(&b->scratch);
-    tm_json_set_bool(&b->scratch, out, "found", false);
-    tm_run_outcome(b, out, NULL, NULL);
-  }
-}
-
-static void decision_stored(tm_after *after, const tm_err *err) {
-  tm_branch *b = after->branch;
-  if (err->code != TM_OK || b->dead || b->run->lost || b->run->ended ||
-      b->phase != TM_PHASE_LIVE)
-    return;
-  const tm_op *op = after->op;
-  decided_as(b, op->status == TM_OP_EXISTS ? op->found.decision : &op->u.decision,
-             op->status == TM_OP_EXISTS);
-}
-
-static void launch_decide(tm_branch *b) {
-  tm_engine *e = b->run->engine;
-  tm_op *op = tm_turn_op(e, b->run, TM_OP_DECISION);
-  tm_arena *a = &tm_turn_of(e)->batch->arena;
-  tm_decision_row key = decision_key(b);
-  op->u.decision = (tm_decision_row){
-      .ns = tm_arena_strdup(a, key.ns),
-      .name = tm_arena_strdup(a, key.name),
-      .key = tm_arena_strdup(a, key.key),
-      .input_hash = tm_arena_strdup(a, key.input_hash),
-      .value = tm_json_text(a, tm_json_get(b->request, "value"), NULL),
-      .run = tm_arena_strdup(a, b->run->id),
-      .at = tm_engine_now(e),
-  };
-  tm_turn_after(e, decision_stored, b->run, b)->op = op;
-}
-
 /* -- the switch ------------------------------------------------------------------------ */
 
 static void go(tm_branch *b) {
-  if (!b->past && !b->back)
+  if (!b->past && !b->back && !b->reuse) /* who asks again has been told of */
     tm_event_call(b, "call.started", NULL, NULL);
   switch (b->kind) {
   case TM_CALL_LLM:
-    launch_llm(b);
+    tm_reuse_launch(b);
+    break;
+  case TM_CALL_EMBED:
+    tm_embed_launch(b);
     break;
   case TM_CALL_SLEEP:
     launch_sleep(b);
@@ -243,10 +158,10 @@ static void go(tm_branch *b) {
     tm_gate_launch(b);
     break;
   case TM_CALL_RECALL:
-    launch_recall(b);
+    tm_decision_recall(b);
     break;
   case TM_CALL_DECIDE:
-    launch_decide(b);
+    tm_decision_make(b);
     break;
   case TM_CALL_WAIT:
     tm_signal_launch(b);
@@ -326,6 +241,7 @@ void tm_exec_abandon(tm_branch *b) {
     tm_free(t);
   }
   tm_list_remove(&b->held);
+  tm_flight_gone(b);
   if (b->kind == TM_CALL_WAIT)
     tm_signal_give_back(b);
   else if (b->kind == TM_CALL_CALL)

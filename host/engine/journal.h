@@ -47,6 +47,9 @@
  *   A fork is a run whose START has {fork: {run, seq}, seed}: its records are copies of the
  *   other run's story before `seq`, without what was pending there; its dice stay the other's.
  *
+ *   A DONE of an llm call whose answer was used again has m {…, cached: {hit, run, at, …}} and no
+ *   ATTEMPT (reuse.h); one of recall and decide has what decision.h says.
+ *
  *   place "4" is the fourth call of the main branch; "4/0.2" the second call of the first
  *   branch that was forked at place 4. Records of the run itself have the place "".
  *   chain = BLAKE2b-256(previous chain, "seq kind", place, name, body), each field behind its

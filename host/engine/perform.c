@@ -62,6 +62,7 @@ static void begin_call(tm_branch *b, tm_call_kind kind, const char *name,
   b->request = tm_json_copy(&b->scratch, request);
   b->live = NULL;
   b->past = NULL;
+  b->reuse = NULL;
   b->waits = false;
   b->waits_for = b->signal = NULL;
   b->back = NULL;

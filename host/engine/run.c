@@ -211,6 +211,9 @@ static void outcome_event(tm_branch *b) {
   const char *model = tm_json_get_str(b->answer.meta, "model");
   if (model)
     tm_json_lend_str(&b->scratch, facts, "model", model);
+  const char *hit = tm_json_get_str(tm_json_get(b->answer.meta, "cached"), "hit");
+  if (hit)
+    tm_json_lend_str(&b->scratch, facts, "hit", hit);
   if (b->answer.kind == TM_ANSWER_ERROR)
     tm_json_lend(&b->scratch, facts, "error", b->answer.value);
   tm_event_call(b, "call.done", NULL, facts);
@@ -277,7 +280,8 @@ static void resume(tm_run *r, tm_branch *b) {
     drained(b);
     return;
   }
-  if (b->phase == TM_PHASE_ANSWERED && (b->kind == TM_CALL_LLM || b->kind == TM_CALL_CALL))
+  if (b->phase == TM_PHASE_ANSWERED &&
+      (b->kind == TM_CALL_LLM || b->kind == TM_CALL_EMBED || b->kind == TM_CALL_CALL))
     tm_budget_add(b, answer.meta);
   if (b->phase == TM_PHASE_ANSWERED && b->kind == TM_CALL_LOCK &&
       answer.kind == TM_ANSWER_VALUE)

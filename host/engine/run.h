@@ -30,6 +30,7 @@ typedef struct tm_branch tm_branch;
 typedef struct tm_task tm_task;
 typedef struct tm_turn tm_turn;
 typedef struct tm_hold tm_hold;
+typedef struct tm_reuse tm_reuse;
 
 /* What a branch is resumed with. */
 typedef enum tm_answer_kind {
@@ -138,6 +139,7 @@ struct tm_branch {
   bool waits;            /* for a row of the store: an event, a child's end, a lock */
   const char *waits_for; /* the run in whose hands that is; NULL: nobody's */
   const char *signal;    /* the id of the event that its outcome used up; NULL: none */
+  tm_reuse *reuse;       /* its question to a model, when answers to it are kept: reuse.h */
   tm_hold *holds;        /* locks that its script holds: lock.c */
 };
 

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "face/cli.h"
+#include "net/loop.h"
 
 /* -- help ------------------------------------------------------------------------------ */
 
@@ -250,6 +251,7 @@ int tm_cli_main(int argc, char **argv) {
   /* A socket or pipe that is gone is an error to handle, not a reason to die unasked. */
   signal(SIGPIPE, SIG_IGN);
   tm_fault_init();
+  tm_loop_own_memory();
   tm_arena_init(&c.arena, 0);
   look_at_terminal(&c);
   c.models = tm_arena_array(&c.arena, const char *, (size_t)argc + 1);

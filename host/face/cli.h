@@ -40,6 +40,7 @@
   X(ANSWER, "answer", 0, "JSON", "the gate's answer: JSON, @FILE, or -")                       \
   X(ALL, "all", 0, NULL, "all of them: no limit")                                              \
   X(DECIDED, "all", 0, NULL, "the decided ones, too")                                          \
+  X(PAST, "all", 0, NULL, "those too that another one followed")                               \
   X(EVERY, "all", 0, NULL, "every run that has not ended, and every one that diverged")        \
   X(STATE, "state", 0, "STATE", "queued, running, waiting, done, failed, cancelled, diverged") \
   X(WORKFLOW, "workflow", 0, "NAME", "runs of this workflow")                                  \
@@ -207,6 +208,8 @@ int tm_cli_pause(tm_cli *c);
 int tm_cli_list(tm_cli *c);
 int tm_cli_show(tm_cli *c);
 int tm_cli_gates(tm_cli *c);
+int tm_cli_decisions(tm_cli *c);
+int tm_cli_reopen(tm_cli *c);
 int tm_cli_prompt(tm_cli *c);
 int tm_cli_lint(tm_cli *c); /* `prompt lint [NAME]` */
 int tm_cli_check(tm_cli *c);

@@ -180,6 +180,8 @@ static void on_done(tm_progress *p, const tm_json *e, const char *name, const ch
   tm_cli_text_duration(&rest, tm_json_int(tm_json_get(e, "ms"), 0));
   if (model)
     tm_buf_printf(&rest, "  %s", model);
+  if (tm_json_get(e, "hit"))
+    tm_buf_printf(&rest, " (used again: %s)", tm_json_get_str(e, "hit"));
   if (tm_json_get(e, "error"))
     tm_buf_printf(&rest, "  %s", error ? error : "failed");
   end_call(p, e);

@@ -74,11 +74,20 @@ static void put_wishes(tm_buf *b, const tm_json *meta) {
     tm_buf_puts(b, "  unsure");
 }
 
+/* That an answer was another call's, and whose. */
+static void put_hit(tm_buf *b, const tm_json *r) {
+  const tm_json *cached = tm_json_get(tm_json_get(r, "meta"), "cached");
+  const char *hit = tm_json_get_str(cached, "hit"), *run = tm_json_get_str(cached, "run");
+  if (hit)
+    tm_buf_printf(b, "used again (%s) from run %s: ", hit, run ? run : "?");
+}
+
 /* What happened, in one line. */
 static void put_story(tm_buf *b, const tm_json *r) {
   const tm_json *attempt = tm_json_get(r, "attempt"), *part = telling_part(r);
   const tm_json *ms = tm_json_get(r, "ms");
   const char *by = tm_json_get_str(r, "by");
+  put_hit(b, r);
   if (attempt_of(r))
     put_attempt(b, attempt);
   else if (tm_json_get(r, "back"))

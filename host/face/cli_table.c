@@ -82,6 +82,9 @@ static const char prompt_more[] =
     "`prompt list`; `prompt show NAME`; `prompt render NAME --input JSON`: its exact first "
     "request;\n"
     "`prompt lint [NAME]`: its mistakes, or those of all units, a line each (exit code 9).\n";
+static const char reopen_more[] =
+    "The next run that asks for it decides anew. Runs that were told it keep it; it stays in\n"
+    "`decisions --all`, with who reopened it, when and why.\n";
 static const char check_more[] =
     "No run is started and no model asked. Prints a line for each finding, FILE:LINE: MESSAGE, "
     "and\n"
@@ -104,6 +107,10 @@ const tm_cli_command tm_cli_commands[] = {
     {"resolve", "ID [ACTION]", "say whether an action in doubt happened, and go on",
      resolve_more, BIT(APPLIED) | BIT(NOTAPPLIED) | BIT(NOTE) | BIT(TIMEOUT), 1, 2,
      tm_cli_resolve},
+    {"decisions", "[WORKFLOW [NAME [KEY]]]", "what mill.decide keeps for its keys", NULL,
+     BIT(PAST), 0, 3, tm_cli_decisions},
+    {"reopen", "WORKFLOW NAME KEY", "let a decision hold no more", reopen_more, BIT(NOTE), 3, 3,
+     tm_cli_reopen},
     {"signal", "RUN EVENT", "tell a run of an event, and go on with it", signal_more,
      BIT(PAYLOAD) | BIT(DELIVERY) | BIT(TIMEOUT), 2, 2, tm_cli_signal},
     {"resume", "[ID]", "go on with a run, or with all that nobody runs", resume_more,

@@ -255,6 +255,22 @@ static int l_gates(lua_State *L) {
   return by_filter(L, tidemill_gates);
 }
 
+static int l_decisions(lua_State *L) {
+  return by_filter(L, tidemill_decisions);
+}
+
+/* reopen(workflow, name, key, opts) -> true | nil, error */
+static int l_reopen(lua_State *L) {
+  engine *e = check_engine(L);
+  const char *workflow = luaL_checkstring(L, 2), *name = luaL_checkstring(L, 3);
+  const char *key = luaL_checkstring(L, 4);
+  size_t len;
+  scratch *s = scratch_new(L);
+  const char *opts = json_arg(L, 5, s, &len);
+  int rc = tidemill_reopen(e->t, workflow, name, key, opts);
+  return answer(L, e, s, rc, 0);
+}
+
 static int l_history(lua_State *L) {
   engine *e = check_engine(L);
   const char *run = luaL_checkstring(L, 2);
@@ -584,7 +600,6 @@ static int l_doomed(lua_State *L) {
 static const luaL_Reg methods[] = {{"signal", l_signal},
                                    {"examine", l_examine},
                                    {"fork", l_fork},
-                                   {"gc", l_gc},
                                    {"import", l_import},
                                    {"start", l_start},
                                    {"run", l_run},
@@ -606,6 +621,9 @@ static const luaL_Reg methods[] = {{"signal", l_signal},
                                    {"provider", l_provider},
                                    {"action", l_action},
                                    {"close", l_close},
+                                   {"decisions", l_decisions},
+                                   {"reopen", l_reopen},
+                                   {"gc", l_gc},
                                    {NULL, NULL}};
 
 static const luaL_Reg functions[] = {{"open", l_open},     {"duration", l_duration},

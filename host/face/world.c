@@ -191,6 +191,12 @@ static int start_llm(work *w, const tm_json *request, tm_err *err) {
              : tm_llm_resume(&w->ask, llm, request, w->task->state, &ev, err);
 }
 
+static int start_embed(work *w, const tm_json *request, tm_err *err) {
+  tm_llm *llm;
+  tm_llm_events ev = {.attempt = on_attempt, .done = on_answer, .ctx = w};
+  return tm_world_llm(w->t, &llm, err) < 0 ? -1 : tm_llm_embed(&w->ask, llm, request, &ev, err);
+}
+
 /* -- HTTP
  * ------------------------------------------------------------------------------------------ */
 
@@ -568,6 +574,9 @@ int tm_world_start(void *ctx, tm_task *task, const char *name, const tm_json *re
   switch (task->kind) {
   case TM_CALL_LLM:
     rc = start_llm(w, request, err);
+    break;
+  case TM_CALL_EMBED:
+    rc = start_embed(w, request, err);
     break;
   case TM_CALL_HTTP:
     rc = start_http(w, request, err);

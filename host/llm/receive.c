@@ -298,6 +298,8 @@ static void read_body(tm_llm_answer *out, tm_arena *a, const tm_provider *p,
   tm_json *vectors = NULL;
   tm_heard_init(&h, a);
   int rc = embedding ? p->vectors(&vectors, &h, body, &err) : p->read(&h, body, &err);
+  if (embedding && h.counted && h.counts.output < 0)
+    h.counts.output = 0; /* vectors are no tokens: not told, but known */
   tm_llm_heard_out(out, a, p, &h);
   out->vectors = vectors;
   if (rc == 0 && embedding && !tm_json_len(vectors))

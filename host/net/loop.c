@@ -205,6 +205,18 @@ static void block_sigpipe(void) {
   pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
+static void *firm_malloc(size_t size) {
+  return tm_realloc(NULL, size);
+}
+
+static void *firm_calloc(size_t count, size_t size) {
+  return tm_alloc(count * size); /* libuv's counts are small: handles and watchers */
+}
+
+void tm_loop_own_memory(void) {
+  uv_replace_allocator(firm_malloc, tm_realloc, firm_calloc, tm_free);
+}
+
 int tm_loop_open(tm_loop **out, tm_err *err) {
   *out = NULL;
   tm_loop *l = tm_new(tm_loop);

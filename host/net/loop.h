@@ -15,6 +15,10 @@
 typedef struct tm_loop tm_loop;
 typedef struct tm_timer tm_timer;
 
+/* libuv's own memory ends the process as ours does, with a message; by itself it aborts. For a
+ * process that is ours alone, before its first loop. */
+void tm_loop_own_memory(void);
+
 /* Open a loop for the calling thread. Blocks SIGPIPE in that thread: a peer that hangs up is an
  * error of its own call and not the end of the process. */
 int tm_loop_open(tm_loop **out, tm_err *err);

@@ -121,14 +121,16 @@ static tm_call_kind kind_argument(lua_State *L, int index) {
   return (tm_call_kind)kind;
 }
 
-/* perform(kind, name, request) -> value, meta | order, true: enter the action's body */
+/* perform(kind, name, request, live) -> value, meta | order, true: enter the action's body; live:
+ * what only the executor needs, which is not recorded */
 static int l_perform(lua_State *L) {
   tm_call_kind kind = kind_argument(L, 1);
   const char *name = luaL_checkstring(L, 2);
   must_be_able_to_wait(L, kind);
   must_be_allowed(L, kind);
   tm_arena_reset(&guest_of(L)->scratch);
-  return perform(L, kind, name, argument(L, 3), NULL);
+  const tm_json *request = argument(L, 3);
+  return perform(L, kind, name, request, argument(L, 4));
 }
 
 /* note(kind, name, request) -> value, at once */
@@ -422,19 +424,26 @@ static int l_spent(lua_State *L) {
   return 1;
 }
 
+/* model(unit) -> the model that is set for it, on the command line or in tidemill.yaml; nil */
+static int l_model(lua_State *L) {
+  const tm_json *models = tm_program_closure(guest_of(L)->program)->models;
+  const char *unit = luaL_checkstring(L, 1);
+  const char *own = tm_json_get_str(models, unit);
+  lua_pushfstring(L, "?%s", unit);
+  lua_pushstring(L, own ? own : tm_json_get_str(models, lua_tostring(L, -1)));
+  return 1;
+}
+
 /* -- the table ------------------------------------------------------------------------- */
 
 static const luaL_Reg functions[] = {
-    {"array", l_array},         {"check", l_check},
-    {"decode", l_decode},       {"document", l_document},
-    {"encode", l_encode},       {"events", l_events},
-    {"fill", l_fill},           {"fork", l_fork},
-    {"hash", l_hash},           {"llm", l_llm},
-    {"note", l_note},           {"perform", l_perform},
-    {"query", l_query},         {"schema", l_schema},
-    {"setting", l_setting},     {"spent", l_spent},
-    {"step", l_step},           {"unit", l_unit},
-    {"unwinding", l_unwinding}, {NULL, NULL},
+    {"array", l_array},       {"check", l_check},         {"decode", l_decode},
+    {"document", l_document}, {"encode", l_encode},       {"events", l_events},
+    {"fill", l_fill},         {"fork", l_fork},           {"hash", l_hash},
+    {"llm", l_llm},           {"model", l_model},         {"note", l_note},
+    {"perform", l_perform},   {"query", l_query},         {"schema", l_schema},
+    {"setting", l_setting},   {"spent", l_spent},         {"step", l_step},
+    {"unit", l_unit},         {"unwinding", l_unwinding}, {NULL, NULL},
 };
 
 /* core.NAME for the first time: most runs use few of them. */

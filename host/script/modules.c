@@ -19,6 +19,7 @@ static const struct {
     {"clock", " env log now random sleep uuid "},
     {"contract", " check fill validate "},
     {"decide", " decide "},
+    {"embed", " embed similar "},
     {"event", " emit wait "},
     {"gate", " gate "},
     {"lock", " lock "},

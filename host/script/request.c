@@ -29,8 +29,8 @@ static void copy_members(tm_arena *a, tm_json *to, const tm_json *from) {
 
 /* The unit's seed and configuration, and over them what the script sets for this call. */
 static tm_json *config_of(tm_arena *a, const tm_prompt *unit, const tm_json *opts) {
-  static const char *const ours[] = {"model",       "checks",  "tools",
-                                     "tool_choice", "history", "messages"};
+  static const char *const ours[] = {"model",   "checks",   "tools", "tool_choice",
+                                     "history", "messages", "cache"};
   tm_json *config = tm_json_new_object(a);
   const tm_json *seed = tm_json_get(unit->settings, "seed");
   if (seed)
@@ -108,6 +108,21 @@ static int render(tm_json **out, tm_arena *a, const tm_prompt *unit, const tm_js
   return 0;
 }
 
+/* How answers are reused, unless this call wants one of its own. The embedding model is that of
+ * the unit "embed", if one is set for it. */
+static void put_cache(tm_json *request, tm_arena *a, const tm_closure *c, const tm_prompt *unit,
+                      const tm_json *opts) {
+  const tm_json *given = tm_json_get(unit->settings, "cache");
+  const char *embed = tm_json_get_str(c->models, "embed");
+  tm_json_remove(request, "cache");
+  if (!given || !tm_json_bool(tm_json_get(opts, "cache"), true))
+    return;
+  tm_json *own = tm_json_copy(a, given);
+  if (embed && tm_json_get(given, "embed"))
+    tm_json_set_str(a, own, "embed", embed);
+  tm_json_set(a, request, "cache", own);
+}
+
 int tm_request_build(tm_json **out, tm_arena *a, const tm_closure *c, const tm_prompt *unit,
                      const tm_json *vars, const tm_json *opts, tm_err *err) {
   tm_json *messages;
@@ -138,6 +153,7 @@ int tm_request_build(tm_json **out, tm_arena *a, const tm_closure *c, const tm_p
   if (unit->output_schema)
     tm_json_set(a, r, "schema", unit->output_schema);
   tm_json_set_str(a, r, "schema_name", unit->name);
+  put_cache(r, a, c, unit, opts);
   *out = r;
   return put_checks(r, a, unit, opts, err);
 }

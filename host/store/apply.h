@@ -37,6 +37,8 @@ int tm_apply_copy_effect(tm_arena *a, tm_effect_row *out, const tm_effect_row *r
                          tm_err *err);
 int tm_apply_copy_decision(tm_arena *a, tm_decision_row *out, const tm_decision_row *row,
                            tm_err *err);
+/* Without its vector. */
+int tm_apply_copy_cache(tm_arena *a, tm_cache_row *out, const tm_cache_row *row, tm_err *err);
 int tm_apply_copy_signal(tm_arena *a, tm_signal_row *out, const tm_signal_row *row,
                          tm_err *err);
 int tm_apply_copy_lock(tm_arena *a, tm_lock_row *out, const tm_lock_row *row, tm_err *err);
@@ -44,6 +46,9 @@ int tm_apply_copy_cell(tm_arena *a, tm_cell_row *out, const tm_cell_row *row, tm
 int tm_apply_copy_order(tm_arena *a, tm_order_row *out, const tm_order_row *row, tm_err *err);
 int tm_apply_copy_bytes(tm_arena *a, const char **out, const void *bytes, size_t len,
                         tm_err *err);
+
+/* May a decision be made where this one (NULL: none) stands? */
+bool tm_apply_decides(const tm_op *op, const tm_decision_row *stands, int64_t now);
 
 /* Post the `done` of a list of batches, chained by `next`, to the owner's thread. */
 void tm_apply_post(const tm_store_host *host, tm_batch *first);

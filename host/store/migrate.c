@@ -176,6 +176,40 @@ static const char *const steps[] = {
     "CREATE INDEX tm_run_removed ON tm_run (n) WHERE state = 'removed';"
     "PRAGMA user_version = 4;",
 
+    "ALTER TABLE tm_decision ADD COLUMN expires INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE tm_decision ADD COLUMN version INTEGER NOT NULL DEFAULT 1;"
+    "ALTER TABLE tm_decision ADD COLUMN voided INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE tm_decision ADD COLUMN by TEXT;"
+    "ALTER TABLE tm_decision ADD COLUMN note TEXT;"
+    "CREATE TABLE tm_decision_past (" /* those that were followed by another one */
+    "  ns TEXT NOT NULL,"
+    "  name TEXT NOT NULL,"
+    "  key TEXT NOT NULL,"
+    "  input_hash TEXT,"
+    "  value TEXT,"
+    "  run TEXT,"
+    "  at INTEGER NOT NULL,"
+    "  expires INTEGER NOT NULL,"
+    "  version INTEGER NOT NULL,"
+    "  voided INTEGER NOT NULL,"
+    "  by TEXT,"
+    "  note TEXT,"
+    "  PRIMARY KEY (ns, name, key, version)"
+    ") STRICT, WITHOUT ROWID;"
+    "CREATE TABLE tm_cache ("
+    "  n INTEGER PRIMARY KEY," /* in order of age */
+    "  hash TEXT NOT NULL UNIQUE,"
+    "  scope TEXT,"
+    "  value TEXT NOT NULL,"
+    "  vector BLOB,"
+    "  run TEXT," /* an id: the answer outlives the run */
+    "  at INTEGER NOT NULL,"
+    "  expires INTEGER NOT NULL"
+    ") STRICT;"
+    "CREATE INDEX tm_cache_scope ON tm_cache (scope, n) WHERE scope IS NOT NULL;"
+    "CREATE INDEX tm_cache_expires ON tm_cache (expires) WHERE expires > 0;"
+    "PRAGMA user_version = 5;",
+
     "CREATE TABLE tm_order ("
     "  target TEXT PRIMARY KEY," /* run:ID, workflow:NAME, all */
     "  run TEXT,"                /* of run:ID */
@@ -185,7 +219,7 @@ static const char *const steps[] = {
     "  by TEXT,"
     "  at INTEGER NOT NULL"
     ") STRICT, WITHOUT ROWID;"
-    "PRAGMA user_version = 5;",
+    "PRAGMA user_version = 6;",
 };
 
 #define VERSION (sizeof steps / sizeof steps[0])

@@ -19,9 +19,12 @@
   "g.decision, g.by, g.opened, g.expires, g.decided"
 #define TM_GATE_FROM \
   " FROM tm_gate g JOIN tm_run r ON r.n = g.run " /* ?1: id, ?2: open, ?3: run */
-#define TM_EFFECT_COLUMNS   "ns, action, key, args_hash, run, place, result"
-#define TM_DECISION_COLUMNS "ns, name, key, input_hash, value, run, at"
-#define TM_SIGNAL_COLUMNS   "r.id, s.sid, s.name, s.body, s.place, s.at"
+#define TM_EFFECT_COLUMNS "ns, action, key, args_hash, run, place, result"
+#define TM_DECISION_COLUMNS \
+  "ns, name, key, input_hash, value, run, at, expires, version, voided, by, note"
+#define TM_DECISION_WHERE \
+  "(?1 IS NULL OR ns = ?1) AND (?2 IS NULL OR name = ?2) AND (?3 IS NULL OR key = ?3)"
+#define TM_SIGNAL_COLUMNS "r.id, s.sid, s.name, s.body, s.place, s.at"
 #define TM_SIGNAL_FROM                                                                  \
   " FROM tm_signal s JOIN tm_run r ON r.n = s.run WHERE s.run = (SELECT n FROM tm_run " \
   "WHERE id = ?1) AND (?2 IS NULL OR s.name = ?2) AND (?3 IS NULL OR s.sid = ?3) "
@@ -78,8 +81,28 @@
   X(EFFECT_TAKE, "UPDATE tm_effect SET run = ?4, place = ?5 WHERE ns = ?1 AND action = ?2 "    \
                  "AND key = ?3 AND result IS NULL AND run = ?6 AND EXISTS (SELECT 1 FROM "     \
                  "tm_run WHERE id = ?6 AND state IN ('done', 'failed', 'cancelled'))")         \
-  X(DECISION, "INSERT INTO tm_decision (ns, name, key, input_hash, value, run, at) "           \
-              "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (ns, name, key) DO NOTHING")    \
+  X(DECISION,                                                                                  \
+    "INSERT OR REPLACE INTO tm_decision (ns, name, key, input_hash, value, run, at, "          \
+    "expires, version) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")                           \
+  X(DECISION_PAST, "INSERT INTO tm_decision_past (" TM_DECISION_COLUMNS                        \
+                   ") SELECT " TM_DECISION_COLUMNS " FROM tm_decision "                        \
+                   "WHERE ns = ?1 AND name = ?2 AND key = ?3")                                 \
+  X(DECISION_VOID, "UPDATE tm_decision SET voided = ?4, by = ?5, note = ?6 WHERE ns = ?1 "     \
+                   "AND name = ?2 AND key = ?3 AND voided = 0 "                                \
+                   "AND (expires = 0 OR expires > ?4)")                                        \
+  X(READ_DECISIONS, "SELECT " TM_DECISION_COLUMNS " FROM tm_decision WHERE " TM_DECISION_WHERE \
+                    " ORDER BY ns, name, key")                                                 \
+  X(READ_ALL_DECISIONS,                                                                        \
+    "SELECT " TM_DECISION_COLUMNS " FROM tm_decision WHERE " TM_DECISION_WHERE                 \
+    " UNION ALL SELECT " TM_DECISION_COLUMNS " FROM tm_decision_past WHERE " TM_DECISION_WHERE \
+    " ORDER BY ns, name, key, version DESC")                                                   \
+  X(CACHE, "INSERT INTO tm_cache (hash, scope, value, vector, run, at, expires) "              \
+           "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (hash) DO NOTHING")                \
+  X(CACHE_DROP, "DELETE FROM tm_cache WHERE hash = ?1 AND expires > 0 AND expires <= ?2")      \
+  X(FIND_CACHED, "SELECT hash, scope, value, run, at, expires FROM tm_cache WHERE hash = ?1")  \
+  X(READ_SIMILAR, "SELECT hash, scope, value, run, at, expires, vector FROM tm_cache "         \
+                  "WHERE scope = ?1 AND (expires = 0 OR expires > ?2) ORDER BY n DESC "        \
+                  "LIMIT ?3")                                                                  \
   X(FIND_RUN, "SELECT " TM_RUN_COLUMNS " FROM tm_run WHERE id = ?1")                           \
   X(READ_RUN,                                                                                  \
     "SELECT " TM_RUN_COLUMNS " FROM tm_run WHERE id = ?1 AND " TM_RUN_PREFIX TM_RUN_WHERE)     \

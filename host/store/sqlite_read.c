@@ -65,18 +65,6 @@ static void read_effect(const tm_use *u, tm_effect_row *out) {
   };
 }
 
-static void read_decision(const tm_use *u, tm_decision_row *out) {
-  *out = (tm_decision_row){
-      .ns = tm_conn_col(u, 0),
-      .name = tm_conn_col(u, 1),
-      .key = tm_conn_col(u, 2),
-      .input_hash = tm_conn_col(u, 3),
-      .value = tm_conn_col(u, 4),
-      .run = tm_conn_col(u, 5),
-      .at = tm_conn_num(u, 6),
-  };
-}
-
 /* -- one row by its key ---------------------------------------------------------------- */
 
 int tm_read_find_run(tm_conn *c, const char *id, tm_arena *a, tm_run_row *out, tm_err *err) {
@@ -107,24 +95,6 @@ int tm_read_find_effect(tm_conn *c, const tm_effect_row *key, tm_arena *a, tm_ef
   if (rc == 1) {
     read_effect(&u, &row);
     rc = tm_apply_copy_effect(a, out, &row, err) < 0 ? -1 : 1;
-  }
-  tm_conn_end(&u);
-  return rc;
-}
-
-int tm_read_find_decision(tm_conn *c, const tm_decision_row *key, tm_arena *a,
-                          tm_decision_row *out, tm_err *err) {
-  tm_use u;
-  tm_decision_row row;
-  if (tm_conn_use(&u, c, TM_SQL_FIND_DECISION, err) < 0)
-    return -1;
-  tm_conn_text(&u, key->ns);
-  tm_conn_text(&u, key->name);
-  tm_conn_text(&u, key->key);
-  int rc = tm_conn_step(&u, err);
-  if (rc == 1) {
-    read_decision(&u, &row);
-    rc = tm_apply_copy_decision(a, out, &row, err) < 0 ? -1 : 1;
   }
   tm_conn_end(&u);
   return rc;

@@ -11,8 +11,6 @@ void tm_read_run(const tm_use *u, tm_run_row *out);
 int tm_read_find_run(tm_conn *c, const char *id, tm_arena *a, tm_run_row *out, tm_err *err);
 int tm_read_find_effect(tm_conn *c, const tm_effect_row *key, tm_arena *a, tm_effect_row *out,
                         tm_err *err);
-int tm_read_find_decision(tm_conn *c, const tm_decision_row *key, tm_arena *a,
-                          tm_decision_row *out, tm_err *err);
 int tm_read_find_bytes(tm_conn *c, tm_sql which, const char *hash, tm_arena *a,
                        const char **bytes, size_t *len, tm_err *err);
 

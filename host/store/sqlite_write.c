@@ -20,6 +20,7 @@
 #include "store/sqlite_order.h"
 #include "store/sqlite_queue.h"
 #include "store/sqlite_read.h"
+#include "store/sqlite_reuse.h"
 #include "store/sqlite_user.h"
 
 #define HEADS_MAX       8192 /* runs; then the map starts afresh */
@@ -305,7 +306,7 @@ static int closure(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   return rc < 0 ? -1 : 0;
 }
 
-/* -- ops: gates, effects, decisions ---------------------------------------------------- */
+/* -- ops: gates, effects ---------------------------------------------------- */
 
 /* Run it; when no row was hit, the op has another status. */
 static int run_or(tm_use *u, tm_op *op, tm_op_status missed, tm_err *err) {
@@ -432,28 +433,6 @@ static int effect_take(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   return run_or(&u, op, TM_OP_LOST, err);
 }
 
-static int decide(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
-  tm_writer *w = ctx;
-  const tm_decision_row *d = &op->u.decision;
-  tm_use u;
-  if (tm_conn_use(&u, &w->conn, TM_SQL_DECISION, err) < 0)
-    return -1;
-  tm_conn_text(&u, d->ns);
-  tm_conn_text(&u, d->name);
-  tm_conn_text(&u, d->key);
-  tm_conn_text(&u, d->input_hash);
-  tm_conn_text(&u, d->value);
-  tm_conn_text(&u, d->run);
-  tm_conn_int(&u, d->at ? d->at : b->at);
-  if (run_or(&u, op, TM_OP_EXISTS, err) < 0)
-    return -1;
-  if (op->status == TM_OP_OK)
-    return 0;
-  tm_decision_row *found = tm_arena_new(&b->arena, tm_decision_row);
-  op->found.decision = found;
-  return tm_read_find_decision(&w->conn, d, &b->arena, found, err) < 0 ? -1 : 0;
-}
-
 /* From outside of any group. */
 static int signal_new(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   ((tm_writer *)ctx)->guarded = NULL;
@@ -468,6 +447,11 @@ static int order_new(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
 static int order_lift(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   ((tm_writer *)ctx)->guarded = NULL;
   return tm_sqlite_order_lift(ctx, b, op, err);
+}
+
+static int decision_void(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
+  ((tm_writer *)ctx)->guarded = NULL;
+  return tm_reuse_void(ctx, b, op, err);
 }
 
 static const tm_apply_fn apply_fns[TM_OP_KINDS] = {
@@ -486,7 +470,9 @@ static const tm_apply_fn apply_fns[TM_OP_KINDS] = {
     [TM_OP_EFFECT_DONE] = effect_done,
     [TM_OP_EFFECT_DROP] = effect_drop,
     [TM_OP_EFFECT_TAKE] = effect_take,
-    [TM_OP_DECISION] = decide,
+    [TM_OP_DECISION] = tm_reuse_decide,
+    [TM_OP_DECISION_VOID] = decision_void,
+    [TM_OP_CACHE] = tm_reuse_cache,
     [TM_OP_SIGNAL_NEW] = signal_new,
     [TM_OP_SIGNAL_EMIT] = tm_queue_signal,
     [TM_OP_SIGNAL_CONSUME] = tm_queue_consume,

@@ -39,8 +39,8 @@ static bool opens_group(tm_op_kind kind) {
 }
 
 static bool ends_group(tm_op_kind kind) {
-  return kind == TM_OP_GATE_DECIDE || kind == TM_OP_SIGNAL_NEW || kind == TM_OP_ORDER_NEW ||
-         kind == TM_OP_ORDER_LIFT;
+  return kind == TM_OP_GATE_DECIDE || kind == TM_OP_SIGNAL_NEW || kind == TM_OP_DECISION_VOID ||
+         kind == TM_OP_ORDER_NEW || kind == TM_OP_ORDER_LIFT;
 }
 
 /* Contents by hash may be stored whoever asks; a run further on may rest on them. */
@@ -74,6 +74,15 @@ int tm_apply_batch(const tm_apply_fn fns[TM_OP_KINDS], void *ctx, tm_batch *b, t
       skip = false;
   }
   return 0;
+}
+
+bool tm_decision_holds(const tm_decision_row *d, int64_t now) {
+  return !d->voided && (!d->expires || now < d->expires);
+}
+
+bool tm_apply_decides(const tm_op *op, const tm_decision_row *stands, int64_t now) {
+  return !stands || !tm_decision_holds(stands, now) ||
+         stands->version == op->u.decision.version;
 }
 
 int tm_apply_check_seq(const tm_record *r, int64_t records, tm_err *err) {
@@ -177,6 +186,23 @@ int tm_apply_copy_decision(tm_arena *a, tm_decision_row *out, const tm_decision_
       .value = tm_arena_strdup(a, row->value),
       .run = tm_arena_strdup(a, row->run),
       .at = row->at,
+      .expires = row->expires,
+      .version = row->version,
+      .voided = row->voided,
+      .by = tm_arena_strdup(a, row->by),
+      .note = tm_arena_strdup(a, row->note),
+  };
+  return copied(a, err);
+}
+
+int tm_apply_copy_cache(tm_arena *a, tm_cache_row *out, const tm_cache_row *row, tm_err *err) {
+  *out = (tm_cache_row){
+      .hash = tm_arena_strdup(a, row->hash),
+      .scope = tm_arena_strdup(a, row->scope),
+      .value = tm_arena_strdup(a, row->value),
+      .run = tm_arena_strdup(a, row->run),
+      .at = row->at,
+      .expires = row->expires,
   };
   return copied(a, err);
 }

@@ -58,7 +58,9 @@ typedef enum tm_op_kind {
   TM_OP_EFFECT_TAKE, /* the claim without result of the run `run`, which has ended, becomes the
                         guarded run's; LOST when it is not that run's, has a result, or the run
                         has not ended (done, failed, cancelled) */
-  TM_OP_DECISION,    /* EXISTS (and `found`) when ns+name+key is taken: the first one stays */
+  TM_OP_DECISION,    /* EXISTS (and `found`) when ns+name+key has one that holds: the first one
+                        stays, unless it is the one of `version`. A former one is kept as past.
+                        OK: `version` is the new one's */
   TM_OP_SIGNAL_NEW,  /* to any run; EXISTS (and `found`) when it has one of that sid, LOST when
                         it has ended or there is none. Needs no fence and ends a guarded group */
   TM_OP_SIGNAL_EMIT, /* the same, sent by the guarded run */
@@ -79,6 +81,10 @@ typedef enum tm_op_kind {
   TM_OP_ORDER_LIFT, /* gone, when it is there and was given at `at` (0: whenever); else LOST.
                        Needs no fence and ends a guarded group */
   TM_OP_ORDER_DONE, /* the guarded run has carried out what was ordered of it, if anything was */
+  TM_OP_DECISION_VOID, /* the one of ns+name+key holds no more, by whom and why; LOST when there
+                          is none that holds. Needs no fence and ends a guarded group */
+  TM_OP_CACHE,    /* an answer by the hash of what was asked, got by the guarded run; EXISTS
+                          when there is one that has not expired: the first one stays */
   TM_OP_RUN_DROP, /* an ended run and its gates are there no more; LOST when it is not as `run`
                       says (epoch, records), when a run that it started is there, when the one
                       that started it has not ended, or when an effect that it claimed has no
@@ -143,7 +149,26 @@ typedef struct tm_decision_row {
   const char *value;      /* JSON */
   const char *run;
   int64_t at;
+  int64_t expires;       /* 0: never */
+  int64_t version;       /* counts the decisions of a key, from 1 */
+  int64_t voided;        /* when it was reopened; 0: it was not */
+  const char *by, *note; /* who reopened it, and why */
 } tm_decision_row;
+
+/* Neither reopened nor expired. */
+bool tm_decision_holds(const tm_decision_row *d, int64_t now);
+
+/* What was answered, by the hash of what was asked. */
+typedef struct tm_cache_row {
+  const char *hash;
+  const char *scope; /* what all that may stand in for each other have in common; NULL: none */
+  const char *value; /* JSON */
+  const void
+      *vector;       /* of one with a scope: 32-bit floats, of length 1 together; see reuse.h */
+  size_t vector_len; /* bytes */
+  const char *run;   /* who asked */
+  int64_t at, expires; /* 0: never */
+} tm_cache_row;
 
 /* Something that a run is told from outside, kept until the run asks for it. */
 typedef struct tm_signal_row {
@@ -214,6 +239,7 @@ struct tm_op {
     tm_gate_row gate;
     tm_effect_row effect;
     tm_decision_row decision;
+    tm_cache_row cache;
     tm_signal_row signal;
     tm_lock_row lock;
     tm_cell_row cell;
@@ -259,6 +285,8 @@ typedef int (*tm_lock_fn)(void *ctx, const tm_lock_row *row);
 typedef int (*tm_cell_fn)(void *ctx, const tm_cell_row *row);
 typedef int (*tm_unused_fn)(void *ctx, const tm_unused *row);
 typedef int (*tm_order_fn)(void *ctx, const tm_order_row *row);
+typedef int (*tm_decision_fn)(void *ctx, const tm_decision_row *row);
+typedef int (*tm_cache_fn)(void *ctx, const tm_cache_row *row);
 
 typedef struct tm_run_filter {
   const char *id;               /* exact */
@@ -304,6 +332,11 @@ typedef struct tm_rows {
   int64_t changes; /* rows that were inserted, changed or deleted */
 } tm_rows;
 
+typedef struct tm_decision_filter {
+  const char *ns, *name, *key; /* NULL: any */
+  bool past;                   /* those too that were followed by another one */
+} tm_decision_filter;
+
 /* A driver: the base struct first in its own, one const literal at the file's end. */
 typedef struct tm_store_vt {
   const char *name;
@@ -324,6 +357,14 @@ typedef struct tm_store_vt {
                 tm_err *err);
   int (*decision)(tm_store *s, const tm_decision_row *key, tm_arena *a, tm_decision_row *out,
                   tm_err *err);
+  /* By name and key, the newest of a key first. */
+  int (*decisions)(tm_store *s, const tm_decision_filter *f, tm_decision_fn fn, void *ctx,
+                   tm_err *err);
+  /* By hash, without its vector, expired or not. */
+  int (*cached)(tm_store *s, const char *hash, tm_arena *a, tm_cache_row *out, tm_err *err);
+  /* Of a scope, newest first, at most `limit`; those that have expired by `now` left out. */
+  int (*similar)(tm_store *s, const char *scope, int64_t now, int64_t limit, tm_cache_fn fn,
+                 void *ctx, tm_err *err);
   /* Signals in the order in which they came, a line in its order. */
   int (*signals)(tm_store *s, const tm_signal_filter *f, tm_signal_fn fn, void *ctx,
                  tm_err *err);

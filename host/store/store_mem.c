@@ -12,8 +12,10 @@
 #include "base/map.h"
 #include "store/apply.h"
 #include "store/mem_cell.h"
+#include "store/mem_effect.h"
 #include "store/mem_order.h"
 #include "store/mem_queue.h"
+#include "store/mem_reuse.h"
 
 typedef struct mem_run {
   tm_run_row row;
@@ -32,17 +34,17 @@ typedef struct mem_store {
   tm_store base;
   tm_store_host host;
   tm_arena arena;
-  tm_map runs, gates;        /* by id */
-  tm_map blobs, closures;    /* by hash */
-  tm_map effects, decisions; /* by their three names, see key3 */
-  tm_map orders;             /* by target */
-  tm_mem_queue queue;        /* signals and locks */
-  tm_map cells;              /* by name, see mem_cell.h */
-  tm_buf key;                /* scratch of key3 */
-  int64_t newest;            /* run's number, */
-  int64_t newest_closure;    /* closure's */
-  mem_run *guarded;          /* the open group's run */
-  tm_err broken;             /* why no commit is taken any more */
+  tm_map runs, gates;     /* by id */
+  tm_map blobs, closures; /* by hash */
+  tm_mem_effects effects; /* actions' keys */
+  tm_map orders;          /* by target */
+  tm_mem_queue queue;     /* signals and locks */
+  tm_mem_reuse reuse;     /* decisions and answers */
+  tm_map cells;           /* by name, see mem_cell.h */
+  int64_t newest;         /* run's number, */
+  int64_t newest_closure; /* closure's */
+  mem_run *guarded;       /* the open group's run */
+  tm_err broken;          /* why no commit is taken any more */
 } mem_store;
 
 static const char *keep(mem_store *m, const char *s) {
@@ -51,15 +53,6 @@ static const char *keep(mem_store *m, const char *s) {
 
 static bool same(const char *a, const char *b) {
   return strcmp(a ? a : "", b ? b : "") == 0;
-}
-
-/* Three names as one key; the NULs keep ("a", "bc") and ("ab", "c") apart. */
-static const tm_buf *key3(mem_store *m, const char *a, const char *b, const char *c) {
-  tm_buf_reset(&m->key);
-  tm_buf_put(&m->key, a, strlen(a) + 1);
-  tm_buf_put(&m->key, b, strlen(b) + 1);
-  tm_buf_puts(&m->key, c);
-  return &m->key;
 }
 
 /* -- ops: runs and records ------------------------------------------------------------- */
@@ -196,7 +189,7 @@ static int closure(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   return 0;
 }
 
-/* -- ops: gates, effects, decisions ---------------------------------------------------- */
+/* -- ops: gates, effects ---------------------------------------------------- */
 
 static int gate_new(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   mem_store *m = ctx;
@@ -251,91 +244,21 @@ static int gate_close(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   return 0;
 }
 
-static tm_effect_row *find_effect(mem_store *m, const tm_effect_row *e) {
-  const tm_buf *key = key3(m, e->ns, e->action, e->key);
-  return tm_map_getn(&m->effects, key->data, key->len);
-}
-
-static int effect_claim(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
+static int effect(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   mem_store *m = ctx;
-  const char *run = guarded(m)->row.id;
-  tm_effect_row *taken = find_effect(m, &op->u.effect);
-  if (taken) {
-    tm_effect_row *found = tm_arena_new(&b->arena, tm_effect_row);
-    op->found.effect = found;
-    if (strcmp(taken->run, run) != 0 || !same(taken->place, op->u.effect.place))
-      op->status = TM_OP_EXISTS;
-    return tm_apply_copy_effect(&b->arena, found, taken, err);
-  }
-  tm_effect_row *e = tm_arena_new(&m->arena, tm_effect_row);
-  tm_map_setn(&m->effects, m->key.data, m->key.len, e);
-  if (tm_apply_copy_effect(&m->arena, e, &op->u.effect, err) < 0)
-    return -1;
-  e->run = run;
-  e->result = NULL;
-  return 0;
+  const mem_run *from = op->u.effect.run ? tm_map_get(&m->runs, op->u.effect.run) : NULL;
+  return tm_mem_effect_apply(&m->effects, guarded(m)->row.id,
+                             from && tm_apply_over(from->row.state), b, op, err);
 }
 
-/* The effect, when the guarded run claimed it and nothing came of it yet; NULL marks the op
- * LOST. */
-static tm_effect_row *claimed(mem_store *m, tm_op *op) {
-  tm_effect_row *e = find_effect(m, &op->u.effect);
-  if (e && strcmp(e->run, guarded(m)->row.id) == 0 && !e->result)
-    return e;
-  op->status = TM_OP_LOST;
-  return NULL;
-}
-
-static int effect_done(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
-  (void)b, (void)err;
+static int reuse(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   mem_store *m = ctx;
-  tm_effect_row *e = claimed(m, op);
-  if (e)
-    e->result = keep(m, op->u.effect.result);
-  return 0;
+  return tm_mem_reuse_apply(&m->reuse, b, op, err);
 }
 
-static int effect_drop(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
-  (void)b, (void)err;
-  mem_store *m = ctx;
-  if (claimed(m, op))
-    tm_map_setn(&m->effects, m->key.data, m->key.len, NULL);
-  return 0;
-}
-
-static int effect_take(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
-  (void)b, (void)err;
-  mem_store *m = ctx;
-  tm_effect_row *e = find_effect(m, &op->u.effect);
-  const mem_run *from = tm_map_get(&m->runs, op->u.effect.run);
-  if (!e || e->result || !from || strcmp(e->run, from->row.id) != 0 ||
-      !tm_apply_over(from->row.state)) {
-    op->status = TM_OP_LOST;
-    return 0;
-  }
-  e->run = guarded(m)->row.id;
-  e->place = keep(m, op->u.effect.place);
-  return 0;
-}
-
-static int decide(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
-  mem_store *m = ctx;
-  const tm_decision_row *d = &op->u.decision;
-  const tm_buf *key = key3(m, d->ns, d->name, d->key);
-  tm_decision_row *taken = tm_map_getn(&m->decisions, key->data, key->len);
-  if (taken) {
-    tm_decision_row *found = tm_arena_new(&b->arena, tm_decision_row);
-    op->found.decision = found;
-    op->status = TM_OP_EXISTS;
-    return tm_apply_copy_decision(&b->arena, found, taken, err);
-  }
-  tm_decision_row *kept = tm_arena_new(&m->arena, tm_decision_row);
-  tm_map_setn(&m->decisions, key->data, key->len, kept);
-  if (tm_apply_copy_decision(&m->arena, kept, d, err) < 0)
-    return -1;
-  if (!kept->at)
-    kept->at = b->at;
-  return 0;
+static int decision_void(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
+  ((mem_store *)ctx)->guarded = NULL;
+  return reuse(ctx, b, op, err);
 }
 
 /* -- ops: signals and locks ------------------------------------------------------------ */
@@ -369,7 +292,7 @@ static bool ended(const char *state) {
 static int mem_in_doubt(tm_store *s, const char *run, tm_err *err) {
   (void)err;
   tm_map_entry *e;
-  for (size_t i = 0; (e = tm_map_next(&((mem_store *)s)->effects, &i));) {
+  for (size_t i = 0; (e = tm_map_next(&((mem_store *)s)->effects.by_key, &i));) {
     const tm_effect_row *effect = e->value;
     if (effect && !effect->result && same(effect->run, run))
       return 1;
@@ -476,11 +399,13 @@ static const tm_apply_fn apply_fns[TM_OP_KINDS] = {
     [TM_OP_GATE_NEW] = gate_new,
     [TM_OP_GATE_DECIDE] = gate_decide,
     [TM_OP_GATE_CLOSE] = gate_close,
-    [TM_OP_EFFECT_CLAIM] = effect_claim,
-    [TM_OP_EFFECT_DONE] = effect_done,
-    [TM_OP_EFFECT_DROP] = effect_drop,
-    [TM_OP_EFFECT_TAKE] = effect_take,
-    [TM_OP_DECISION] = decide,
+    [TM_OP_EFFECT_CLAIM] = effect,
+    [TM_OP_EFFECT_DONE] = effect,
+    [TM_OP_EFFECT_DROP] = effect,
+    [TM_OP_EFFECT_TAKE] = effect,
+    [TM_OP_DECISION] = reuse,
+    [TM_OP_DECISION_VOID] = decision_void,
+    [TM_OP_CACHE] = reuse,
     [TM_OP_SIGNAL_NEW] = signal_new,
     [TM_OP_SIGNAL_EMIT] = signal_emit,
     [TM_OP_SIGNAL_CONSUME] = queue,
@@ -522,12 +447,11 @@ static void mem_close(tm_store *s) {
   tm_map_free(&m->gates);
   tm_map_free(&m->blobs);
   tm_map_free(&m->closures);
-  tm_map_free(&m->effects);
-  tm_map_free(&m->decisions);
+  tm_mem_effect_free(&m->effects);
   tm_map_free(&m->orders);
+  tm_mem_reuse_free(&m->reuse);
   tm_mem_queue_free(&m->queue);
   tm_mem_cell_free(&m->cells);
-  tm_buf_free(&m->key);
   tm_arena_free(&m->arena);
   tm_free(m);
 }
@@ -632,7 +556,7 @@ static int mem_closure(tm_store *s, const char *hash, tm_arena *a, const char **
 
 static int mem_effect(tm_store *s, const tm_effect_row *key, tm_arena *a, tm_effect_row *out,
                       tm_err *err) {
-  const tm_effect_row *e = find_effect((mem_store *)s, key);
+  const tm_effect_row *e = tm_mem_effect_find(&((mem_store *)s)->effects, key);
   if (!e)
     return 0;
   return tm_apply_copy_effect(a, out, e, err) < 0 ? -1 : 1;
@@ -640,12 +564,30 @@ static int mem_effect(tm_store *s, const tm_effect_row *key, tm_arena *a, tm_eff
 
 static int mem_decision(tm_store *s, const tm_decision_row *key, tm_arena *a,
                         tm_decision_row *out, tm_err *err) {
-  mem_store *m = (mem_store *)s;
-  const tm_buf *k = key3(m, key->ns, key->name, key->key);
-  const tm_decision_row *d = tm_map_getn(&m->decisions, k->data, k->len);
+  const tm_decision_row *d = tm_mem_reuse_decision(&((mem_store *)s)->reuse, key);
   if (!d)
     return 0;
   return tm_apply_copy_decision(a, out, d, err) < 0 ? -1 : 1;
+}
+
+static int mem_decisions(tm_store *s, const tm_decision_filter *f, tm_decision_fn fn, void *ctx,
+                         tm_err *err) {
+  (void)err;
+  return tm_mem_reuse_decisions(&((mem_store *)s)->reuse, f, fn, ctx);
+}
+
+static int mem_cached(tm_store *s, const char *hash, tm_arena *a, tm_cache_row *out,
+                      tm_err *err) {
+  const tm_cache_row *row = tm_mem_reuse_cached(&((mem_store *)s)->reuse, hash);
+  if (!row)
+    return 0;
+  return tm_apply_copy_cache(a, out, row, err) < 0 ? -1 : 1;
+}
+
+static int mem_similar(tm_store *s, const char *scope, int64_t now, int64_t limit,
+                       tm_cache_fn fn, void *ctx, tm_err *err) {
+  (void)err;
+  return tm_mem_reuse_similar(&((mem_store *)s)->reuse, scope, now, limit, fn, ctx);
 }
 
 static int mem_signals(tm_store *s, const tm_signal_filter *f, tm_signal_fn fn, void *ctx,
@@ -711,7 +653,7 @@ static int mem_verify(tm_store *s, void (*fn)(void *ctx, const char *finding), v
   mem_store *m = (mem_store *)s;
   int findings = 0;
   tm_map_entry *e;
-  for (size_t i = 0; (e = tm_map_next(&m->effects, &i));) {
+  for (size_t i = 0; (e = tm_map_next(&m->effects.by_key, &i));) {
     const tm_effect_row *effect = e->value;
     if (!effect || effect->result || tm_map_get(&m->runs, effect->run))
       continue;
@@ -732,6 +674,9 @@ static const tm_store_vt mem_vt = {
     .closure = mem_closure,
     .effect = mem_effect,
     .decision = mem_decision,
+    .decisions = mem_decisions,
+    .cached = mem_cached,
+    .similar = mem_similar,
     .signals = mem_signals,
     .locks = mem_locks,
     .cells = mem_cells,
@@ -747,7 +692,7 @@ int tm_store_mem_open(tm_store **out, const tm_store_host *host, tm_err *err) {
   (void)err;
   mem_store *m = tm_new(mem_store);
   m->base.vt = &mem_vt;
-  m->queue.arena = &m->arena;
+  m->queue.arena = m->reuse.arena = m->effects.arena = &m->arena;
   m->host = *host;
   *out = &m->base;
   return 0;

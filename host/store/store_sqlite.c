@@ -27,6 +27,7 @@
 #include "store/sqlite_order.h"
 #include "store/sqlite_queue.h"
 #include "store/sqlite_read.h"
+#include "store/sqlite_reuse.h"
 #include "store/sqlite_user.h"
 #include "store/sqlite_write.h"
 
@@ -295,7 +296,25 @@ static int sqlite_effect(tm_store *s, const tm_effect_row *key, tm_arena *a, tm_
 static int sqlite_decision(tm_store *s, const tm_decision_row *key, tm_arena *a,
                            tm_decision_row *out, tm_err *err) {
   tm_conn *c = reader(s, err);
-  return c ? tm_read_find_decision(c, key, a, out, err) : -1;
+  return c ? tm_reuse_find_decision(c, key, a, out, err) : -1;
+}
+
+static int sqlite_decisions(tm_store *s, const tm_decision_filter *f, tm_decision_fn fn,
+                            void *ctx, tm_err *err) {
+  tm_conn *c = reader(s, err);
+  return c ? tm_reuse_read_decisions(c, f, fn, ctx, err) : -1;
+}
+
+static int sqlite_cached(tm_store *s, const char *hash, tm_arena *a, tm_cache_row *out,
+                         tm_err *err) {
+  tm_conn *c = reader(s, err);
+  return c ? tm_reuse_find_cached(c, hash, a, out, err) : -1;
+}
+
+static int sqlite_similar(tm_store *s, const char *scope, int64_t now, int64_t limit,
+                          tm_cache_fn fn, void *ctx, tm_err *err) {
+  tm_conn *c = reader(s, err);
+  return c ? tm_reuse_read_similar(c, scope, now, limit, fn, ctx, err) : -1;
 }
 
 static int sqlite_signals(tm_store *s, const tm_signal_filter *f, tm_signal_fn fn, void *ctx,
@@ -406,6 +425,9 @@ static const tm_store_vt sqlite_vt = {
     .closure = sqlite_closure,
     .effect = sqlite_effect,
     .decision = sqlite_decision,
+    .decisions = sqlite_decisions,
+    .cached = sqlite_cached,
+    .similar = sqlite_similar,
     .signals = sqlite_signals,
     .locks = sqlite_locks,
     .cells = sqlite_cells,

@@ -256,6 +256,22 @@ static int check_confidence(reader *r) {
   return 0;
 }
 
+/* A text that varies must be a variable; and what a model wants done is never used again. */
+static int check_cache(reader *r) {
+  const tm_json *cache = tm_json_get(r->unit->settings, "cache");
+  const tm_json *known = known_variables(r->unit->input_schema);
+  const char *of = tm_json_get_str(cache, "of");
+  if (of && known && !tm_json_get(known, of))
+    return REFUSE(r, "tidemill.cache", NULL,
+                  "tidemill.cache: there is no variable \"%s\" in input.schema", of);
+  if (cache && (tm_json_len(tm_json_get(r->unit->meta, "tools")) ||
+                tm_json_len(tm_json_get(r->unit->meta, "toolDefs"))))
+    return REFUSE(
+        r, "tidemill.cache", NULL,
+        "tidemill.cache does not go with tools: a call of a tool is never used again");
+  return 0;
+}
+
 /* -- the whole file -------------------------------------------------------------------- */
 
 static int read_front(reader *r) {
@@ -285,7 +301,7 @@ int tm_prompt_parse(tm_prompt **out, tm_arena *a, const char *name, const char *
   if (!r.unit || !(r.unit->name = tm_arena_strdup(a, name)))
     return out_of_memory(&r);
   if (read_front(&r) < 0 || read_schemas(&r) < 0 || check_tools(&r) < 0 ||
-      check_confidence(&r) < 0)
+      check_confidence(&r) < 0 || check_cache(&r) < 0)
     return -1;
   if (tm_template_compile(&r.unit->body, a, r.file.body, r.file.body_len, file,
                           r.file.body_line, known_variables(r.unit->input_schema),

@@ -20,18 +20,19 @@
 #include "text/template.h"
 
 /* The settings under `tidemill.`: name, what it is (for messages and docs). */
-#define TM_PROMPT_SETTINGS(X)                                             \
-  X(mode, "direct or reason_then_extract")                                \
-  X(repair, "a number of rounds to mend a bad answer, 0 to 10")           \
-  X(retries, "a number of times to send a failed call again, 0 to 20")    \
-  X(timeout, "a duration such as 60s, or milliseconds")                   \
-  X(tries, "a list of what to try in order")                              \
-  X(fallback, "a list of model names")                                    \
-  X(checks, "an object of content checks, or a list of them")             \
-  X(stream, "true or false")                                              \
-  X(timeouts, "an object of durations: connect, first_byte, idle, total") \
-  X(seed, "a whole number")                                               \
-  X(confidence, "{ of: a member of the answer, at_least: a number, else: return or review }")
+#define TM_PROMPT_SETTINGS(X)                                                                 \
+  X(mode, "direct or reason_then_extract")                                                    \
+  X(repair, "a number of rounds to mend a bad answer, 0 to 10")                               \
+  X(retries, "a number of times to send a failed call again, 0 to 20")                        \
+  X(timeout, "a duration such as 60s, or milliseconds")                                       \
+  X(tries, "a list of what to try in order")                                                  \
+  X(fallback, "a list of model names")                                                        \
+  X(checks, "an object of content checks, or a list of them")                                 \
+  X(stream, "true or false")                                                                  \
+  X(timeouts, "an object of durations: connect, first_byte, idle, total")                     \
+  X(seed, "a whole number")                                                                   \
+  X(confidence, "{ of: a member of the answer, at_least: a number, else: return or review }") \
+  X(cache, "exact, or an object of ttl, similar, of and embed")
 
 typedef struct tm_prompt {
   const char *name;             /* with the variant: "classify" or "classify.short" */
@@ -43,7 +44,8 @@ typedef struct tm_prompt {
   const tm_json *output_schema; /* JSON Schema or NULL: free text */
   const char *output_format;    /* "json", "text" or NULL */
   const tm_json *settings; /* the tidemill.* keys as one object: {"mode": …, "repair": 2, …};
-                            * `timeout` is in milliseconds, whatever was written */
+                            * `timeout` is in milliseconds, whatever was written, and
+                            * `cache` {ttl_ms?, similar?, of?, embed?} */
   const tm_json *ext;      /* all x.y keys: {"x": {"y": …}}, split at the last dot */
   const tm_json *meta;     /* all front matter as read */
   tm_schema *input;        /* compiled; NULL without a schema */

@@ -27,4 +27,7 @@ int tm_prompt_fail(tm_err *err, const tm_prompt_file *f, const char *key, const 
 int tm_prompt_settings(tm_json **out, tm_arena *a, const tm_json *meta, const tm_prompt_file *f,
                        tm_err *err);
 
+/* `tidemill.cache` as {ttl_ms?, similar?, of?, embed?}; TM_USAGE says what is wrong with it. */
+int tm_prompt_cache(tm_json **out, tm_arena *a, const tm_json *given, tm_err *err);
+
 #endif

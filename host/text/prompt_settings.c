@@ -100,6 +100,12 @@ static bool fits_confidence(const tm_json *v) {
   return is_type(least, TM_JSON_INT) || is_type(least, TM_JSON_DOUBLE);
 }
 
+/* What it holds is for tm_prompt_cache. */
+static bool fits_cache(const tm_json *v) {
+  const char *s = tm_json_str(v, NULL);
+  return is_type(v, TM_JSON_OBJECT) || (s && strcmp(s, "exact") == 0);
+}
+
 static const struct setting {
   const char *name;
   fits_fn fits;
@@ -120,7 +126,7 @@ static const struct setting *setting_named(const char *name) {
 }
 
 static int refuse_unknown(const tm_prompt_file *f, const char *key, tm_err *err) {
-  char known[384];
+  char known[512];
   size_t n = 0;
   for (size_t i = 0; i < SETTINGS; i++)
     n += (size_t)snprintf(known + n, sizeof known - n, "%s" PREFIX "%s", i ? ", " : "",
@@ -138,6 +144,16 @@ static int check_checks(tm_arena *a, const tm_json_member *m, const tm_prompt_fi
   return tm_prompt_fail(err, f, m->key, NULL, why.code, "%s: %s", m->key, why.msg);
 }
 
+static int read_cache(const tm_json **value, tm_arena *a, const tm_json_member *m,
+                      const tm_prompt_file *f, tm_err *err) {
+  tm_err why = TM_ERR_INIT;
+  tm_json *cache;
+  if (tm_prompt_cache(&cache, a, &m->value, &why) < 0)
+    return tm_prompt_fail(err, f, m->key, NULL, why.code, "%s: %s", m->key, why.msg);
+  *value = cache;
+  return 0;
+}
+
 static int add_setting(tm_json *out, tm_arena *a, const tm_json_member *m,
                        const tm_prompt_file *f, tm_err *err) {
   const char *name = m->key + strlen(PREFIX);
@@ -148,6 +164,8 @@ static int add_setting(tm_json *out, tm_arena *a, const tm_json_member *m,
   if (!s->fits(value))
     return tm_prompt_fail(err, f, m->key, NULL, TM_USAGE, "%s must be %s", m->key, s->what);
   if (s->fits == fits_checks && check_checks(a, m, f, err) < 0)
+    return -1;
+  if (s->fits == fits_cache && read_cache(&value, a, m, f, err) < 0)
     return -1;
   if (s->fits == fits_timeout)
     value = tm_json_new_int(a, duration_of(value));

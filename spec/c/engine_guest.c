@@ -285,6 +285,14 @@ static void ask_model(script *s, tm_branch *b) {
   tm_json *request = tm_json_new_object(&f->arena), *live = tm_json_new_object(&f->arena);
   tm_json_set_str(&f->arena, request, "unit", name_of(f->step));
   tm_json_set(&f->arena, request, "vars", request_of(s, f));
+  if (tm_json_get(f->opts, "cache")) {
+    tm_json *object = tm_json_new_object(&f->arena); /* the kit's answers are objects */
+    tm_json_set_str(&f->arena, object, "type", "object");
+    tm_json_set(&f->arena, request, "schema", object);
+    tm_json_set(&f->arena, request, "cache", tm_json_get(f->opts, "cache"));
+  }
+  if (tm_json_get(f->opts, "tools"))
+    tm_json_set(&f->arena, request, "tools", tm_json_get(f->opts, "tools"));
   tm_json_set(&f->arena, live, "request", request);
   if (tm_json_get(f->opts, "budget"))
     tm_json_set(&f->arena, live, "budget", tm_json_get(f->opts, "budget"));

@@ -178,6 +178,21 @@ static int disk_decision(tm_store *s, const tm_decision_row *key, tm_arena *a,
   return disk(s)->vt->decision(disk(s), key, a, out, err);
 }
 
+static int disk_decisions(tm_store *s, const tm_decision_filter *f, tm_decision_fn fn,
+                          void *ctx, tm_err *err) {
+  return disk(s)->vt->decisions(disk(s), f, fn, ctx, err);
+}
+
+static int disk_cached(tm_store *s, const char *hash, tm_arena *a, tm_cache_row *out,
+                       tm_err *err) {
+  return disk(s)->vt->cached(disk(s), hash, a, out, err);
+}
+
+static int disk_similar(tm_store *s, const char *scope, int64_t now, int64_t limit,
+                        tm_cache_fn fn, void *ctx, tm_err *err) {
+  return disk(s)->vt->similar(disk(s), scope, now, limit, fn, ctx, err);
+}
+
 static int disk_signals(tm_store *s, const tm_signal_filter *f, tm_signal_fn fn, void *ctx,
                         tm_err *err) {
   return disk(s)->vt->signals(disk(s), f, fn, ctx, err);
@@ -221,6 +236,9 @@ static const tm_store_vt disk_vt = {
     .closure = disk_closure,
     .effect = disk_effect,
     .decision = disk_decision,
+    .decisions = disk_decisions,
+    .cached = disk_cached,
+    .similar = disk_similar,
     .signals = disk_signals,
     .locks = disk_locks,
     .closures = disk_closures,

@@ -8,7 +8,7 @@
  *
  *   {'flow': [['now'], ['llm', 'classify'], ['fork', [[…], […]], {'max': 1}]]}
  *
- *   ['llm', UNIT, {budget, …}] (one USD a call)  ['sleep', MS]  ['gate', NAME, {ask,
+ *   ['llm', UNIT, {budget, cache, tools, …}] (one USD a call)  ['sleep', MS]  ['gate', NAME, {ask,
  * deadline_ms, on_timeout, answer}]
  *   ['action', NAME, {key, args, blast, gate_above, on_unknown, repeatable, host, body, probe}]
  *   ['fetch', NAME, {body}]  ['recall' | 'decide', NAME, {key, value, input_hash}]

@@ -114,6 +114,7 @@ static const char whole[] = "# Copyright nobody\n"
                             "tidemill.fallback: [e/f]\n"
                             "tidemill.checks: { max_chars: 50 }\n"
                             "tidemill.seed: 7\n"
+                            "tidemill.cache: { ttl: 2h, similar: 0.9, of: text, embed: a/b }\n"
                             "team.owner.name: ops\n"
                             "---\n"
                             "{{role \"system\"}}Sort. {{lang}} {{n}}\n"
@@ -139,7 +140,9 @@ static void a_whole_unit_is_read(void) {
   CHECK_STR(json(&m, m.unit->settings), "{\"mode\":\"reason_then_extract\",\"repair\":2,"
                                         "\"retries\":3,\"timeout\":60000,\"tries\":["
                                         "\"a/b\",{\"model\":\"c/d\"}],\"fallback\":[\"e/"
-                                        "f\"],\"checks\":{\"max_chars\":50},\"seed\":7}");
+                                        "f\"],\"checks\":{\"max_chars\":50},\"seed\":7,"
+                                        "\"cache\":{\"ttl_ms\":7200000,\"similar\":0.9,"
+                                        "\"of\":\"text\",\"embed\":\"a/b\"}}");
   CHECK_STR(json(&m, tm_json_get(m.unit->ext, "team.owner")), "{\"name\":\"ops\"}");
   CHECK_STR(json(&m, tm_json_get(m.unit->meta, "tidemill.timeout")), "\"1m\"");
   CHECK_INT(tm_schema_check(m.unit->output, tm_json_new_object(&m.arena), NULL, &m.err), 1);
@@ -190,7 +193,7 @@ static void timeouts_are_milliseconds(void) {
 #define SETTINGS                                                                          \
   "the settings are tidemill.mode, tidemill.repair, tidemill.retries, tidemill.timeout, " \
   "tidemill.tries, tidemill.fallback, tidemill.checks, "                                  \
-  "tidemill.stream, tidemill.timeouts, tidemill.seed, tidemill.confidence"
+  "tidemill.stream, tidemill.timeouts, tidemill.seed, tidemill.confidence, tidemill.cache"
 #define CONFIDENCE                                                              \
   "p/unit.prompt:2: tidemill.confidence must be { of: a member of the answer, " \
   "at_least: a number, else: return or review }"
@@ -241,6 +244,12 @@ static void mistakes_name_the_file_and_the_line(void) {
        "characters"},
       {"---\ntidemill.checks: 7\n---\n", "p/unit.prompt:2: tidemill.checks must be an object "
                                          "of content checks, or a list of them"},
+      {"---\ntidemill.cache: often\n---\n",
+       "p/unit.prompt:2: tidemill.cache must be exact, or an object of ttl, similar, of and "
+       "embed"},
+      {"---\ntools: [a]\ntidemill.cache: exact\n---\n",
+       "p/unit.prompt:3: tidemill.cache does not go with tools: a call of a tool is never used "
+       "again"},
       {"---\ntidemill.seed: 1.5\n---\n",
        "p/unit.prompt:2: tidemill.seed must be a whole number"},
       {"---\ntidemill.confidence: 0.8\n---\n", CONFIDENCE},

@@ -180,7 +180,10 @@ TIDEMILL_API int tidemill_history(tidemill *t, const char *run, const char *opts
  *             opts {"sources": "disk" | HASH}: not on its own sources but on these
  *   "diff"    {schema, run, from, to, files: [{name, change, diff}], models, prices}: since it began
  *   "export"  its capsule, all of it in one document; opts {"redact": true}: texts become hashes
- *   "fsck"    {schema, ok, runs, records, findings: [{run, record?, what, hint}]}; run NULL: of all */
+ *   "fsck"    {schema, ok, runs, records, findings: [{run, record?, what, hint}]}; run NULL: of all
+ *   "usage"   {schema, by, rows: [{model | workflow | unit | day, calls, attempts, failed, tokens,
+ *             untold, usd, unpriced}], total}: what the models cost; run NULL: of all; opts {"by":
+ *             "model" | "workflow" | "unit" | "day", "since", "until": a day or a time, "workflow"} */
 TIDEMILL_API int tidemill_examine(tidemill *t, const char *run, const char *op,
                                   const char *opts, char **out, size_t *len);
 /* A new run (*id) that shares another one's journal up to a record: opts {"from": step, call or seq,

@@ -74,6 +74,9 @@ int tm_api_wait(tidemill *t, tm_api_waiting *w);
 void tm_api_explain(tm_err *err, const tm_run_row *row);
 /* "repin" and "retry" of tidemill_control: api_change.c. */
 int tm_api_move(tidemill *t, const char *run, const char *op, const tm_json *opts, tm_err *err);
+/* "usage" of tidemill_examine, of one run or (NULL) of all: api_usage.c. */
+int tm_api_usage(tm_json **out, tm_arena *a, tidemill *t, const char *run, const tm_json *opts,
+                 tm_err *err);
 /* The sources on disk now, shared while nothing changes; a new reference. */
 int tm_api_sources(tidemill *t, tm_closure **out, tm_err *err);
 

@@ -52,7 +52,11 @@
   X(TO, "to", 0, "SOURCES", "\"disk\", or the hash of sources that the run had before")        \
   X(DRYRUN, "dry-run", 0, NULL, "only tell whether it fits")                                   \
   X(REDACT, "redact", 0, NULL, "hashes in place of texts")                                     \
-  X(DEEP, "deep", 0, NULL, "read every record of every run")
+  X(DEEP, "deep", 0, NULL, "read every record of every run")                                   \
+  X(BY, "by", 0, "WHAT", "model, workflow, unit or day (model)")                               \
+  X(SINCE, "since", 0, "TIME", "from a day or time (UTC) on, or 7d, 12h: so long ago")         \
+  X(UNTIL, "until", 0, "TIME", "to the end of a day, or before a time (UTC)")                  \
+  X(DIFF, "diff", 0, "ID#SEQ", "what differs from another call: its request, its answer")
 
 typedef enum tm_cli_flag {
 #define X(id, name, letter, value, about) TM_FLAG_##id,
@@ -213,6 +217,7 @@ int tm_cli_retry(tm_cli *c);
 int tm_cli_fork(tm_cli *c);
 int tm_cli_export(tm_cli *c);
 int tm_cli_import(tm_cli *c);
+int tm_cli_usage(tm_cli *c);
 /* doctor --deep, with the engine open: the findings as text, and as *doc (NULL: an error was told).
  * The exit code. */
 int tm_cli_fsck(tm_cli *c, const tm_json **doc);

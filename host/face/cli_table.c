@@ -64,6 +64,11 @@ static const char check_more[] =
     "No run is started and no model asked. Prints a line for each finding, FILE:LINE: MESSAGE, "
     "and\n"
     "exits 9; 0 when there is none. Without a name it looks at every file of the project.\n";
+static const char usage_more[] =
+    "Every attempt counts, the ones that failed as well; a replay costs nothing and counts\n"
+    "nothing. Input tokens include those from a cache, output tokens those of reasoning; ? is\n"
+    "what no server told. `unpriced` are attempts whose price is not known: see `prices` in\n"
+    "tidemill.yaml. --workflow NAME and ID narrow it down.\n";
 const tm_cli_command tm_cli_commands[] = {
     {"run", "WORKFLOW", "start a run, follow it, print its result", run_more,
      INPUTS | BIT(TIMEOUT), 1, 1, tm_cli_run},
@@ -103,6 +108,8 @@ const tm_cli_command tm_cli_commands[] = {
      tm_cli_export},
     {"import", "FILE", "put a capsule into the database, verified", NULL, 0, 1, 1,
      tm_cli_import},
+    {"usage", "[ID]", "what the models cost: calls, tokens, USD", usage_more,
+     BIT(BY) | BIT(SINCE) | BIT(UNTIL) | BIT(WORKFLOW), 0, 1, tm_cli_usage},
     {"prompt", "list|show|render|lint …",
      "the prompt units, one, its first request, its mistakes", prompt_more, BIT(VARS), 1, 2,
      tm_cli_prompt},

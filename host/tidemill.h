@@ -183,7 +183,9 @@ TIDEMILL_API int tidemill_history(tidemill *t, const char *run, const char *opts
  *   "fsck"    {schema, ok, runs, records, findings: [{run, record?, what, hint}]}; run NULL: of all
  *   "usage"   {schema, by, rows: [{model | workflow | unit | day, calls, attempts, failed, tokens,
  *             untold, usd, unpriced}], total}: what the models cost; run NULL: of all; opts {"by":
- *             "model" | "workflow" | "unit" | "day", "since", "until": a day or a time, "workflow"} */
+ *             "model" | "workflow" | "unit" | "day", "since", "until": a day or a time, "workflow"}
+ *   "models"  {schema, providers: [{provider, key, ready, …}], models: [{model, units, price, drops}]}:
+ *             who can be asked; run NULL */
 TIDEMILL_API int tidemill_examine(tidemill *t, const char *run, const char *op,
                                   const char *opts, char **out, size_t *len);
 /* A new run (*id) that shares another one's journal up to a record: opts {"from": step, call or seq,

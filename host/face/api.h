@@ -77,6 +77,10 @@ int tm_api_move(tidemill *t, const char *run, const char *op, const tm_json *opt
 /* "usage" of tidemill_examine, of one run or (NULL) of all: api_usage.c. */
 int tm_api_usage(tm_json **out, tm_arena *a, tidemill *t, const char *run, const tm_json *opts,
                  tm_err *err);
+/* "models" of tidemill_examine: api_models.c. */
+int tm_api_models(tm_json **out, tm_arena *a, tidemill *t, tm_err *err);
+/* "prompts/a/b.prompt" -> "a/b"; false: this file is no unit. */
+bool tm_api_unit_name(const char *file, char out[256]);
 /* The sources on disk now, shared while nothing changes; a new reference. */
 int tm_api_sources(tidemill *t, tm_closure **out, tm_err *err);
 

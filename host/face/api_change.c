@@ -201,6 +201,10 @@ static int usage(examining *x, tm_err *err) {
   return tm_api_usage(&x->out, &x->arena, x->t, x->row.id, x->opts, err);
 }
 
+static int models(examining *x, tm_err *err) {
+  return tm_api_models(&x->out, &x->arena, x->t, err);
+}
+
 static int examine(examining *x, const char *run, const char *op, const char *opts,
                    tm_err *err) {
   static const struct {
@@ -211,14 +215,15 @@ static int examine(examining *x, const char *run, const char *op, const char *op
              {"diff", diff, false},
              {"export", export_run, false},
              {"fsck", check, true},
-             {"usage", usage, true}};
+             {"usage", usage, true},
+             {"models", models, true}};
   tm_json *o;
   size_t i = 0;
   while (i < sizeof ops / sizeof *ops && strcmp(ops[i].op, op) != 0)
     i++;
   if (i == sizeof ops / sizeof *ops)
     return tm_err_set(err, TM_USAGE,
-                      "there are replay, diff, export, fsck and usage, not \"%s\"", op);
+                      "there are replay, diff, export, fsck, usage and models, not \"%s\"", op);
   if (tm_api_json(&o, &x->arena, "the options", opts, SIZE_MAX, err) < 0)
     return -1;
   x->opts = o;

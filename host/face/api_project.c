@@ -10,7 +10,7 @@
 
 /* -- prompts --------------------------------------------------------------------------- */
 
-static bool unit_name(const char *file, char out[256]) {
+bool tm_api_unit_name(const char *file, char out[256]) {
   size_t n = strlen(file);
   const char *slash = strrchr(file, '/');
   if (strncmp(file, "prompts/", 8) != 0 || n < 16 || slash[1] == '_')
@@ -43,7 +43,7 @@ static int list_units(tm_closure *c, tm_arena *a, tm_json **out, tm_err *err) {
   for (size_t i = 0; (e = tm_map_next(&c->files, &i));) {
     const tm_prompt *p;
     const char *hash;
-    if (!unit_name(e->key, name))
+    if (!tm_api_unit_name(e->key, name))
       continue;
     if (tm_program_unit(&p, &hash, program, name, err) < 0)
       return -1;

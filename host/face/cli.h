@@ -53,6 +53,7 @@
   X(DRYRUN, "dry-run", 0, NULL, "only tell whether it fits")                                   \
   X(REDACT, "redact", 0, NULL, "hashes in place of texts")                                     \
   X(DEEP, "deep", 0, NULL, "read every record of every run")                                   \
+  X(PRICED, "all", 0, NULL, "every model whose price is known, not the units' alone")          \
   X(BY, "by", 0, "WHAT", "model, workflow, unit or day (model)")                               \
   X(SINCE, "since", 0, "TIME", "from a day or time (UTC) on, or 7d, 12h: so long ago")         \
   X(UNTIL, "until", 0, "TIME", "to the end of a day, or before a time (UTC)")                  \
@@ -218,6 +219,7 @@ int tm_cli_fork(tm_cli *c);
 int tm_cli_export(tm_cli *c);
 int tm_cli_import(tm_cli *c);
 int tm_cli_usage(tm_cli *c);
+int tm_cli_models(tm_cli *c);
 /* doctor --deep, with the engine open: the findings as text, and as *doc (NULL: an error was told).
  * The exit code. */
 int tm_cli_fsck(tm_cli *c, const tm_json **doc);

@@ -69,6 +69,12 @@ static const char usage_more[] =
     "nothing. Input tokens include those from a cache, output tokens those of reasoning; ? is\n"
     "what no server told. `unpriced` are attempts whose price is not known: see `prices` in\n"
     "tidemill.yaml. --workflow NAME and ID narrow it down.\n";
+static const char models_more[] =
+    "Providers with the key that was found (masked) and where they are asked; then the models "
+    "of\n"
+    "the units: price, and the settings that a request to them would drop. Prices and rules "
+    "of\n"
+    "your own stand under `prices` and `capabilities` in tidemill.yaml. Nothing is sent.\n";
 const tm_cli_command tm_cli_commands[] = {
     {"run", "WORKFLOW", "start a run, follow it, print its result", run_more,
      INPUTS | BIT(TIMEOUT), 1, 1, tm_cli_run},
@@ -110,6 +116,8 @@ const tm_cli_command tm_cli_commands[] = {
      tm_cli_import},
     {"usage", "[ID]", "what the models cost: calls, tokens, USD", usage_more,
      BIT(BY) | BIT(SINCE) | BIT(UNTIL) | BIT(WORKFLOW), 0, 1, tm_cli_usage},
+    {"models", "", "providers, keys, and what the models cost and take", models_more,
+     BIT(PRICED), 0, 0, tm_cli_models},
     {"prompt", "list|show|render|lint …",
      "the prompt units, one, its first request, its mistakes", prompt_more, BIT(VARS), 1, 2,
      tm_cli_prompt},

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "llm/llm.h"
+#include "llm/models.h"
 #include "net/guard.h"
 #include "text/yaml.h"
 
@@ -21,6 +22,7 @@ tidemill_options *tidemill_options_new(void) {
   tm_arena_init(&o->arena, 0);
   o->models = tm_json_new_object(&o->arena);
   o->prices = tm_json_new_object(&o->arena);
+  o->capabilities = tm_json_new_object(&o->arena);
   return o;
 }
 
@@ -125,7 +127,8 @@ static int bad_setting(tm_err *err, const char *path, const char *key) {
       err, TM_CONFIG,
       "%s: \"%s\" is not a setting, or not of the right form; settings are db, model, "
       "models {UNIT: PROVIDER/MODEL}, prices {PROVIDER/MODEL: {input, output}}, limits "
-      "{PROVIDER: {requests_per_minute}}, http {private: [HOST]}, memory, steps",
+      "{PROVIDER: {requests_per_minute}}, http {private: [HOST]}, capabilities "
+      "{PROVIDER/PATTERN: {sampling, stop, forced_tool}}, memory, steps",
       path, key);
 }
 
@@ -175,6 +178,20 @@ static int yaml_http(tidemill_options *o, const char *path, const tm_json *http,
   return 0;
 }
 
+/* What tm_models_add does not take is told here, where the file's name is known. */
+static int yaml_capabilities(tidemill_options *o, const char *path, const tm_json *rules,
+                             tm_err *err) {
+  tm_models probe = {0};
+  int rc = tm_models_add(&probe, rules, err);
+  tm_models_free(&probe);
+  o->capabilities = tm_json_copy(&o->arena, rules);
+  if (rc < 0) {
+    err->code = TM_CONFIG;
+    tm_err_wrap(err, "%s", path);
+  }
+  return rc;
+}
+
 static int yaml_setting(tidemill_options *o, const char *path, const tm_json_member *m,
                         tm_err *err) {
   char number[32];
@@ -187,6 +204,8 @@ static int yaml_setting(tidemill_options *o, const char *path, const tm_json_mem
     return yaml_limits(o, path, &m->value, err);
   if (strcmp(m->key, "http") == 0 && tm_json_type_of(&m->value) == TM_JSON_OBJECT)
     return yaml_http(o, path, &m->value, err);
+  if (strcmp(m->key, "capabilities") == 0 && tm_json_type_of(&m->value) == TM_JSON_OBJECT)
+    return yaml_capabilities(o, path, &m->value, err);
   if (!text && tm_json_type_of(&m->value) == TM_JSON_INT) {
     snprintf(number, sizeof number, "%lld", (long long)tm_json_int(&m->value, 0));
     text = number;

@@ -14,6 +14,7 @@ struct tidemill_options {
   tm_json *prices; /* {"PROVIDER/MODEL": {input, output}}: USD for a million tokens */
   const char
       *http_private; /* what a guarded request may reach beside the internet; net/guard.h */
+  tm_json *capabilities; /* {"PROVIDER/PATTERN": {sampling, stop, forced_tool}}: llm/models.h */
   size_t memory;
   uint64_t steps;
   bool virtual_clock;

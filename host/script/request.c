@@ -6,9 +6,7 @@
 #include "script/guest.h"
 #include "text/checks.h"
 
-/* The script's own option; --model UNIT=, --model; models and the unit's own front matter; the
- * project's default. */
-static const char *model_of(const tm_closure *c, const tm_prompt *unit, const tm_json *opts) {
+const char *tm_request_model(const tm_closure *c, const tm_prompt *unit, const tm_json *opts) {
   char key[256];
   snprintf(key, sizeof key, "?%s", unit->name);
   const char *const choices[] = {
@@ -111,7 +109,7 @@ static int render(tm_json **out, tm_arena *a, const tm_prompt *unit, const tm_js
 int tm_request_build(tm_json **out, tm_arena *a, const tm_closure *c, const tm_prompt *unit,
                      const tm_json *vars, const tm_json *opts, tm_err *err) {
   tm_json *messages;
-  const char *model = model_of(c, unit, opts);
+  const char *model = tm_request_model(c, unit, opts);
   if (render(&messages, a, unit, vars, opts, err) < 0)
     return -1;
   if (!model)

@@ -203,6 +203,14 @@ int tm_cli_signal(tm_cli *c);
 int tm_cli_pause(tm_cli *c);
 int tm_cli_list(tm_cli *c);
 int tm_cli_show(tm_cli *c);
+int tm_cli_show_diff(tm_cli *c); /* `show ID#SEQ --diff ID#SEQ` */
+/* cli_show.c: "RUN#SEQ" in its parts; seq -1 without one. 0 or the exit code. */
+int tm_cli_split_record(tm_cli *c, const char *arg, const char **run, long long *seq);
+/* The run's records; with the bytes of each attempt if `raw`. NULL: the message is told, and *code
+ * set. */
+const tm_json *tm_cli_history(tm_cli *c, const char *run, bool raw, int *code);
+/* The record with this number, or NULL. */
+const tm_json *tm_cli_record(const tm_json *records, long long seq);
 int tm_cli_gates(tm_cli *c);
 int tm_cli_prompt(tm_cli *c);
 int tm_cli_lint(tm_cli *c); /* `prompt lint [NAME]` */

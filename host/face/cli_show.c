@@ -148,16 +148,39 @@ static void print_head(tm_cli *c, const tm_json *info) {
 
 /* -- exact bytes ----------------------------------------------------------------------- */
 
+static int digit64(char c) {
+  static const char digits[] =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  const char *at = c ? strchr(digits, c) : NULL;
+  return at ? (int)(at - digits) : -1;
+}
+
+static void put_base64(tm_buf *b, const char *text) {
+  unsigned bits = 0, count = 0;
+  for (int digit; (digit = digit64(*text)) >= 0; text++) {
+    bits = bits << 6 | (unsigned)digit;
+    count += 6;
+    if (count >= 8) {
+      count -= 8;
+      tm_buf_putc(b, (char)(bits >> count & 0xff));
+    }
+  }
+}
+
 /* Request or response of an attempt: a string, or {"base64": …} when it is not UTF-8. */
 static void print_bytes(tm_cli *c, const tm_json *v) {
   size_t len = 0;
-  const char *s = tm_json_str(v, &len);
-  if (!s)
-    s = tm_json_str(tm_json_get(v, "base64"), &len);
-  if (!s)
+  const char *s = tm_json_str(v, &len), *coded = tm_json_get_str(v, "base64");
+  tm_buf b = TM_BUF_INIT;
+  if (s)
+    tm_buf_put(&b, s, len);
+  else if (coded)
+    put_base64(&b, coded);
+  else
     return;
-  tm_cli_print_text(c, s, len);
+  tm_cli_print_text(c, tm_buf_str(&b), b.len);
   putchar('\n');
+  tm_buf_free(&b);
 }
 
 static void print_headers(tm_cli *c, const tm_json *headers) {
@@ -240,19 +263,18 @@ static void print_curl(tm_cli *c, const tm_json *a) {
 
 /* -- the command ----------------------------------------------------------------------- */
 
-/* Split "RUN#SEQ"; seq -1 without one. 0 or the exit code. */
-static int split(tm_cli *c, const char **run, long long *seq) {
-  const char *arg = c->args[0], *hash = strchr(arg, '#');
+int tm_cli_split_record(tm_cli *c, const char *arg, const char **run, long long *seq) {
+  const char *hash = strchr(arg, '#');
   char *end = NULL;
   *run = hash ? tm_arena_strndup(&c->arena, arg, (size_t)(hash - arg)) : arg;
   *seq = hash ? strtoll(hash + 1, &end, 10) : -1;
   if (hash && (!hash[1] || *end || *seq < 0))
     return tm_cli_fail(c, 2, "'%s': expected ID#SEQ with a record's number, such as %s#3", arg,
-                       *run);
+                       **run ? *run : "ID");
   return 0;
 }
 
-static const tm_json *history(tm_cli *c, const char *run, bool raw, int *code) {
+const tm_json *tm_cli_history(tm_cli *c, const char *run, bool raw, int *code) {
   char *text = NULL;
   size_t len = 0;
   int rc = tidemill_history(c->engine, run, raw ? "{\"raw\":true}" : NULL, &text, &len);
@@ -260,12 +282,27 @@ static const tm_json *history(tm_cli *c, const char *run, bool raw, int *code) {
   return rc < 0 ? NULL : tm_cli_take(c, text, len);
 }
 
+const tm_json *tm_cli_record(const tm_json *records, long long seq) {
+  for (size_t i = 0; i < tm_json_len(records); i++)
+    if (tm_json_int(tm_json_get(tm_json_at(records, i), "seq"), -1) == seq)
+      return tm_json_at(records, i);
+  return NULL;
+}
+
+/* Is the attempt the record that was named, or one of the call that ends with it? */
+static bool belongs(const tm_json *attempt, const tm_json *named) {
+  const char *place = tm_json_get_str(named, "place"), *kind = tm_json_get_str(named, "kind");
+  bool call = place && kind && strcmp(kind, "llm") == 0 && !tm_json_get(named, "attempt");
+  return attempt == named || (call && strcmp(tm_json_get_str(attempt, "place"), place) == 0);
+}
+
 /* Every attempt of the selected records, raw or as curl. The exit code. */
 static int show_attempts(tm_cli *c, const tm_json *records, long long seq) {
   size_t told = 0;
+  const tm_json *named = seq >= 0 ? tm_cli_record(records, seq) : NULL;
   for (size_t i = 0; i < tm_json_len(records); i++) {
     const tm_json *r = tm_json_at(records, i), *a = attempt_of(r);
-    if (!a || (seq >= 0 && tm_json_int(tm_json_get(r, "seq"), -1) != seq))
+    if (!a || (seq >= 0 && !(named && belongs(r, named))))
       continue;
     told++;
     if (tm_cli_has(c, TM_FLAG_CURL))
@@ -284,15 +321,12 @@ static int show_attempts(tm_cli *c, const tm_json *records, long long seq) {
 }
 
 static int show_one(tm_cli *c, const tm_json *records, long long seq) {
-  for (size_t i = 0; i < tm_json_len(records); i++) {
-    const tm_json *r = tm_json_at(records, i);
-    if (tm_json_int(tm_json_get(r, "seq"), -1) == seq) {
-      tm_cli_print_value(c, r, false);
-      return 0;
-    }
-  }
-  return tm_cli_fail(c, 4, "the run has %zu records; there is none with number %lld",
-                     tm_json_len(records), seq);
+  const tm_json *r = tm_cli_record(records, seq);
+  if (!r)
+    return tm_cli_fail(c, 4, "the run has %zu records; there is none with number %lld",
+                       tm_json_len(records), seq);
+  tm_cli_print_value(c, r, false);
+  return 0;
 }
 
 /* The run's mill.state: an object with --json, else a line for each field. The exit code. */
@@ -324,12 +358,16 @@ int tm_cli_show(tm_cli *c) {
   const char *run;
   long long seq;
   bool raw = tm_cli_has(c, TM_FLAG_RAW) || tm_cli_has(c, TM_FLAG_CURL);
-  int code = split(c, &run, &seq);
-  if (code || (code = tm_cli_open(c)))
+  int code = tm_cli_split_record(c, c->args[0], &run, &seq);
+  if (code)
+    return code;
+  if (tm_cli_has(c, TM_FLAG_DIFF))
+    return tm_cli_show_diff(c);
+  if ((code = tm_cli_open(c)))
     return code;
   if (tm_cli_has(c, TM_FLAG_FIELDS))
     return show_fields(c, run);
-  const tm_json *answer = history(c, run, raw || seq >= 0, &code);
+  const tm_json *answer = tm_cli_history(c, run, raw || seq >= 0, &code);
   if (!answer)
     return code;
   const tm_json *records = tm_json_get(answer, "records");

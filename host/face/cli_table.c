@@ -30,7 +30,10 @@ static const char signal_more[] = "The workflow declares its events and their sc
 static const char show_more[] = "ID#SEQ shows one record in full. --raw prints the exact bytes "
                                 "that went to a model and came\n"
                                 "back; --curl prints commands to send them again, with the key "
-                                "as a variable of the shell.\n";
+                                "as a variable of the shell.\n"
+                                "--diff ID#SEQ (or #SEQ of the same run) prints what differs "
+                                "from another attempt, or of the\n"
+                                "results of two calls, place by place. --json works with it.\n";
 static const char test_more[] =
     "Runs busted on spec/ (or the files named) with the test kit `require \"tidemill.test\"`.\n"
     "Arguments are busted's: --filter PATTERN, --shuffle, --list, -o TAP …\n"
@@ -82,8 +85,8 @@ const tm_cli_command tm_cli_commands[] = {
      tm_cli_start},
     {"list", "", "the runs, newest first", NULL,
      BIT(ALL) | BIT(STATE) | BIT(WORKFLOW) | BIT(LIMIT), 0, 0, tm_cli_list},
-    {"show", "ID[#SEQ]", "a run and its journal", show_more, BIT(RAW) | BIT(CURL) | BIT(FIELDS),
-     1, 1, tm_cli_show},
+    {"show", "ID[#SEQ]", "a run and its journal", show_more,
+     BIT(RAW) | BIT(CURL) | BIT(FIELDS) | BIT(DIFF), 1, 1, tm_cli_show},
     {"gates", "[ID]", "the questions that wait for a person", NULL, BIT(DECIDED), 0, 1,
      tm_cli_gates},
     {"approve", "ID [GATE]", "say yes to a gate, and go on", decide_more, DECIDE, 1, 2,

@@ -197,7 +197,9 @@ TIDEMILL_API int tidemill_import(tidemill *t, const char *capsule, size_t len, c
 
 /* -- prompts, checks ----------------------------------------------------------------- */
 
-/* op "list" (name NULL), "show", or "render" (input: the variables; the exact first request). */
+/* op "list" (name NULL), "show", "render" (input: the variables; the exact first request), or "run":
+ * ask the unit once, as mill.llm would, without a run or a journal; returns when it is answered:
+ * {schema, unit, hash, model, value | error, meta, attempts}. */
 TIDEMILL_API int tidemill_prompt(tidemill *t, const char *op, const char *name,
                                  const char *input, size_t len, char **out, size_t *len_out);
 /* Look for mistakes in the project's files, without starting a run: {schema, ok, files, findings:

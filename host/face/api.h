@@ -79,6 +79,9 @@ int tm_api_usage(tm_json **out, tm_arena *a, tidemill *t, const char *run, const
                  tm_err *err);
 /* "models" of tidemill_examine: api_models.c. */
 int tm_api_models(tm_json **out, tm_arena *a, tidemill *t, tm_err *err);
+/* "run" of tidemill_prompt: api_prompt_run.c. */
+int tm_api_prompt_run(tm_json **out, tm_arena *a, tidemill *t, tm_closure *c, const char *name,
+                      const tm_json *vars, tm_err *err);
 /* "prompts/a/b.prompt" -> "a/b"; false: this file is no unit. */
 bool tm_api_unit_name(const char *file, char out[256]);
 /* The sources on disk now, shared while nothing changes; a new reference. */

@@ -112,8 +112,11 @@ int tidemill_prompt(tidemill *t, const char *op, const char *name, const char *i
     rc = show_unit(c, name, &a, &o, &err);
   else if (rc == 0 && name && strcmp(op, "render") == 0)
     rc = render_unit(t, c, name, vars, &a, &o, &err);
+  else if (rc == 0 && name && strcmp(op, "run") == 0)
+    rc = tm_api_prompt_run(&o, &a, t, c, name, vars, &err);
   else if (rc == 0)
-    rc = tm_err_set(&err, TM_USAGE, "there is list, show NAME and render NAME, not \"%s\"", op);
+    rc = tm_err_set(&err, TM_USAGE,
+                    "there is list, show NAME, render NAME and run NAME, not \"%s\"", op);
   rc = rc < 0 ? tm_api_fail(t, &err) : tm_api_give(o, out, len_out);
   tm_closure_release(&c);
   tm_arena_free(&a);

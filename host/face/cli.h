@@ -209,11 +209,14 @@ int tm_cli_split_record(tm_cli *c, const char *arg, const char **run, long long 
 /* The run's records; with the bytes of each attempt if `raw`. NULL: the message is told, and *code
  * set. */
 const tm_json *tm_cli_history(tm_cli *c, const char *run, bool raw, int *code);
+/* The exact bytes of an attempt under a title, as `show --raw` prints them. */
+void tm_cli_print_attempt(tm_cli *c, const char *title, const tm_json *attempt);
 /* The record with this number, or NULL. */
 const tm_json *tm_cli_record(const tm_json *records, long long seq);
 int tm_cli_gates(tm_cli *c);
 int tm_cli_prompt(tm_cli *c);
 int tm_cli_lint(tm_cli *c); /* `prompt lint [NAME]` */
+int tm_cli_prompt_run(tm_cli *c, const char *name, const char *input, size_t input_len);
 int tm_cli_check(tm_cli *c);
 int tm_cli_doctor(tm_cli *c);
 int tm_cli_init(tm_cli *c);

@@ -63,12 +63,14 @@ int tm_cli_prompt(tm_cli *c) {
   size_t input_len = 2, len = 0;
   char *text = NULL;
   int code;
-  bool list = strcmp(op, "list") == 0;
+  bool list = strcmp(op, "list") == 0, run = strcmp(op, "run") == 0;
+  if (!run && tm_cli_has(c, TM_FLAG_RAW))
+    return tm_cli_fail(c, 2, "--raw is for `tidemill prompt run NAME`");
   if (strcmp(op, "lint") == 0)
     return tm_cli_lint(c);
-  if (!list && strcmp(op, "show") != 0 && strcmp(op, "render") != 0)
-    return tm_cli_fail(c, 2, "usage: tidemill prompt list|show|render|lint [NAME], not '%s'",
-                       op);
+  if (!list && !run && strcmp(op, "show") != 0 && strcmp(op, "render") != 0)
+    return tm_cli_fail(c, 2,
+                       "usage: tidemill prompt list|show|render|run|lint [NAME], not '%s'", op);
   if (!list && !name)
     return tm_cli_fail(c, 2,
                        "usage: tidemill prompt %s NAME; `tidemill prompt list` has the "
@@ -77,6 +79,8 @@ int tm_cli_prompt(tm_cli *c) {
   if (tm_cli_has(c, TM_FLAG_VARS) &&
       (code = tm_cli_read_json(c, TM_FLAG_VARS, &input, &input_len)))
     return code;
+  if (run)
+    return tm_cli_prompt_run(c, name, input, input_len);
   if ((code = tm_cli_open(c)))
     return code;
   int rc = tidemill_prompt(c->engine, op, list ? NULL : name, input, input_len, &text, &len);

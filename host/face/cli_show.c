@@ -194,12 +194,10 @@ static void print_headers(tm_cli *c, const tm_json *headers) {
   }
 }
 
-static void print_raw(tm_cli *c, const tm_json *r, const tm_json *a) {
+void tm_cli_print_attempt(tm_cli *c, const char *title, const tm_json *a) {
   const char *method = tm_json_get_str(a, "method"), *url = tm_json_get_str(a, "url");
-  const char *name = tm_json_get_str(r, "name");
-  char *head = tm_arena_printf(&c->arena, "# record %lld: %s\n> %s %s\n",
-                               (long long)tm_json_int(tm_json_get(r, "seq"), 0),
-                               name ? name : "", method ? method : "ASK", url ? url : "");
+  char *head = tm_arena_printf(&c->arena, "# %s\n> %s %s\n", title, method ? method : "ASK",
+                               url ? url : "");
   tm_cli_print_text(c, head, strlen(head));
   print_headers(c, tm_json_get(a, "headers"));
   putchar('\n');
@@ -207,6 +205,15 @@ static void print_raw(tm_cli *c, const tm_json *r, const tm_json *a) {
   printf("\n< status %lld\n\n", (long long)tm_json_int(tm_json_get(a, "status"), 0));
   print_bytes(c, tm_json_get(a, "response"));
   putchar('\n');
+}
+
+static void print_raw(tm_cli *c, const tm_json *r, const tm_json *a) {
+  const char *name = tm_json_get_str(r, "name");
+  tm_cli_print_attempt(c,
+                       tm_arena_printf(&c->arena, "record %lld: %s",
+                                       (long long)tm_json_int(tm_json_get(r, "seq"), 0),
+                                       name ? name : ""),
+                       a);
 }
 
 /* A masked header becomes the shell variable that holds the key: "Bearer ***" of openai is

@@ -62,6 +62,8 @@ static const char repin_more[] =
 static const char prompt_more[] =
     "`prompt list`; `prompt show NAME`; `prompt render NAME --input JSON`: its exact first "
     "request;\n"
+    "`prompt run NAME --input JSON`: asks it once, without a workflow; the value on standard\n"
+    "output; nothing is journaled, and `usage` does not know of it; --raw prints the bytes;\n"
     "`prompt lint [NAME]`: its mistakes, or those of all units, a line each (exit code 9).\n";
 static const char check_more[] =
     "No run is started and no model asked. Prints a line for each finding, FILE:LINE: MESSAGE, "
@@ -121,9 +123,9 @@ const tm_cli_command tm_cli_commands[] = {
      BIT(BY) | BIT(SINCE) | BIT(UNTIL) | BIT(WORKFLOW), 0, 1, tm_cli_usage},
     {"models", "", "providers, keys, and what the models cost and take", models_more,
      BIT(PRICED), 0, 0, tm_cli_models},
-    {"prompt", "list|show|render|lint …",
-     "the prompt units, one, its first request, its mistakes", prompt_more, BIT(VARS), 1, 2,
-     tm_cli_prompt},
+    {"prompt", "list|show|render|run|lint …",
+     "the prompt units, one, its first request, its answer, its mistakes", prompt_more,
+     BIT(VARS) | BIT(RAW), 1, 2, tm_cli_prompt},
     {"check", "[WORKFLOW…]", "find the mistakes in scripts, prompts and schemas", check_more, 0,
      0, MANY, tm_cli_check},
     {"test", "[BUSTED ARGUMENT…]", "run the specs of the project", test_more, 0, 0, -1,

@@ -184,6 +184,9 @@ TIDEMILL_API int tidemill_history(tidemill *t, const char *run, const char *opts
  *   "usage"   {schema, by, rows: [{model | workflow | unit | day, calls, attempts, failed, tokens,
  *             untold, usd, unpriced}], total}: what the models cost; run NULL: of all; opts {"by":
  *             "model" | "workflow" | "unit" | "day", "since", "until": a day or a time, "workflow"}
+ *   "drift"   {schema, findings: [{unit, model, other, drift, message, answers}]}: where another model
+ *             answered than was asked, or not always the same one; of a run and some beside it;
+ *             run NULL: of the newest
  *   "models"  {schema, providers: [{provider, key, ready, …}], models: [{model, units, price, drops}]}:
  *             who can be asked; run NULL */
 TIDEMILL_API int tidemill_examine(tidemill *t, const char *run, const char *op,

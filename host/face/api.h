@@ -77,6 +77,8 @@ int tm_api_move(tidemill *t, const char *run, const char *op, const tm_json *opt
 /* "usage" of tidemill_examine, of one run or (NULL) of all: api_usage.c. */
 int tm_api_usage(tm_json **out, tm_arena *a, tidemill *t, const char *run, const tm_json *opts,
                  tm_err *err);
+/* "drift" of tidemill_examine, of one run or (NULL) of the newest: api_drift.c. */
+int tm_api_drift(tm_json **out, tm_arena *a, tidemill *t, const tm_run_row *row, tm_err *err);
 /* "models" of tidemill_examine: api_models.c. */
 int tm_api_models(tm_json **out, tm_arena *a, tidemill *t, tm_err *err);
 /* "run" of tidemill_prompt: api_prompt_run.c. */

@@ -297,6 +297,30 @@ static const tm_json *examine_limits(examining *x) {
   return for_people(&x->arena, lanes);
 }
 
+/* Worth knowing, and no fault of the project: it does not make the doctor say no. */
+static void examine_answers(examining *x) {
+  tm_err err = TM_ERR_INIT;
+  tm_json *drift;
+  if (tm_api_drift(&drift, &x->arena, x->t, NULL, &err) < 0) {
+    report(x, "answers", false, err.msg, "`tidemill doctor --deep` looks closer");
+    return;
+  }
+  const tm_json *findings = tm_json_get(drift, "findings");
+  size_t n = tm_json_len(findings);
+  tm_buf_reset(&x->detail);
+  for (size_t i = 0; i < n; i++)
+    add_finding(x, tm_json_get_str(tm_json_at(findings, i), "message"));
+  report(x, "answers", true,
+         n ? tm_buf_str(&x->detail) : "every model that was asked answered itself, unchanged",
+         NULL);
+  if (n) {
+    size_t last = tm_json_len(x->checks) - 1;
+    tm_json *check = (tm_json *)(uintptr_t)tm_json_at(x->checks, last);
+    tm_json_set_bool(&x->arena, check, "flagged", true);
+    tm_json_set(&x->arena, check, "findings", findings);
+  }
+}
+
 int tidemill_doctor(tidemill *t, char **out, size_t *len) {
   int rc = tm_api_enter(t);
   if (rc < 0)
@@ -310,6 +334,7 @@ int tidemill_doctor(tidemill *t, char **out, size_t *len) {
   examine_runs(&x);
   examine_models(&x);
   const tm_json *lanes = examine_limits(&x);
+  examine_answers(&x);
   tm_json_set_str(&x.arena, o, "schema", "tidemill.doctor/1");
   tm_json_set_bool(&x.arena, o, "ok", x.ok);
   tm_json_set(&x.arena, o, "checks", x.checks);

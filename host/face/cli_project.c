@@ -96,7 +96,8 @@ static void print_check(tm_cli *c, const tm_json *check) {
   const char *name = tm_json_get_str(check, "name"), *hint = tm_json_get_str(check, "hint");
   bool ok = tm_json_bool(tm_json_get(check, "ok"), false);
   tm_buf b = TM_BUF_INIT;
-  tm_buf_puts(&b, ok ? "ok    " : "FAIL  ");
+  bool flagged = tm_json_bool(tm_json_get(check, "flagged"), false);
+  tm_buf_puts(&b, !ok ? "FAIL  " : flagged ? "note  " : "ok    ");
   tm_cli_text_cell(&b, name, 16, true);
   tm_buf_printf(&b, " %s\n",
                 tm_json_get_str(check, "detail") ? tm_json_get_str(check, "detail") : "");

@@ -74,11 +74,24 @@ static void put_wishes(tm_buf *b, const tm_json *meta) {
     tm_buf_puts(b, "  unsure");
 }
 
+/* Another name answered than was asked: a dated one of the same model, or another model. */
+static void put_answered(tm_buf *b, const tm_json *r) {
+  const tm_json *meta = tm_json_get(r, "meta");
+  const char *asked = tm_json_get_str(meta, "model");
+  const char *answered = tm_json_get_str(meta, "model_answered");
+  const char *provider = tm_json_get_str(meta, "provider");
+  const char *name = asked ? strchr(asked, '/') : NULL;
+  bool cassette = provider && strcmp(provider, "cassette") == 0;
+  if (name && answered && !cassette && strcmp(name + 1, answered) != 0)
+    tm_buf_printf(b, "[%s answered, asked was %s] ", answered, name + 1);
+}
+
 /* What happened, in one line. */
 static void put_story(tm_buf *b, const tm_json *r) {
   const tm_json *attempt = tm_json_get(r, "attempt"), *part = telling_part(r);
   const tm_json *ms = tm_json_get(r, "ms");
   const char *by = tm_json_get_str(r, "by");
+  put_answered(b, r);
   if (attempt_of(r))
     put_attempt(b, attempt);
   else if (tm_json_get(r, "back"))
@@ -130,6 +143,17 @@ static void put_member(tm_buf *b, const char *label, const tm_json *v) {
   tm_buf_putc(b, '\n');
 }
 
+/* A line for each unit whose model was another one than asked, or than in runs beside this. */
+static void put_drift(tm_cli *c, tm_buf *b, const char *run) {
+  char *text = NULL;
+  size_t len = 0;
+  if (tidemill_examine(c->engine, run, "drift", NULL, &text, &len) < 0)
+    return; /* `doctor` tells what is wrong with a journal */
+  const tm_json *findings = tm_json_get(tm_cli_take(c, text, len), "findings");
+  for (size_t i = 0; i < tm_json_len(findings); i++)
+    put_member(b, "answers", tm_json_get(tm_json_at(findings, i), "message"));
+}
+
 static void print_head(tm_cli *c, const tm_json *info) {
   static const char *const members[] = {"id",           "workflow", "state",     "reason",
                                         "created",      "updated",  "result",    "error",
@@ -141,6 +165,7 @@ static void print_head(tm_cli *c, const tm_json *info) {
   const tm_json *error = tm_json_get(info, "error");
   put_member(&b, "error",
              tm_json_get_str(error, "message") ? tm_json_get(error, "message") : error);
+  put_drift(c, &b, tm_json_get_str(info, "id"));
   tm_buf_putc(&b, '\n');
   tm_cli_print_text(c, tm_buf_str(&b), b.len);
   tm_buf_free(&b);

@@ -72,7 +72,8 @@ describe("the model that answered", function()
     assert.is_true(check.flagged)
     assert.is_true(check.findings[1].other)
     assert.is_false(check.findings[1].drift)
-    assert.truthy(cli("doctor").out:match "\nnote  answers +sort: openai/gpt%-4%.1 answered as ")
+    local text = cli("doctor").out
+    assert.truthy(text:match "\nnote  answers +sort: openai/gpt%-4%.1 answered as ", text)
   end)
 
   it("is the same model with a date, a revision or :latest behind its name", function()
@@ -108,7 +109,8 @@ describe("the model that answered", function()
       .. "as gpt%-4%.1%-2025%-04%-14 %(fp_1%) until " .. day
       .. ", as gpt%-4%.1%-2025%-04%-14 %(fp_2%) until " .. day
       .. ", as gpt%-4%.1%-2026%-09%-30 %(fp_2%) since " .. day .. "$"), check.detail)
-    assert.truthy(cli("show", "t4").out:find("\nanswers   sort: openai/gpt-4.1 answered as", 1, true))
+    local shown = cli("show", "t4").out
+    assert.truthy(shown:find("\nanswers   sort: openai/gpt-4.1 answered as", 1, true), shown)
   end)
 
   it("that answers by turns is told so", function()

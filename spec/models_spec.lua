@@ -38,7 +38,8 @@ describe("tidemill models", function()
   end)
 
   it("tells each unit's model, its price, and what a request to it would drop", function()
-    content.write(dir .. "/tidemill.yaml", "prices:\n  gemini/house-1: { input: 3, output: 4 }\n")
+    content.write(dir .. "/tidemill.yaml",
+      "prices:\n  gemini/house-1: { input: 3, output: 4 }\n")
     local all = cli("models", "--json").json
     local o3 = by(all.models, "model", "openai-chat/o3")
     assert.same({ "sort" }, o3.units)

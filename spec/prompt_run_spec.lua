@@ -33,7 +33,8 @@ describe("tidemill prompt run", function()
 
   local function run(name, ...)
     return content.tidemill(dir, { "prompt", "run", name, ... },
-      ("TIDEMILL_RETRY_BASE_MS=1 OPENAI_API_KEY=sk-canary OPENAI_BASE_URL=http://127.0.0.1:%s/v1")
+      ("TIDEMILL_RETRY_BASE_MS=1 OPENAI_API_KEY=sk-canary "
+        .. "OPENAI_BASE_URL=http://127.0.0.1:%s/v1")
         :format(server and server.port or 9))
   end
 

@@ -1,4 +1,4 @@
---- What exactly went to a model and came back, and how two calls differ: `show --raw`, `--diff`.
+--- What exactly went to a model and came back, and how two calls differ.
 local cjson = require "cjson"
 local content = dofile "spec/content.lua"
 
@@ -19,7 +19,8 @@ describe("the raw truth", function()
     assert(os.execute(("mkdir -p %s/workflows %s/prompts"):format(dir, dir)))
     content.write(dir .. "/workflows/talk.lua", script)
     content.write(dir .. "/prompts/sort.prompt", "---\nmodel: openai/gpt-4.1\noutput:\n"
-      .. "  schema:\n    kind: string\n---\nSort this line with care:\n{{text}}\nGive one kind.\n")
+      .. "  schema:\n    kind: string\n---\n"
+      .. "Sort this line with care:\n{{text}}\nGive one kind.\n")
   end)
   after_each(function()
     if server then server.stop() end
@@ -29,7 +30,8 @@ describe("the raw truth", function()
 
   local function cli(...)
     return content.tidemill(dir, { ... },
-      ("TIDEMILL_RETRY_BASE_MS=1 OPENAI_API_KEY=sk-canary OPENAI_BASE_URL=http://127.0.0.1:%s/v1")
+      ("TIDEMILL_RETRY_BASE_MS=1 OPENAI_API_KEY=sk-canary "
+        .. "OPENAI_BASE_URL=http://127.0.0.1:%s/v1")
         :format(server.port))
   end
 

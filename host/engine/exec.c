@@ -11,6 +11,7 @@
 #include "engine/engine.h"
 #include "engine/lock.h"
 #include "engine/signal.h"
+#include "engine/spend.h"
 
 /* -- tasks: work outside the engine ---------------------------------------------------- */
 
@@ -52,6 +53,8 @@ void tm_task_attempt(tm_task *t, const tm_json *attempt) {
   if (!b || b->run->lost || b->run->ended)
     return;
   tm_exec_attempt(b, t->kind, attempt);
+  if (t->kind == TM_CALL_LLM)
+    tm_spend_attempt(b, attempt);
   tm_event_call(b, "call.attempt", "attempt", attempt);
 }
 
@@ -81,10 +84,12 @@ void tm_task_finish(tm_task *t, const tm_json *value, const tm_json *meta,
   if (!b)
     return;
   b->task = NULL;
-  if (kind == TM_CALL_LLM)
+  if (kind == TM_CALL_LLM) {
+    tm_spend_settle(b, true);
     tm_run_outcome(b, value, error, meta);
-  else
+  } else {
     tm_verb_done(b, kind, value, error);
+  }
 }
 
 void tm_task_later(tm_task *t, int64_t wait_ms, const tm_json *state, const tm_json *meta,
@@ -95,6 +100,8 @@ void tm_task_later(tm_task *t, int64_t wait_ms, const tm_json *state, const tm_j
   if (!b)
     return;
   b->task = NULL;
+  tm_spend_settle(b, false); /* held again when it goes on, and counted when it ends */
+  tm_budget_release(b);
   if (!b->run->lost && !b->run->ended)
     tm_backoff_begin(b, wait_ms, state, meta, error);
 }
@@ -133,13 +140,18 @@ tm_json *tm_exec_open_body(tm_branch *b) {
 }
 
 static void launch_llm(tm_branch *b) {
+  const tm_json *budget = tm_json_get(b->live, "budget");
   if (tm_backoff_waits(b))
     return;
-  tm_json *error = tm_budget_refuses(b, tm_json_get(b->live, "budget"));
-  if (error)
+  tm_json *error = tm_budget_refuses(b, budget);
+  if (error) {
     tm_run_outcome(b, NULL, error, tm_json_get(b->back, "meta"));
-  else
-    tm_exec_start_task(b, TM_CALL_LLM, b->name, tm_json_get(b->live, "request"));
+  } else if (tm_budget_full(b, budget)) {
+    tm_spend_wait(b);
+  } else {
+    tm_budget_hold(b, budget);
+    tm_spend_ask(b);
+  }
 }
 
 /* -- decisions: kept for a business key, across runs ----------------------------------- */
@@ -294,11 +306,21 @@ void tm_exec_launch(tm_branch *b) {
     tm_turn_after(r->engine, go_after, r, b);
 }
 
+/* It waited for the rest of a budget. */
+static void money_due(tm_branch *b) {
+  if (b->run->order == TM_ORDER_PAUSE)
+    b->phase = TM_PHASE_HELD;
+  else
+    launch_llm(b);
+}
+
 void tm_exec_due(tm_branch *b) {
   if (b->dead || b->run->lost || b->run->ended)
     return;
   if (b->kind == TM_CALL_SLEEP)
     tm_run_outcome(b, NULL, NULL, NULL);
+  else if (b->kind == TM_CALL_LLM && b->money_waits)
+    money_due(b);
   else if (b->kind == TM_CALL_LLM)
     tm_backoff_due(b);
   else if (b->kind == TM_CALL_GATE)
@@ -314,6 +336,8 @@ void tm_exec_due(tm_branch *b) {
 void tm_exec_abandon(tm_branch *b) {
   tm_engine *e = b->run->engine;
   tm_engine_clear_timer(b);
+  tm_spend_settle(b, b->task != NULL);
+  tm_budget_release(b);
   if (b->task) {
     tm_task *t = b->task;
     b->task = NULL;

@@ -41,6 +41,7 @@ struct tidemill {
   int64_t noticed; /* mono ms */
   bool adopted;    /* runs that a dead process left have been looked for */
   bool labelled;
+  tm_arena scopes; /* texts of the budgets last asked for */
   tm_err err;
   char *errjson;
 };
@@ -96,6 +97,10 @@ void tm_world_cancel(void *ctx, tm_task *task);
 /* A registered provider as a tm_llm_fn; ctx is its tm_host_fn. */
 int tm_world_provider(void *ctx, const char *model, const tm_json *request, tm_buf *answer,
                       tm_err *err);
+/* budgets.c: tm_ports.scopes and .cost. */
+size_t tm_budgets_scopes(void *ctx, const char *workflow, const char *model,
+                         tm_scope out[TM_SCOPES]);
+double tm_budgets_cost(void *ctx, const tm_json *request);
 /* The model floor, opened at first use. */
 int tm_world_llm(tidemill *t, tm_llm **out, tm_err *err);
 void tm_world_close(tidemill *t);

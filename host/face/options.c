@@ -23,6 +23,7 @@ tidemill_options *tidemill_options_new(void) {
   o->models = tm_json_new_object(&o->arena);
   o->prices = tm_json_new_object(&o->arena);
   o->capabilities = tm_json_new_object(&o->arena);
+  o->budgets = tm_json_new_object(&o->arena);
   return o;
 }
 
@@ -128,7 +129,8 @@ static int bad_setting(tm_err *err, const char *path, const char *key) {
       "%s: \"%s\" is not a setting, or not of the right form; settings are db, model, "
       "models {UNIT: PROVIDER/MODEL}, prices {PROVIDER/MODEL: {input, output}}, limits "
       "{PROVIDER: {requests_per_minute}}, http {private: [HOST]}, capabilities "
-      "{PROVIDER/PATTERN: {sampling, stop, forced_tool}}, memory, steps",
+      "{PROVIDER/PATTERN: {sampling, stop, forced_tool}}, budgets {day, workflows: {NAME}, "
+      "keys: {VARIABLE}}, each {usd, llm_calls}, memory, steps",
       path, key);
 }
 
@@ -192,6 +194,32 @@ static int yaml_capabilities(tidemill_options *o, const char *path, const tm_jso
   return rc;
 }
 
+/* {usd?, llm_calls?}, one of them at least. */
+static bool is_budget(const tm_json *v) {
+  const tm_json *usd = tm_json_get(v, "usd"), *calls = tm_json_get(v, "llm_calls");
+  size_t known = (usd ? 1u : 0u) + (calls ? 1u : 0u);
+  return known && tm_json_len(v) == known && (!usd || tm_json_number(usd, -1) >= 0) &&
+         (!calls || tm_json_int(calls, -1) >= 0);
+}
+
+static int yaml_budgets(tidemill_options *o, const char *path, const tm_json *budgets,
+                        tm_err *err) {
+  for (size_t i = 0; i < tm_json_len(budgets); i++) {
+    const tm_json_member *m = tm_json_member_at(budgets, i);
+    bool day = strcmp(m->key, "day") == 0;
+    if (!day && strcmp(m->key, "workflows") != 0 && strcmp(m->key, "keys") != 0)
+      return bad_setting(err, path, m->key);
+    for (size_t k = 0; !day && k < tm_json_len(&m->value); k++)
+      if (!tm_json_member_at(&m->value, k) ||
+          !is_budget(&tm_json_member_at(&m->value, k)->value))
+        return bad_setting(err, path, m->key);
+    if (day ? !is_budget(&m->value) : tm_json_type_of(&m->value) != TM_JSON_OBJECT)
+      return bad_setting(err, path, m->key);
+  }
+  o->budgets = tm_json_copy(&o->arena, budgets);
+  return 0;
+}
+
 static int yaml_setting(tidemill_options *o, const char *path, const tm_json_member *m,
                         tm_err *err) {
   char number[32];
@@ -204,6 +232,8 @@ static int yaml_setting(tidemill_options *o, const char *path, const tm_json_mem
     return yaml_limits(o, path, &m->value, err);
   if (strcmp(m->key, "http") == 0 && tm_json_type_of(&m->value) == TM_JSON_OBJECT)
     return yaml_http(o, path, &m->value, err);
+  if (strcmp(m->key, "budgets") == 0 && tm_json_type_of(&m->value) == TM_JSON_OBJECT)
+    return yaml_budgets(o, path, &m->value, err);
   if (strcmp(m->key, "capabilities") == 0 && tm_json_type_of(&m->value) == TM_JSON_OBJECT)
     return yaml_capabilities(o, path, &m->value, err);
   if (!text && tm_json_type_of(&m->value) == TM_JSON_INT) {

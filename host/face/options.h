@@ -15,6 +15,7 @@ struct tidemill_options {
   const char
       *http_private; /* what a guarded request may reach beside the internet; net/guard.h */
   tm_json *capabilities; /* {"PROVIDER/PATTERN": {sampling, stop, forced_tool}}: llm/models.h */
+  tm_json *budgets; /* {day?, workflows?: {NAME}, keys?: {VARIABLE}}, each {usd?, llm_calls?} */
   size_t memory;
   uint64_t steps;
   bool virtual_clock;

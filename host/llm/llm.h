@@ -184,6 +184,12 @@ int tm_llm_drops(tm_json **out, tm_arena *a, tm_llm *l, const char *model, tm_er
 /* Its price, {input, cached_input?, cache_write?, output}; NULL: not known. */
 const tm_json *tm_llm_price(const tm_llm *l, const char *model);
 
+/* What one attempt of a request may cost, in USD: every token that its texts can be (three bytes to
+ * one), and as many out as maxOutputTokens says, or 4,096. 0: its model has no price. */
+double tm_llm_estimate(const tm_llm *l, const tm_json *request);
+/* The environment variable with the key that PROVIDER/MODEL is asked with; NULL: without one. */
+const char *tm_llm_key_name(const tm_llm *l, const char *model);
+
 /* Providers, whether a key was found (masked), base URL, what else they can: an array, for doctor
  * and `models`. */
 tm_json *tm_llm_describe(tm_llm *l, tm_arena *a);

@@ -147,6 +147,24 @@ static const char *const steps[] = {
     "  PRIMARY KEY (name)"
     ") STRICT, WITHOUT ROWID;"
     "PRAGMA user_version = 3;",
+
+    "CREATE TABLE tm_spent ("
+    "  scope TEXT NOT NULL,"
+    "  day TEXT NOT NULL,"
+    "  nano INTEGER NOT NULL," /* billionths of a USD */
+    "  calls INTEGER NOT NULL,"
+    "  PRIMARY KEY (scope, day)"
+    ") STRICT, WITHOUT ROWID;"
+    "CREATE TABLE tm_spending ("
+    "  scope TEXT NOT NULL,"
+    "  run INTEGER NOT NULL REFERENCES tm_run,"
+    "  place TEXT NOT NULL,"
+    "  day TEXT NOT NULL,"
+    "  nano INTEGER NOT NULL,"
+    "  PRIMARY KEY (scope, run, place)"
+    ") STRICT, WITHOUT ROWID;"
+    "CREATE INDEX tm_spending_run ON tm_spending (run);"
+    "PRAGMA user_version = 4;",
 };
 
 #define VERSION (sizeof steps / sizeof steps[0])

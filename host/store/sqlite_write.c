@@ -18,6 +18,7 @@
 #include "store/sqlite_cell.h"
 #include "store/sqlite_queue.h"
 #include "store/sqlite_read.h"
+#include "store/sqlite_spend.h"
 
 #define HEADS_MAX       8192 /* runs; then the map starts afresh */
 #define OWNER_MAX       96
@@ -429,6 +430,9 @@ static const tm_apply_fn apply_fns[TM_OP_KINDS] = {
     [TM_OP_LOCK_WANT] = tm_queue_want,
     [TM_OP_LOCK_DROP] = tm_queue_drop,
     [TM_OP_CELL_PUT] = tm_cell_put,
+    [TM_OP_SPEND_HOLD] = tm_sqlite_spend_hold,
+    [TM_OP_SPEND_ADD] = tm_sqlite_spend_add,
+    [TM_OP_SPEND_DROP] = tm_sqlite_spend_drop,
 };
 
 /* -- transactions ---------------------------------------------------------------------- */

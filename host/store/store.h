@@ -65,9 +65,15 @@ typedef enum tm_op_kind {
   TM_OP_LOCK_WANT, /* the guarded run joins the line for ns+key, once; EXISTS (and `found`, the
                       holder) when it is not the first in it */
   TM_OP_LOCK_DROP, /* the guarded run leaves the line; without a key, every line it stands in */
-  TM_OP_CELL_PUT /* another body for the cell `name`, whose version is still `version` (0: there is
+  TM_OP_CELL_PUT, /* another body for the cell `name`, whose version is still `version` (0: there is
                       none) and is one more then; else EXISTS (and `found`): another process was
                       faster; LOST when there is none. In no group */
+  TM_OP_SPEND_HOLD, /* the guarded run's call at `place` may cost `nano` in scope and day. LOST when
+                       what was spent has reached a limit, EXISTS when what is held for others
+                       does; both with `found`, what was spent and is held. Held already: OK */
+  TM_OP_SPEND_ADD, /* it cost `nano`: spent in scope and day, and so much less is held for it */
+  TM_OP_SPEND_DROP /* nothing more is held for the guarded run's call (without a place: for all of
+                       its calls), which counts as `calls` where it was held */
 } tm_op_kind;
 
 typedef enum tm_op_status { TM_OP_OK, TM_OP_EXISTS, TM_OP_LOST, TM_OP_FENCED } tm_op_status;
@@ -147,6 +153,16 @@ typedef struct tm_cell_row {
   const char *body;
 } tm_cell_row;
 
+/* A budget's account, of a scope ("all", "workflow:NAME", "key:VARIABLE") and a day in UTC. Money
+ * is in billionths of a USD. */
+typedef struct tm_spend_row {
+  const char *scope, *day; /* "2026-11-20" */
+  const char *place;
+  int64_t nano, calls;             /* spent; of HOLD: what the call may cost */
+  int64_t held_nano, held_calls;   /* for calls under way */
+  int64_t limit_nano, limit_calls; /* of HOLD; -1: no limit */
+} tm_spend_row;
+
 typedef struct tm_op tm_op;
 struct tm_op {
   tm_op *next;
@@ -169,8 +185,9 @@ struct tm_op {
     tm_signal_row signal;
     tm_lock_row lock;
     tm_cell_row cell;
+    tm_spend_row spend;
   } u;
-  /* EXISTS: the row that was there, copied into the batch's arena; NULL otherwise. */
+  /* EXISTS (SPEND_HOLD: LOST, too): the row that was there, copied into the batch's arena; NULL otherwise. */
   union {
     const tm_run_row *run;
     const tm_effect_row *effect;
@@ -178,6 +195,7 @@ struct tm_op {
     const tm_signal_row *signal;
     const tm_lock_row *lock;
     const tm_cell_row *cell;
+    const tm_spend_row *spend;
   } found;
 };
 

@@ -13,6 +13,7 @@
 #include "store/apply.h"
 #include "store/mem_cell.h"
 #include "store/mem_queue.h"
+#include "store/mem_spend.h"
 
 typedef struct mem_run {
   tm_run_row row;
@@ -34,6 +35,7 @@ typedef struct mem_store {
   tm_map effects, decisions; /* by their three names, see key3 */
   tm_mem_queue queue;        /* signals and locks */
   tm_map cells;              /* by name, see mem_cell.h */
+  tm_mem_spend spend;        /* budgets */
   tm_buf key;                /* scratch of key3 */
   mem_run *guarded;          /* the open group's run */
   tm_err broken;             /* why no commit is taken any more */
@@ -336,6 +338,12 @@ static int cell_put(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   return tm_mem_cell_put(&((mem_store *)ctx)->cells, b, op, err);
 }
 
+static int spend(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
+  (void)err;
+  mem_store *m = ctx;
+  return tm_mem_spend_apply(&m->spend, guarded(m)->row.id, b, op);
+}
+
 static const tm_apply_fn apply_fns[TM_OP_KINDS] = {
     [TM_OP_RUN_NEW] = run_new,
     [TM_OP_RUN_CLAIM] = run_claim,
@@ -360,6 +368,9 @@ static const tm_apply_fn apply_fns[TM_OP_KINDS] = {
     [TM_OP_LOCK_WANT] = queue,
     [TM_OP_LOCK_DROP] = queue,
     [TM_OP_CELL_PUT] = cell_put,
+    [TM_OP_SPEND_HOLD] = spend,
+    [TM_OP_SPEND_ADD] = spend,
+    [TM_OP_SPEND_DROP] = spend,
 };
 
 /* -- the contract: writing ------------------------------------------------------------- */
@@ -391,6 +402,7 @@ static void mem_close(tm_store *s) {
   tm_map_free(&m->decisions);
   tm_mem_queue_free(&m->queue);
   tm_mem_cell_free(&m->cells);
+  tm_mem_spend_free(&m->spend);
   tm_buf_free(&m->key);
   tm_arena_free(&m->arena);
   tm_free(m);
@@ -551,7 +563,7 @@ int tm_store_mem_open(tm_store **out, const tm_store_host *host, tm_err *err) {
   (void)err;
   mem_store *m = tm_new(mem_store);
   m->base.vt = &mem_vt;
-  m->queue.arena = &m->arena;
+  m->queue.arena = m->spend.arena = &m->arena;
   m->host = *host;
   *out = &m->base;
   return 0;

@@ -271,7 +271,7 @@ static void make_old(const char *path) {
   REQUIRE(sqlite3_open(path, &db) == SQLITE_OK);
   CHECK_INT(sqlite3_exec(db,
                          "DROP TABLE tm_signal; DROP TABLE tm_lock; DROP INDEX tm_run_parent;"
-                         "DROP TABLE tm_cell;"
+                         "DROP TABLE tm_cell; DROP TABLE tm_spent; DROP TABLE tm_spending;"
                          "PRAGMA user_version = 1",
                          NULL, NULL, NULL),
             SQLITE_OK);

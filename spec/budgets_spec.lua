@@ -204,6 +204,26 @@ describe("budgets of a day", function()
     assert.equal(2, spent())
   end)
 
+  it("are told by doctor, as they stand today", function()
+    serve()
+    budgets "  day: { usd: 2.5, llm_calls: 9 }\n  workflows:\n    talk: { usd: 2 }\n"
+    local function told()
+      for _, check in ipairs(cli("doctor", "--json").json.checks) do
+        if check.name == "budgets" then return check end
+      end
+    end
+    run("talk", "t1", { calls = 1 })
+    run("chat", "t2", { calls = 1 })
+    assert.equal("all runs: 2.0000 of 2.5 USD, 2 of 9 calls; "
+      .. "workflow talk: 1.0000 of 2 USD, 1 calls", told().detail)
+    assert.is_nil(told().flagged)
+    run("talk", "t3", { calls = 1 })
+    assert.is_true(told().ok)
+    assert.is_true(told().flagged)
+    content.write(dir .. "/tidemill.yaml", "")
+    assert.is_nil(told())
+  end)
+
   it("must be of their form", function()
     serve()
     for _, text in ipairs { "  day: 20\n", "  day: {}\n", "  day: { usd: -1 }\n",

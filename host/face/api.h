@@ -101,6 +101,8 @@ int tm_world_provider(void *ctx, const char *model, const tm_json *request, tm_b
 size_t tm_budgets_scopes(void *ctx, const char *workflow, const char *model,
                          tm_scope out[TM_SCOPES]);
 double tm_budgets_cost(void *ctx, const tm_json *request);
+/* How today's accounts stand, in words; is one of them used up? */
+int tm_budgets_tell(bool *used_up, tm_buf *out, tm_arena *a, tidemill *t, tm_err *err);
 /* The model floor, opened at first use. */
 int tm_world_llm(tidemill *t, tm_llm **out, tm_err *err);
 void tm_world_close(tidemill *t);

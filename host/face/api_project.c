@@ -297,7 +297,13 @@ static const tm_json *examine_limits(examining *x) {
   return for_people(&x->arena, lanes);
 }
 
-/* Worth knowing, and no fault of the project: it does not make the doctor say no. */
+/* The last check is worth knowing, and no fault of the project: the doctor need not say no. */
+static tm_json *flag(examining *x) {
+  tm_json *check = (tm_json *)(uintptr_t)tm_json_at(x->checks, tm_json_len(x->checks) - 1);
+  tm_json_set_bool(&x->arena, check, "flagged", true);
+  return check;
+}
+
 static void examine_answers(examining *x) {
   tm_err err = TM_ERR_INIT;
   tm_json *drift;
@@ -313,12 +319,20 @@ static void examine_answers(examining *x) {
   report(x, "answers", true,
          n ? tm_buf_str(&x->detail) : "every model that was asked answered itself, unchanged",
          NULL);
-  if (n) {
-    size_t last = tm_json_len(x->checks) - 1;
-    tm_json *check = (tm_json *)(uintptr_t)tm_json_at(x->checks, last);
-    tm_json_set_bool(&x->arena, check, "flagged", true);
-    tm_json_set(&x->arena, check, "findings", findings);
-  }
+  if (n)
+    tm_json_set(&x->arena, flag(x), "findings", findings);
+}
+
+static void examine_budgets(examining *x) {
+  tm_err err = TM_ERR_INIT;
+  bool used_up = false;
+  if (!tm_json_len(x->t->options->budgets))
+    return;
+  tm_buf_reset(&x->detail);
+  int rc = tm_budgets_tell(&used_up, &x->detail, &x->arena, x->t, &err);
+  report(x, "budgets", rc == 0, rc == 0 ? tm_buf_str(&x->detail) : err.msg, NULL);
+  if (used_up)
+    flag(x);
 }
 
 int tidemill_doctor(tidemill *t, char **out, size_t *len) {
@@ -335,6 +349,7 @@ int tidemill_doctor(tidemill *t, char **out, size_t *len) {
   examine_models(&x);
   const tm_json *lanes = examine_limits(&x);
   examine_answers(&x);
+  examine_budgets(&x);
   tm_json_set_str(&x.arena, o, "schema", "tidemill.doctor/1");
   tm_json_set_bool(&x.arena, o, "ok", x.ok);
   tm_json_set(&x.arena, o, "checks", x.checks);

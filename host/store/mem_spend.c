@@ -93,6 +93,11 @@ int tm_mem_spend_apply(tm_mem_spend *s, const char *run, tm_batch *b, tm_op *op)
   return 0;
 }
 
+void tm_mem_spend_account(tm_mem_spend *s, const char *scope, const char *day,
+                          tm_spend_row *out) {
+  *out = state_of(s, &(tm_spend_row){.scope = scope, .day = day});
+}
+
 void tm_mem_spend_free(tm_mem_spend *s) {
   tm_free(s->sums);
   tm_free(s->held);

@@ -16,19 +16,20 @@ static int begin(tm_use *u, tm_writer *w, tm_sql which, const tm_spend_row *row,
   return 0;
 }
 
-static int read_state(tm_writer *w, const tm_spend_row *row, tm_spend_row *now, tm_err *err) {
+int tm_sqlite_spend_state(tm_conn *c, const char *scope, const char *day, tm_spend_row *out,
+                          tm_err *err) {
   tm_use u;
-  *now = (tm_spend_row){.scope = row->scope, .day = row->day};
-  if (tm_conn_use(&u, &w->conn, TM_SQL_SPEND_STATE, err) < 0)
+  *out = (tm_spend_row){.scope = scope, .day = day};
+  if (tm_conn_use(&u, c, TM_SQL_SPEND_STATE, err) < 0)
     return -1;
-  tm_conn_text(&u, row->scope);
-  tm_conn_text(&u, row->day);
+  tm_conn_text(&u, scope);
+  tm_conn_text(&u, day);
   int rc = tm_conn_step(&u, err);
   if (rc == 1) {
-    now->nano = tm_conn_num(&u, 0);
-    now->calls = tm_conn_num(&u, 1);
-    now->held_nano = tm_conn_num(&u, 2);
-    now->held_calls = tm_conn_num(&u, 3);
+    out->nano = tm_conn_num(&u, 0);
+    out->calls = tm_conn_num(&u, 1);
+    out->held_nano = tm_conn_num(&u, 2);
+    out->held_calls = tm_conn_num(&u, 3);
   }
   tm_conn_end(&u);
   return rc < 0 ? -1 : 0;
@@ -46,7 +47,7 @@ int tm_sqlite_spend_hold(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
     return -1;
   if (tm_conn_hit(&w->conn)) /* a call that was asked before a crash */
     return 0;
-  if (read_state(w, row, &now, err) < 0)
+  if (tm_sqlite_spend_state(&w->conn, row->scope, row->day, &now, err) < 0)
     return -1;
   if (!tm_apply_affords(b, op, &now))
     return 0;

@@ -283,6 +283,10 @@ typedef struct tm_store_vt {
   int (*locks)(tm_store *s, const tm_lock_filter *f, tm_lock_fn fn, void *ctx, tm_err *err);
   /* Cells by name. */
   int (*cells)(tm_store *s, const tm_cell_filter *f, tm_cell_fn fn, void *ctx, tm_err *err);
+  /* The account of a scope and day: what was spent, what is held; zeros when there is none. `scope`
+   * and `day` of `out` are those asked for. */
+  int (*account)(tm_store *s, const char *scope, const char *day, tm_spend_row *out,
+                 tm_err *err);
   /* Did another process commit since the last time this was asked? */
   bool (*changed)(tm_store *s);
   /* Findings for `doctor`: integrity of the file, settings. 0 fine; 1 findings, each told to

@@ -519,6 +519,13 @@ static int mem_cells(tm_store *s, const tm_cell_filter *f, tm_cell_fn fn, void *
   return tm_mem_cell_read(&((mem_store *)s)->cells, f, fn, ctx);
 }
 
+static int mem_account(tm_store *s, const char *scope, const char *day, tm_spend_row *out,
+                       tm_err *err) {
+  (void)err;
+  tm_mem_spend_account(&((mem_store *)s)->spend, scope, day, out);
+  return 0;
+}
+
 /* Nobody else can reach this memory. */
 static bool mem_changed(tm_store *s) {
   (void)s;
@@ -555,6 +562,7 @@ static const tm_store_vt mem_vt = {
     .signals = mem_signals,
     .locks = mem_locks,
     .cells = mem_cells,
+    .account = mem_account,
     .changed = mem_changed,
     .verify = mem_verify,
 };

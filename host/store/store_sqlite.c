@@ -22,6 +22,7 @@
 #include "store/sqlite_cell.h"
 #include "store/sqlite_queue.h"
 #include "store/sqlite_read.h"
+#include "store/sqlite_spend.h"
 #include "store/sqlite_write.h"
 
 #define BUSY_MS   10000
@@ -249,6 +250,12 @@ static int sqlite_cells(tm_store *s, const tm_cell_filter *f, tm_cell_fn fn, voi
   return c ? tm_cell_read(c, f, fn, ctx, err) : -1;
 }
 
+static int sqlite_account(tm_store *s, const char *scope, const char *day, tm_spend_row *out,
+                          tm_err *err) {
+  tm_conn *c = reader(s, err);
+  return c ? tm_sqlite_spend_state(c, scope, day, out, err) : -1;
+}
+
 static int sqlite_verify(tm_store *s, void (*fn)(void *ctx, const char *finding), void *ctx,
                          tm_err *err) {
   tm_conn *c = reader(s, err);
@@ -318,6 +325,7 @@ static const tm_store_vt sqlite_vt = {
     .signals = sqlite_signals,
     .locks = sqlite_locks,
     .cells = sqlite_cells,
+    .account = sqlite_account,
     .changed = sqlite_changed,
     .verify = sqlite_verify,
 };

@@ -52,6 +52,16 @@ static void drop(box *b, const char *run, const char *place, int64_t calls) {
   CHECK_INT(one(b, run, &like), TM_OP_OK);
 }
 
+/* "spent calls held_nano held_calls" of an account. */
+static const char *account(box *b, const char *scope, const char *day) {
+  tm_spend_row row;
+  tm_err err = TM_ERR_INIT;
+  CHECK_INT(b->store->vt->account(b->store, scope, day, &row, &err), 0);
+  return tm_arena_printf(&b->arena, "%lld %lld %lld %lld", (long long)row.nano,
+                         (long long)row.calls, (long long)row.held_nano,
+                         (long long)row.held_calls);
+}
+
 static void open_runs(box *b) {
   box_open(b, kind);
   box_add_run(b, "r1");
@@ -65,8 +75,12 @@ static void a_call_is_held_until_the_limit_is_reached(void) {
   CHECK_INT(hold(&b, "r1", "2", 60, 100, -1), TM_OP_OK); /* the one that may go over */
   CHECK_INT(hold(&b, "r2", "1", 60, 100, -1), TM_OP_EXISTS);
   CHECK_INT(hold(&b, "r1", "2", 60, 100, -1), TM_OP_OK); /* held already */
+  CHECK_STR(account(&b, "all", TODAY), "0 0 120 2");
   add(&b, "r1", "1", 30);
+  CHECK_STR(account(&b, "all", TODAY), "30 0 90 2");
   drop(&b, "r1", "1", 1);
+  CHECK_STR(account(&b, "all", TODAY), "30 1 60 1");
+  CHECK_STR(account(&b, "all", "2026-11-21"), "0 0 0 0");
   CHECK_INT(hold(&b, "r2", "1", 60, 100, -1), TM_OP_OK); /* 30 spent, 60 held */
   add(&b, "r1", "2", 80);
   CHECK_INT(hold(&b, "r2", "2", 1, 100, -1), TM_OP_LOST); /* 110 spent */

@@ -59,7 +59,8 @@ describe("budgets of a day", function()
   end
 
   local function run(workflow, id, input)
-    return cli("run", workflow, "-q", "--id", id, "--input", cjson.encode(input))
+    return cli("run", workflow, "-q", "--id", id, "--timeout", "20s", "--input",
+      cjson.encode(input))
   end
 
   local function spent() return cli("usage", "--json").json.total.usd end
@@ -173,7 +174,7 @@ describe("budgets of a day", function()
       local got = content.tidemill(dir,
         { "run", "talk", "-q", "--id", "t1", "--input", '{"calls":1}' }, env)
       assert.truthy(got.code ~= 0, point)
-      assert.equal(0, cli("resume", "t1").code, point)
+      assert.equal(0, cli("resume", "t1", "--timeout", "20s").code, point)
       assert.equal(0, run("talk", "t2", { calls = 1 }).code, point) -- the second call of two
       assert.equal(1, run("talk", "t3", { calls = 1 }).code, point)
       server.stop()

@@ -1,5 +1,5 @@
---- Budgets of a day, kept in the store: for all runs, a workflow, a key; held before a call, told
--- after it.
+--- Budgets of a day, kept in the store: for all runs, a workflow, a key; held before a call,
+-- settled after it.
 local cjson = require "cjson"
 local content = dofile "spec/content.lua"
 
@@ -28,8 +28,8 @@ describe("budgets of a day", function()
 
   -- Each answer costs 1 USD: 1,000 tokens out at 1,000 USD for a million.
   local function serve(more)
-    local rule = { answer = "yes", with = { usage = { prompt_tokens = 0, completion_tokens = 1000,
-      total_tokens = 1000 } } }
+    local usage = { prompt_tokens = 0, completion_tokens = 1000, total_tokens = 1000 }
+    local rule = { answer = "yes", with = { usage = usage } }
     for k, v in pairs(more or {}) do rule[k] = v end
     server = content.serve { rule }
   end
@@ -131,8 +131,8 @@ describe("budgets of a day", function()
     local env = ("OPENAI_API_KEY=k OPENAI_BASE_URL=http://127.0.0.1:%s/v1"):format(server.port)
     local lines = {}
     for i = 1, 4 do
-      lines[i] = ("%s tidemill run talk -q --id t%d --input '{\"branches\":4}' >/dev/null 2>&1 &")
-        :format(env, i)
+      local one = "%s tidemill run talk -q --id t%d --input '{\"branches\":4}' >/dev/null &"
+      lines[i] = one:format(env, i)
     end
     local got = content.shell(dir, table.concat(lines, "\n") .. "\nwait")
     assert.equal(0, got.code, got.err)
@@ -147,7 +147,8 @@ describe("budgets of a day", function()
     content.write(dir .. "/workflows/talk.lua", script:format("talk", 2.5))
     assert.equal(0, run("talk", "t1", { branches = 12 }).code)
     assert.equal(3, spent())
-    content.write(dir .. "/tidemill.yaml", "prices:\n  openai/small: { input: 0, output: 1000 }\n")
+    content.write(dir .. "/tidemill.yaml",
+      "prices:\n  openai/small: { input: 0, output: 1000 }\n")
     assert.equal(0, run("talk", "t2", { branches = 12 }).code)
     assert.equal(6, spent())
   end)
@@ -166,11 +167,12 @@ describe("budgets of a day", function()
 
   it("count once what a crash cut off, wherever it came", function()
     for _, point in ipairs { "record.pre:2", "record.post:2", "record.pre:3", "record.post:3",
-      "store.commit.pre:3", "store.commit.post:3", "store.commit.pre:4", "store.commit.post:4" } do
+      "store.commit.pre:3", "store.commit.post:3", "store.commit.pre:4",
+      "store.commit.post:4" } do
       serve()
       budgets "  day: { llm_calls: 2 }\n"
-      local env = ("TIDEMILL_CRASH_AT=%s OPENAI_API_KEY=k OPENAI_BASE_URL=http://127.0.0.1:%s/v1")
-        :format(point, server.port)
+      local env = ("OPENAI_API_KEY=k OPENAI_BASE_URL=http://127.0.0.1:%s/v1 ")
+        :format(server.port) .. "TIDEMILL_CRASH_AT=" .. point
       local got = content.tidemill(dir,
         { "run", "talk", "-q", "--id", "t1", "--input", '{"calls":1}' }, env)
       assert.truthy(got.code ~= 0, point)
@@ -193,6 +195,18 @@ describe("budgets of a day", function()
     server.stop()
     serve()
     assert.equal(0, run("talk", "t2", { calls = 1 }).code)
+  end)
+
+  it("hold nothing for a call that is put off", function()
+    server = content.serve {
+      { times = 1, fault = "429", headers = { ["Retry-After"] = "3600" } },
+      { answer = "yes", with = { usage = { prompt_tokens = 0, completion_tokens = 1000 } } },
+    }
+    budgets "  day: { usd: 0.5, llm_calls: 1 }\n"
+    local got = run("talk", "t1", { calls = 1 })
+    assert.equal(8, got.code, got.err)
+    assert.equal(0, run("talk", "t2", { calls = 1 }).code)
+    assert.equal(1, run("talk", "t3", { calls = 1 }).code)
   end)
 
   it("go on when they are raised", function()
@@ -229,7 +243,8 @@ describe("budgets of a day", function()
     serve()
     for _, text in ipairs { "  day: 20\n", "  day: {}\n", "  day: { usd: -1 }\n",
       "  day: { usd: much }\n", "  day: { eur: 1 }\n", "  day: { llm_calls: 1.5 }\n",
-      "  week: { usd: 1 }\n", "  workflows: { usd: 1 }\n", "  keys: [a]\n", "  workflows: 1\n" } do
+      "  week: { usd: 1 }\n", "  workflows: { usd: 1 }\n", "  keys: [a]\n",
+      "  workflows: 1\n" } do
       budgets(text)
       local got = cli "list"
       assert.equal(3, got.code, text)

@@ -62,7 +62,7 @@ describe("the raw truth", function()
   end)
 
   it("prints an answer that is no UTF-8 byte for byte", function()
-    serve({ match = "card", times = 1, fault = "invalidutf8" }, card)
+    serve({ match = "card", times = 1, answer = { kind = "cat" }, fault = "invalidutf8" }, card)
     run("t1", "my card")
     local history = cli("show", "t1", "--raw", "--json").json
     assert.truthy(history.records[2].attempt.response.base64)

@@ -20,6 +20,7 @@
 #include "store/sqlite_queue.h"
 #include "store/sqlite_read.h"
 #include "store/sqlite_reuse.h"
+#include "store/sqlite_spend.h"
 #include "store/sqlite_user.h"
 
 #define HEADS_MAX       8192 /* runs; then the map starts afresh */
@@ -460,6 +461,9 @@ static const tm_apply_fn apply_fns[TM_OP_KINDS] = {
     [TM_OP_SWEEP] = tm_drop_sweep,
     [TM_OP_CLOSURE_DROP] = tm_drop_closure,
     [TM_OP_BLOB_DROP] = tm_drop_blob,
+    [TM_OP_SPEND_HOLD] = tm_sqlite_spend_hold,
+    [TM_OP_SPEND_ADD] = tm_sqlite_spend_add,
+    [TM_OP_SPEND_DROP] = tm_sqlite_spend_drop,
 };
 
 /* -- transactions ---------------------------------------------------------------------- */

@@ -27,6 +27,7 @@
 #include "store/sqlite_queue.h"
 #include "store/sqlite_read.h"
 #include "store/sqlite_reuse.h"
+#include "store/sqlite_spend.h"
 #include "store/sqlite_user.h"
 #include "store/sqlite_write.h"
 
@@ -350,6 +351,12 @@ static int sqlite_in_doubt(tm_store *s, const char *run, tm_err *err) {
   return c ? tm_drop_read_doubt(c, run, err) : -1;
 }
 
+static int sqlite_account(tm_store *s, const char *scope, const char *day, tm_spend_row *out,
+                          tm_err *err) {
+  tm_conn *c = reader(s, err);
+  return c ? tm_sqlite_spend_state(c, scope, day, out, err) : -1;
+}
+
 static int sqlite_verify(tm_store *s, void (*fn)(void *ctx, const char *finding), void *ctx,
                          tm_err *err) {
   tm_conn *c = reader(s, err);
@@ -432,6 +439,7 @@ static const tm_store_vt sqlite_vt = {
     .query = sqlite_query,
     .check = sqlite_check,
     .abandon = sqlite_abandon,
+    .account = sqlite_account,
     .changed = sqlite_changed,
     .verify = sqlite_verify,
 };

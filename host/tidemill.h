@@ -199,7 +199,15 @@ TIDEMILL_API int tidemill_history(tidemill *t, const char *run, const char *opts
  *             opts {"sources": "disk" | HASH}: not on its own sources but on these
  *   "diff"    {schema, run, from, to, files: [{name, change, diff}], models, prices}: since it began
  *   "export"  its capsule, all of it in one document; opts {"redact": true}: texts become hashes
- *   "fsck"    {schema, ok, runs, records, findings: [{run, record?, what, hint}]}; run NULL: of all */
+ *   "fsck"    {schema, ok, runs, records, findings: [{run, record?, what, hint}]}; run NULL: of all
+ *   "usage"   {schema, by, rows: [{model | workflow | unit | day, calls, attempts, failed, tokens,
+ *             untold, usd, unpriced}], total}: what the models cost; run NULL: of all; opts {"by":
+ *             "model" | "workflow" | "unit" | "day", "since", "until": a day or a time, "workflow"}
+ *   "drift"   {schema, findings: [{unit, model, other, drift, message, answers}]}: where another model
+ *             answered than was asked, or not always the same one; of a run and some beside it;
+ *             run NULL: of the newest
+ *   "models"  {schema, providers: [{provider, key, ready, …}], models: [{model, units, price, drops}]}:
+ *             who can be asked; run NULL */
 TIDEMILL_API int tidemill_examine(tidemill *t, const char *run, const char *op,
                                   const char *opts, char **out, size_t *len);
 /* A new run (*id) that shares another one's journal up to a record: opts {"from": step, call or seq,
@@ -216,7 +224,9 @@ TIDEMILL_API int tidemill_gc(tidemill *t, const char *opts, char **out, size_t *
 
 /* -- prompts, checks ----------------------------------------------------------------- */
 
-/* op "list" (name NULL), "show", or "render" (input: the variables; the exact first request). */
+/* op "list" (name NULL), "show", "render" (input: the variables; the exact first request), or "run":
+ * ask the unit once, as mill.llm would, without a run or a journal; returns when it is answered:
+ * {schema, unit, hash, model, value | error, meta, attempts}. */
 TIDEMILL_API int tidemill_prompt(tidemill *t, const char *op, const char *name,
                                  const char *input, size_t len, char **out, size_t *len_out);
 /* Look for mistakes in the project's files, without starting a run: {schema, ok, files, findings:

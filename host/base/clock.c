@@ -43,9 +43,13 @@ static bool leap(int year) {
   return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
 }
 
+static int month_days(int year, int month) { /* month: 0 to 11 */
+  static const int lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+  return lengths[month] + (month == 1 && leap(year));
+}
+
 /* Days since 1970-01-01 to a date. Own code, because gmtime_r reads the time zone files. */
 static date date_of(int64_t days) {
-  static const int lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
   int64_t since = days - YEAR_0 / DAY_MS; /* days since 0000-01-01, never negative */
   int cycles = (int)(since / 146097);     /* of 400 years */
   int rest = (int)(since % 146097), year = cycles * 400;
@@ -53,7 +57,7 @@ static date date_of(int64_t days) {
     rest -= 365 + leap(year++);
   int month = 0;
   for (;; month++) {
-    int length = lengths[month] + (month == 1 && leap(year));
+    int length = month_days(year, month);
     if (rest < length)
       break;
     rest -= length;
@@ -71,6 +75,58 @@ void tm_clock_format(int64_t wall_ms, char out[TM_CLOCK_TEXT]) {
            ms / 3600000, ms / 60000 % 60, ms / 1000 % 60, ms % 1000);
   memcpy(out, text, TM_CLOCK_TEXT - 1);
   out[TM_CLOCK_TEXT - 1] = '\0';
+}
+
+/* Days from 1970-01-01 to a date of 1970 or later; -1 when there is no such day. */
+static int64_t days_to(int year, int month, int day) {
+  if (year < 1970 || month < 1 || month > 12 || day < 1 || day > month_days(year, month - 1))
+    return -1;
+  int64_t days = day - 1;
+  for (int y = 1970; y < year; y++)
+    days += 365 + leap(y);
+  for (int m = 0; m < month - 1; m++)
+    days += month_days(year, m);
+  return days;
+}
+
+/* The digits of `text` at the 'd's of `shape`, as numbers between what is no 'd'; false: it does
+ * not begin with this shape. */
+static bool read_shape(const char *text, const char *shape, int *out) {
+  for (bool inside = false; *shape; text++, shape++) {
+    if (*shape != 'd') {
+      if (*text != *shape)
+        return false;
+      out += inside;
+      inside = false;
+      continue;
+    }
+    if (*text < '0' || *text > '9')
+      return false;
+    *out = (inside ? *out * 10 : 0) + (*text - '0');
+    inside = true;
+  }
+  return true;
+}
+
+int64_t tm_clock_parse(const char *text) {
+  int n[7] = {0};
+  if (!read_shape(text, "dddd-dd-dd", n))
+    return -1;
+  int64_t days = days_to(n[0], n[1], n[2]);
+  if (days < 0 || !text[10])
+    return days < 0 ? -1 : days * DAY_MS;
+  if (!read_shape(text, "dddd-dd-ddTdd:dd:dd", n) || n[3] > 23 || n[4] > 59 || n[5] > 59)
+    return -1;
+  const char *rest = text + 19;
+  if (*rest == '.') {
+    size_t some = strspn(rest + 1, "0123456789");
+    for (size_t i = 0; i < 3; i++)
+      n[6] = n[6] * 10 + (i < some ? rest[1 + i] - '0' : 0);
+    rest += some ? 1 + some : 0;
+  }
+  if (strcmp(rest, "Z") != 0)
+    return -1;
+  return days * DAY_MS + ((n[3] * 60 + n[4]) * 60 + n[5]) * INT64_C(1000) + n[6];
 }
 
 /* Milliseconds of a unit; 0 when it is none. No unit: seconds. */

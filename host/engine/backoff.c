@@ -68,7 +68,7 @@ void tm_backoff_due(tm_branch *b) {
 }
 
 bool tm_backoff_is(const tm_branch *b) {
-  return b->kind == TM_CALL_LLM && b->phase == TM_PHASE_LIVE && b->due != 0;
+  return b->kind == TM_CALL_LLM && b->phase == TM_PHASE_LIVE && b->due != 0 && !b->money_waits;
 }
 
 const tm_json *tm_backoff_state(const tm_branch *b) {

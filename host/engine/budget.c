@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "engine/reuse.h"
+#include "engine/spend.h"
 
 static tm_json *used_up(tm_branch *b, const char *which, const char *amount) {
   tm_json *e =
@@ -57,8 +58,43 @@ tm_json *tm_budget_left(const tm_run *r, const tm_json *budget, tm_arena *a) {
   return tm_json_len(left) ? left : NULL;
 }
 
+/* -- calls under way ------------------------------------------------------------------- */
+
+static bool is_held(const tm_run *r, const tm_json *budget) {
+  const tm_json *usd = tm_json_get(budget, "usd");
+  return usd && r->holding && r->usd + r->held >= tm_json_number(usd, 0);
+}
+
+bool tm_budget_full(const tm_branch *b, const tm_json *budget) {
+  return is_held(b->run, budget) || is_held(b->run, b->run->allowance);
+}
+
+void tm_budget_hold(tm_branch *b, const tm_json *budget) {
+  tm_run *r = b->run;
+  const tm_ports *p = &r->engine->ports;
+  tm_budget_release(b);
+  if (!p->cost || (!tm_json_get(budget, "usd") && !tm_json_get(r->allowance, "usd")))
+    return;
+  b->cost = p->cost(p->ctx, tm_json_get(b->live, "request"));
+  if (b->cost > 0) {
+    r->held += b->cost;
+    r->holding++;
+  }
+}
+
+void tm_budget_release(tm_branch *b) {
+  tm_run *r = b->run;
+  if (!(b->cost > 0))
+    return;
+  r->holding--;
+  r->held = r->holding ? r->held - b->cost : 0;
+  b->cost = 0;
+  tm_spend_wake(r->engine);
+}
+
 void tm_budget_add(tm_branch *b, const tm_json *meta) {
   double usd = tm_json_number(tm_json_get(meta, "usd"), 0);
+  tm_budget_release(b);
   b->run->usd += usd;
   for (tm_branch *up = b; up; up = up->parent)
     up->usd += usd;

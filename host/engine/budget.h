@@ -15,8 +15,15 @@ tm_json *tm_budget_refuses(tm_branch *b, const tm_json *budget);
 /* What a child of the run may spend, in arena `a`: the rest of its own workflow's budget and of
  * what it was left itself; NULL: no limit. */
 tm_json *tm_budget_left(const tm_run *r, const tm_json *budget, tm_arena *a);
+/* Is all that is left held for calls under way? Then the call waits for their end, so that calls
+ * side by side overshoot a budget by one of them at most. */
+bool tm_budget_full(const tm_branch *b, const tm_json *budget);
+/* Hold what the call may cost, where a budget in USD stands. */
+void tm_budget_hold(tm_branch *b, const tm_json *budget);
+/* It is given up: nothing is held for it. */
+void tm_budget_release(tm_branch *b);
 /* A call's outcome is told to the branch, live or in a replay: add what it cost to the run, to the
- * branch and to those that forked it. */
+ * branch and to those that forked it; nothing is held for it any more. */
 void tm_budget_add(tm_branch *b, const tm_json *meta);
 
 #endif

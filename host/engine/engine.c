@@ -29,6 +29,7 @@ int tm_engine_open(tm_engine **out, const tm_ports *ports, tm_err *err) {
   tm_list_init(&e->runnable);
   tm_list_init(&e->held);
   tm_list_init(&e->again);
+  tm_list_init(&e->saving);
   *out = e;
   return 0;
 }

@@ -24,6 +24,16 @@ struct tm_task {
   const tm_json *state; /* of a model's call that goes on: where; NULL: at its beginning */
 };
 
+/* A budget of a day that a model call counts for. */
+typedef struct tm_scope {
+  const char *name;  /* in the store: "all", "workflow:NAME", "key:VARIABLE" */
+  const char *about; /* for people */
+  double usd;        /* the limits; -1: none */
+  int64_t llm_calls;
+} tm_scope;
+
+#define TM_SCOPES 3
+
 typedef struct tm_ports {
   const tm_clock *clock;
   tm_store *store;
@@ -38,6 +48,11 @@ typedef struct tm_ports {
   int (*sources)(void *ctx, tm_closure **out, tm_err *err);
   /* A named setting for mill.env; NULL when it is not set. */
   const char *(*setting)(void *ctx, const char *name);
+  /* The budgets that a workflow's call of a model ("PROVIDER/MODEL") counts for; returns how many.
+   * Their texts are good until the next call. May be NULL: there are none. */
+  size_t (*scopes)(void *ctx, const char *workflow, const char *model, tm_scope out[TM_SCOPES]);
+  /* What one attempt of a model request may cost, in USD; 0: not known. May be NULL. */
+  double (*cost)(void *ctx, const tm_json *request);
   /* What happens, for people; may be NULL. */
   void (*event)(void *ctx, const tm_json *event);
   bool park;        /* a waiting run leaves the memory */
@@ -116,6 +131,7 @@ struct tm_engine {
   tm_err broken;   /* a commit's outcome is unknown: the engine has stopped */
   int tasks;       /* executors at work */
   tm_list held;    /* branches whose action's key another call holds */
+  tm_list saving;  /* branches whose call waits for the rest of a budget */
   tm_map closures; /* hash -> tm_closure, one reference each */
   tm_branch *txn;  /* whose body the store's open transaction is for; NULL: none is open */
   bool txn_kept;   /* the body returned, its record is in the turn */

@@ -6,12 +6,14 @@
 #include <string.h>
 
 #include "engine/backoff.h"
+#include "engine/budget.h"
 #include "engine/child.h"
 #include "engine/decision.h"
 #include "engine/engine.h"
 #include "engine/lock.h"
 #include "engine/reuse.h"
 #include "engine/signal.h"
+#include "engine/spend.h"
 
 /* -- tasks: work outside the engine ---------------------------------------------------- */
 
@@ -56,6 +58,8 @@ void tm_task_attempt(tm_task *t, const tm_json *attempt) {
   if (!b || b->run->lost || b->run->ended)
     return;
   tm_exec_attempt(b, t->kind, attempt);
+  if (t->kind == TM_CALL_LLM || t->kind == TM_CALL_EMBED)
+    tm_spend_attempt(b, attempt);
   tm_event_call(b, "call.attempt", "attempt", attempt);
 }
 
@@ -85,6 +89,8 @@ void tm_task_finish(tm_task *t, const tm_json *value, const tm_json *meta,
   if (!b)
     return;
   b->task = NULL;
+  if (kind == TM_CALL_LLM)
+    tm_spend_settle(b, true);
   if (b->kind == TM_CALL_LLM)
     tm_reuse_done(b, kind, value, meta, error);
   else if (b->kind == TM_CALL_EMBED)
@@ -101,6 +107,8 @@ void tm_task_later(tm_task *t, int64_t wait_ms, const tm_json *state, const tm_j
   if (!b)
     return;
   b->task = NULL;
+  tm_spend_settle(b, false); /* held again when it goes on, and counted when it ends */
+  tm_budget_release(b);
   if (!b->run->lost && !b->run->ended)
     tm_backoff_begin(b, wait_ms, state, tm_reuse_so_far(b, meta), error);
   tm_flight_fail(b, false);
@@ -212,11 +220,23 @@ void tm_exec_launch(tm_branch *b) {
     tm_turn_after(r->engine, go_after, r, b);
 }
 
+/* It waited for the rest of a budget. */
+static void money_due(tm_branch *b) {
+  if (b->run->order == TM_ORDER_PAUSE) {
+    b->phase = TM_PHASE_HELD;
+    tm_flight_fail(b, false);
+  } else {
+    tm_reuse_ask(b);
+  }
+}
+
 void tm_exec_due(tm_branch *b) {
   if (b->dead || b->run->lost || b->run->ended)
     return;
   if (b->kind == TM_CALL_SLEEP)
     tm_run_outcome(b, NULL, NULL, NULL);
+  else if (b->kind == TM_CALL_LLM && b->money_waits)
+    money_due(b);
   else if (b->kind == TM_CALL_LLM)
     tm_backoff_due(b);
   else if (b->kind == TM_CALL_GATE)
@@ -232,6 +252,8 @@ void tm_exec_due(tm_branch *b) {
 void tm_exec_abandon(tm_branch *b) {
   tm_engine *e = b->run->engine;
   tm_engine_clear_timer(b);
+  tm_spend_settle(b, b->task != NULL);
+  tm_budget_release(b);
   if (b->task) {
     tm_task *t = b->task;
     b->task = NULL;

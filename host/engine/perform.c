@@ -64,6 +64,7 @@ static void begin_call(tm_branch *b, tm_call_kind kind, const char *name,
   b->past = NULL;
   b->reuse = NULL;
   b->waits = false;
+  b->money_waits = 0;
   b->waits_for = b->signal = NULL;
   b->back = NULL;
   b->action = (tm_action){.key = ""};

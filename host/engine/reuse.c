@@ -6,6 +6,7 @@
 
 #include "engine/backoff.h"
 #include "engine/budget.h"
+#include "engine/spend.h"
 #include "text/checks.h"
 
 #define VECTOR_TTL_MS (INT64_C(90) * 24 * 60 * 60 * 1000) /* of a text's, in the store */
@@ -340,9 +341,16 @@ static bool may_spend(tm_branch *b) {
   return false;
 }
 
-static void ask(tm_branch *b) {
-  if (may_spend(b))
-    tm_exec_start_task(b, TM_CALL_LLM, b->name, tm_json_get(b->live, "request"));
+void tm_reuse_ask(tm_branch *b) {
+  const tm_json *budget = tm_json_get(b->live, "budget");
+  if (!may_spend(b))
+    return;
+  if (tm_budget_full(b, budget)) {
+    tm_spend_wait(b);
+    return;
+  }
+  tm_budget_hold(b, budget);
+  tm_spend_ask(b);
 }
 
 static const char *embedder(const tm_branch *b) {
@@ -355,7 +363,7 @@ static void look_for_like_ones(tm_branch *b) {
   if (u->vector && take_similar(b))
     return;
   if (u->vector) {
-    ask(b);
+    tm_reuse_ask(b);
   } else if (may_spend(b)) {
     tm_json *texts = tm_json_new_array(&b->scratch);
     tm_json_push(&b->scratch, texts, tm_json_new_str(&b->scratch, u->text));
@@ -368,14 +376,14 @@ void tm_reuse_launch(tm_branch *b) {
     return;
   if (!b->reuse)
     b->reuse = question_of(b);
-  if (!b->reuse)
-    ask(b);
+  if (!b->reuse || b->reuse->flight) /* none to look for; or others follow it already */
+    tm_reuse_ask(b);
   else if (take_exact(b) || (!b->reuse->alone && tm_flight_join(b)))
     return;
   else if (b->reuse->text && !b->back) /* it looked before it asked for the first time */
     look_for_like_ones(b);
   else
-    ask(b);
+    tm_reuse_ask(b);
 }
 
 /* A mistake of ours, not bad weather: it is told, and does not just go without effect. */
@@ -418,7 +426,7 @@ static void embedded(tm_branch *b, const tm_json *value, const tm_json *meta,
     if (take_similar(b))
       return;
   }
-  ask(b);
+  tm_reuse_ask(b);
 }
 
 /* -- keeping --------------------------------------------------------------------------- */

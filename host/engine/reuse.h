@@ -51,6 +51,8 @@ struct tm_reuse {
 
 /* A call of mill.llm goes live. */
 void tm_reuse_launch(tm_branch *b);
+/* Nothing that is kept will do: the model is asked, as soon as the budgets allow it. */
+void tm_reuse_ask(tm_branch *b);
 /* A task of it is done: of kind LLM, or EMBED. */
 void tm_reuse_done(tm_branch *b, tm_call_kind kind, const tm_json *value, const tm_json *meta,
                    const tm_json *error);

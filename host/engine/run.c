@@ -21,6 +21,7 @@
 #include "engine/lock.h"
 #include "engine/park.h"
 #include "engine/replay.h"
+#include "engine/spend.h"
 #include "engine/txn.h"
 
 #define LONG_WAIT_MS 2000 /* a longer sleep gives the claim back while it lasts */
@@ -63,6 +64,7 @@ static tm_branch *new_branch(tm_run *r, tm_branch *parent, uint32_t index) {
   }
   tm_list_init(&b->ready);
   tm_list_init(&b->held);
+  tm_list_init(&b->saving);
   tm_list_append(&r->branches, &b->link);
   return b;
 }
@@ -71,6 +73,7 @@ static void free_branch(tm_branch *b) {
   tm_list_remove(&b->link);
   tm_list_remove(&b->ready);
   tm_list_remove(&b->held);
+  tm_list_remove(&b->saving);
   tm_arena_free(&b->scratch);
   tm_arena_free(&b->verb_scratch);
   tm_free(b->path);
@@ -476,6 +479,7 @@ void tm_run_finish(tm_run *r, tm_run_state state, const tm_json *result, const t
   tm_json_set_int(a, body, "at", tm_engine_now(r->engine));
   const tm_json *reason = add_facts(r, body);
   tm_lock_end(r);
+  tm_spend_end(r);
   tm_turn_record(r, TM_RECORD_END, "", tm_run_state_word(state), body);
   tm_op *row = set_row(r, state, state == TM_RUN_DONE ? reason : r->error, 0, false);
   if (state == TM_RUN_DONE)

@@ -141,6 +141,10 @@ struct tm_branch {
   const char *signal;    /* the id of the event that its outcome used up; NULL: none */
   tm_reuse *reuse;       /* its question to a model, when answers to it are kept: reuse.h */
   tm_hold *holds;        /* locks that its script holds: lock.c */
+  double cost;           /* held for its call of what its run may spend: budget.c */
+  char spend_day[11];    /* of the budgets that its call is held in; "": none: spend.c */
+  tm_list saving;        /* in engine->saving: others hold the rest of a budget */
+  int money_waits;       /* how often in a row */
 };
 
 typedef enum tm_run_state {
@@ -193,7 +197,9 @@ struct tm_run {
   int uncommitted;    /* turns with ops of this run that are not yet durable */
   int64_t next_seq;
   int64_t llm_calls;
-  double usd; /* spent on models that have a price, summed from the journal */
+  double usd;  /* spent on models that have a price, summed from the journal */
+  double held; /* for model calls under way: what they may cost */
+  int holding; /* such calls */
   char chain[TM_HASH_HEX + 1];
   tm_journal journal;
   tm_list branches, ready, deliveries;

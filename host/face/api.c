@@ -171,6 +171,7 @@ static int open_engine(tidemill *t, const tidemill_options *o, tm_err *err) {
   if (tm_store_open(&t->store, t->options->db, &host, err) < 0)
     return -1;
   t->guest = (tm_guest_opts){.memory = t->options->memory, .steps = t->options->steps};
+  tm_arena_init(&t->scopes, 0);
   tm_ports ports = {
       .clock = &t->clock,
       .store = t->store,
@@ -180,6 +181,8 @@ static int open_engine(tidemill *t, const tidemill_options *o, tm_err *err) {
       .cancel = tm_world_cancel,
       .sources = sources,
       .setting = setting,
+      .scopes = tm_json_len(t->options->budgets) ? tm_budgets_scopes : NULL,
+      .cost = tm_budgets_cost,
       .still_clock = t->options->virtual_clock,
       .park = true,
       .wake = wake,
@@ -231,6 +234,7 @@ void tidemill_close(tidemill *t) {
   free_host_fns(&t->actions);
   free_host_fns(&t->providers);
   tidemill_options_free(t->options);
+  tm_arena_free(&t->scopes);
   tm_buf_free(&t->event_text);
   tm_free(t->errjson);
   tm_free(t);

@@ -42,6 +42,7 @@ struct tidemill {
   bool adopted;    /* runs that a dead process left have been looked for */
   bool labelled;
   struct tm_watchdog *watchdog; /* NULL: none */
+  tm_arena scopes;              /* texts of the budgets last asked for */
   tm_err err;
   char *errjson;
 };
@@ -77,6 +78,18 @@ void tm_api_explain(tm_err *err, const tm_run_row *row);
 int tm_api_move(tidemill *t, const char *run, const char *op, const tm_json *opts, tm_err *err);
 /* Orders that stand before everything else: option "paused", and runs that hung too often. */
 int tm_api_begin(tidemill *t, tm_err *err);
+/* "usage" of tidemill_examine, of one run or (NULL) of all: api_usage.c. */
+int tm_api_usage(tm_json **out, tm_arena *a, tidemill *t, const char *run, const tm_json *opts,
+                 tm_err *err);
+/* "drift" of tidemill_examine, of one run or (NULL) of the newest: api_drift.c. */
+int tm_api_drift(tm_json **out, tm_arena *a, tidemill *t, const tm_run_row *row, tm_err *err);
+/* "models" of tidemill_examine: api_models.c. */
+int tm_api_models(tm_json **out, tm_arena *a, tidemill *t, tm_err *err);
+/* "run" of tidemill_prompt: api_prompt_run.c. */
+int tm_api_prompt_run(tm_json **out, tm_arena *a, tidemill *t, tm_closure *c, const char *name,
+                      const tm_json *vars, tm_err *err);
+/* "prompts/a/b.prompt" -> "a/b"; false: this file is no unit. */
+bool tm_api_unit_name(const char *file, char out[256]);
 /* The sources on disk now, shared while nothing changes; a new reference. */
 int tm_api_sources(tidemill *t, tm_closure **out, tm_err *err);
 
@@ -87,6 +100,12 @@ void tm_world_cancel(void *ctx, tm_task *task);
 /* A registered provider as a tm_llm_fn; ctx is its tm_host_fn. */
 int tm_world_provider(void *ctx, const char *model, const tm_json *request, tm_buf *answer,
                       tm_err *err);
+/* budgets.c: tm_ports.scopes and .cost. */
+size_t tm_budgets_scopes(void *ctx, const char *workflow, const char *model,
+                         tm_scope out[TM_SCOPES]);
+double tm_budgets_cost(void *ctx, const tm_json *request);
+/* How today's accounts stand, in words; is one of them used up? */
+int tm_budgets_tell(bool *used_up, tm_buf *out, tm_arena *a, tidemill *t, tm_err *err);
 /* The model floor, opened at first use. */
 int tm_world_llm(tidemill *t, tm_llm **out, tm_err *err);
 void tm_world_close(tidemill *t);

@@ -197,23 +197,41 @@ static int check(examining *x, tm_err *err) {
   return 0;
 }
 
+static int usage(examining *x, tm_err *err) {
+  return tm_api_usage(&x->out, &x->arena, x->t, x->row.id, x->opts, err);
+}
+
+static int drift(examining *x, tm_err *err) {
+  return tm_api_drift(&x->out, &x->arena, x->t, x->row.id ? &x->row : NULL, err);
+}
+
+static int models(examining *x, tm_err *err) {
+  return tm_api_models(&x->out, &x->arena, x->t, err);
+}
+
 static int examine(examining *x, const char *run, const char *op, const char *opts,
                    tm_err *err) {
   static const struct {
     const char *op;
     int (*fn)(examining *x, tm_err *err);
-  } ops[] = {{"replay", replay}, {"diff", diff}, {"export", export_run}, {"fsck", check}};
+    bool of_all; /* when no run is named */
+  } ops[] = {{"replay", replay, false}, {"diff", diff, false},  {"export", export_run, false},
+             {"fsck", check, true},     {"usage", usage, true}, {"drift", drift, true},
+             {"models", models, true}};
   tm_json *o;
+  size_t i = 0;
+  while (i < sizeof ops / sizeof *ops && strcmp(ops[i].op, op) != 0)
+    i++;
+  if (i == sizeof ops / sizeof *ops)
+    return tm_err_set(
+        err, TM_USAGE,
+        "there are replay, diff, export, fsck, usage, drift and models, not \"%s\"", op);
   if (tm_api_json(&o, &x->arena, "the options", opts, SIZE_MAX, err) < 0)
     return -1;
   x->opts = o;
-  bool all = !run && strcmp(op, "fsck") == 0;
-  if (!all && tm_api_find_run(x->t, run, &x->arena, &x->row, err) < 0)
+  if ((run || !ops[i].of_all) && tm_api_find_run(x->t, run, &x->arena, &x->row, err) < 0)
     return -1;
-  for (size_t i = 0; i < sizeof ops / sizeof *ops; i++)
-    if (strcmp(ops[i].op, op) == 0)
-      return ops[i].fn(x, err);
-  return tm_err_set(err, TM_USAGE, "there are replay, diff, export and fsck, not \"%s\"", op);
+  return ops[i].fn(x, err);
 }
 
 int tidemill_examine(tidemill *t, const char *run, const char *op, const char *opts, char **out,

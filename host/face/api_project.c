@@ -10,7 +10,7 @@
 
 /* -- prompts --------------------------------------------------------------------------- */
 
-static bool unit_name(const char *file, char out[256]) {
+bool tm_api_unit_name(const char *file, char out[256]) {
   size_t n = strlen(file);
   const char *slash = strrchr(file, '/');
   if (strncmp(file, "prompts/", 8) != 0 || n < 16 || slash[1] == '_')
@@ -43,7 +43,7 @@ static int list_units(tm_closure *c, tm_arena *a, tm_json **out, tm_err *err) {
   for (size_t i = 0; (e = tm_map_next(&c->files, &i));) {
     const tm_prompt *p;
     const char *hash;
-    if (!unit_name(e->key, name))
+    if (!tm_api_unit_name(e->key, name))
       continue;
     if (tm_program_unit(&p, &hash, program, name, err) < 0)
       return -1;
@@ -112,8 +112,11 @@ int tidemill_prompt(tidemill *t, const char *op, const char *name, const char *i
     rc = show_unit(c, name, &a, &o, &err);
   else if (rc == 0 && name && strcmp(op, "render") == 0)
     rc = render_unit(t, c, name, vars, &a, &o, &err);
+  else if (rc == 0 && name && strcmp(op, "run") == 0)
+    rc = tm_api_prompt_run(&o, &a, t, c, name, vars, &err);
   else if (rc == 0)
-    rc = tm_err_set(&err, TM_USAGE, "there is list, show NAME and render NAME, not \"%s\"", op);
+    rc = tm_err_set(&err, TM_USAGE,
+                    "there is list, show NAME, render NAME and run NAME, not \"%s\"", op);
   rc = rc < 0 ? tm_api_fail(t, &err) : tm_api_give(o, out, len_out);
   tm_closure_release(&c);
   tm_arena_free(&a);
@@ -294,6 +297,44 @@ static const tm_json *examine_limits(examining *x) {
   return for_people(&x->arena, lanes);
 }
 
+/* The last check is worth knowing, and no fault of the project: the doctor need not say no. */
+static tm_json *flag(examining *x) {
+  tm_json *check = (tm_json *)(uintptr_t)tm_json_at(x->checks, tm_json_len(x->checks) - 1);
+  tm_json_set_bool(&x->arena, check, "flagged", true);
+  return check;
+}
+
+static void examine_answers(examining *x) {
+  tm_err err = TM_ERR_INIT;
+  tm_json *drift;
+  if (tm_api_drift(&drift, &x->arena, x->t, NULL, &err) < 0) {
+    report(x, "answers", false, err.msg, "`tidemill doctor --deep` looks closer");
+    return;
+  }
+  const tm_json *findings = tm_json_get(drift, "findings");
+  size_t n = tm_json_len(findings);
+  tm_buf_reset(&x->detail);
+  for (size_t i = 0; i < n; i++)
+    add_finding(x, tm_json_get_str(tm_json_at(findings, i), "message"));
+  report(x, "answers", true,
+         n ? tm_buf_str(&x->detail) : "every model that was asked answered itself, unchanged",
+         NULL);
+  if (n)
+    tm_json_set(&x->arena, flag(x), "findings", findings);
+}
+
+static void examine_budgets(examining *x) {
+  tm_err err = TM_ERR_INIT;
+  bool used_up = false;
+  if (!tm_json_len(x->t->options->budgets))
+    return;
+  tm_buf_reset(&x->detail);
+  int rc = tm_budgets_tell(&used_up, &x->detail, &x->arena, x->t, &err);
+  report(x, "budgets", rc == 0, rc == 0 ? tm_buf_str(&x->detail) : err.msg, NULL);
+  if (used_up)
+    flag(x);
+}
+
 int tidemill_doctor(tidemill *t, char **out, size_t *len) {
   int rc = tm_api_enter(t);
   if (rc < 0)
@@ -307,6 +348,8 @@ int tidemill_doctor(tidemill *t, char **out, size_t *len) {
   examine_runs(&x);
   examine_models(&x);
   const tm_json *lanes = examine_limits(&x);
+  examine_answers(&x);
+  examine_budgets(&x);
   tm_json_set_str(&x.arena, o, "schema", "tidemill.doctor/1");
   tm_json_set_bool(&x.arena, o, "ok", x.ok);
   tm_json_set(&x.arena, o, "checks", x.checks);

@@ -60,7 +60,12 @@
   X(DEEP, "deep", 0, NULL, "read every record of every run")                                   \
   X(APPLIED, "applied", 0, "JSON", "it happened; this is its result: JSON, @FILE, or -")       \
   X(NOTAPPLIED, "not-applied", 0, NULL, "it did not happen; do it now")                        \
-  X(WHOLE, "all", 0, NULL, "everything, also what is started later")
+  X(WHOLE, "all", 0, NULL, "everything, also what is started later")                           \
+  X(PRICED, "all", 0, NULL, "every model whose price is known, not the units' alone")          \
+  X(BY, "by", 0, "WHAT", "model, workflow, unit or day (model)")                               \
+  X(SINCE, "since", 0, "TIME", "from a day or time (UTC) on, or 7d, 12h: so long ago")         \
+  X(UNTIL, "until", 0, "TIME", "to the end of a day, or before a time (UTC)")                  \
+  X(DIFF, "diff", 0, "ID#SEQ", "what differs from another call: its request, its answer")
 
 typedef enum tm_cli_flag {
 #define X(id, name, letter, value, about) TM_FLAG_##id,
@@ -207,11 +212,22 @@ int tm_cli_signal(tm_cli *c);
 int tm_cli_pause(tm_cli *c);
 int tm_cli_list(tm_cli *c);
 int tm_cli_show(tm_cli *c);
+int tm_cli_show_diff(tm_cli *c); /* `show ID#SEQ --diff ID#SEQ` */
+/* cli_show.c: "RUN#SEQ" in its parts; seq -1 without one. 0 or the exit code. */
+int tm_cli_split_record(tm_cli *c, const char *arg, const char **run, long long *seq);
+/* The run's records; with the bytes of each attempt if `raw`. NULL: the message is told, and *code
+ * set. */
+const tm_json *tm_cli_history(tm_cli *c, const char *run, bool raw, int *code);
+/* The exact bytes of an attempt under a title, as `show --raw` prints them. */
+void tm_cli_print_attempt(tm_cli *c, const char *title, const tm_json *attempt);
+/* The record with this number, or NULL. */
+const tm_json *tm_cli_record(const tm_json *records, long long seq);
 int tm_cli_gates(tm_cli *c);
 int tm_cli_decisions(tm_cli *c);
 int tm_cli_reopen(tm_cli *c);
 int tm_cli_prompt(tm_cli *c);
 int tm_cli_lint(tm_cli *c); /* `prompt lint [NAME]` */
+int tm_cli_prompt_run(tm_cli *c, const char *name, const char *input, size_t input_len);
 int tm_cli_check(tm_cli *c);
 int tm_cli_doctor(tm_cli *c);
 int tm_cli_init(tm_cli *c);
@@ -225,6 +241,8 @@ int tm_cli_fork(tm_cli *c);
 int tm_cli_gc(tm_cli *c);
 int tm_cli_export(tm_cli *c);
 int tm_cli_import(tm_cli *c);
+int tm_cli_usage(tm_cli *c);
+int tm_cli_models(tm_cli *c);
 /* doctor --deep, with the engine open: the findings as text, and as *doc (NULL: an error was told).
  * The exit code. */
 int tm_cli_fsck(tm_cli *c, const tm_json **doc);

@@ -63,12 +63,14 @@ int tm_cli_prompt(tm_cli *c) {
   size_t input_len = 2, len = 0;
   char *text = NULL;
   int code;
-  bool list = strcmp(op, "list") == 0;
+  bool list = strcmp(op, "list") == 0, run = strcmp(op, "run") == 0;
+  if (!run && tm_cli_has(c, TM_FLAG_RAW))
+    return tm_cli_fail(c, 2, "--raw is for `tidemill prompt run NAME`");
   if (strcmp(op, "lint") == 0)
     return tm_cli_lint(c);
-  if (!list && strcmp(op, "show") != 0 && strcmp(op, "render") != 0)
-    return tm_cli_fail(c, 2, "usage: tidemill prompt list|show|render|lint [NAME], not '%s'",
-                       op);
+  if (!list && !run && strcmp(op, "show") != 0 && strcmp(op, "render") != 0)
+    return tm_cli_fail(c, 2,
+                       "usage: tidemill prompt list|show|render|run|lint [NAME], not '%s'", op);
   if (!list && !name)
     return tm_cli_fail(c, 2,
                        "usage: tidemill prompt %s NAME; `tidemill prompt list` has the "
@@ -77,6 +79,8 @@ int tm_cli_prompt(tm_cli *c) {
   if (tm_cli_has(c, TM_FLAG_VARS) &&
       (code = tm_cli_read_json(c, TM_FLAG_VARS, &input, &input_len)))
     return code;
+  if (run)
+    return tm_cli_prompt_run(c, name, input, input_len);
   if ((code = tm_cli_open(c)))
     return code;
   int rc = tidemill_prompt(c->engine, op, list ? NULL : name, input, input_len, &text, &len);
@@ -92,7 +96,8 @@ static void print_check(tm_cli *c, const tm_json *check) {
   const char *name = tm_json_get_str(check, "name"), *hint = tm_json_get_str(check, "hint");
   bool ok = tm_json_bool(tm_json_get(check, "ok"), false);
   tm_buf b = TM_BUF_INIT;
-  tm_buf_puts(&b, ok ? "ok    " : "FAIL  ");
+  bool flagged = tm_json_bool(tm_json_get(check, "flagged"), false);
+  tm_buf_puts(&b, !ok ? "FAIL  " : flagged ? "note  " : "ok    ");
   tm_cli_text_cell(&b, name, 16, true);
   tm_buf_printf(&b, " %s\n",
                 tm_json_get_str(check, "detail") ? tm_json_get_str(check, "detail") : "");

@@ -82,12 +82,25 @@ static void put_hit(tm_buf *b, const tm_json *r) {
     tm_buf_printf(b, "used again (%s) from run %s: ", hit, run ? run : "?");
 }
 
+/* Another name answered than was asked: a dated one of the same model, or another model. */
+static void put_answered(tm_buf *b, const tm_json *r) {
+  const tm_json *meta = tm_json_get(r, "meta");
+  const char *asked = tm_json_get_str(meta, "model");
+  const char *answered = tm_json_get_str(meta, "model_answered");
+  const char *provider = tm_json_get_str(meta, "provider");
+  const char *name = asked ? strchr(asked, '/') : NULL;
+  bool cassette = provider && strcmp(provider, "cassette") == 0;
+  if (name && answered && !cassette && strcmp(name + 1, answered) != 0)
+    tm_buf_printf(b, "[%s answered, asked was %s] ", answered, name + 1);
+}
+
 /* What happened, in one line. */
 static void put_story(tm_buf *b, const tm_json *r) {
   const tm_json *attempt = tm_json_get(r, "attempt"), *part = telling_part(r);
   const tm_json *ms = tm_json_get(r, "ms");
   const char *by = tm_json_get_str(r, "by");
   put_hit(b, r);
+  put_answered(b, r);
   if (attempt_of(r))
     put_attempt(b, attempt);
   else if (tm_json_get(r, "back"))
@@ -139,6 +152,17 @@ static void put_member(tm_buf *b, const char *label, const tm_json *v) {
   tm_buf_putc(b, '\n');
 }
 
+/* A line for each unit whose model was another one than asked, or than in runs beside this. */
+static void put_drift(tm_cli *c, tm_buf *b, const char *run) {
+  char *text = NULL;
+  size_t len = 0;
+  if (tidemill_examine(c->engine, run, "drift", NULL, &text, &len) < 0)
+    return; /* `doctor` tells what is wrong with a journal */
+  const tm_json *findings = tm_json_get(tm_cli_take(c, text, len), "findings");
+  for (size_t i = 0; i < tm_json_len(findings); i++)
+    put_member(b, "answers", tm_json_get(tm_json_at(findings, i), "message"));
+}
+
 static void print_head(tm_cli *c, const tm_json *info) {
   static const char *const members[] = {"id",           "workflow", "state",     "reason",
                                         "created",      "updated",  "result",    "error",
@@ -150,6 +174,7 @@ static void print_head(tm_cli *c, const tm_json *info) {
   const tm_json *error = tm_json_get(info, "error");
   put_member(&b, "error",
              tm_json_get_str(error, "message") ? tm_json_get(error, "message") : error);
+  put_drift(c, &b, tm_json_get_str(info, "id"));
   tm_buf_putc(&b, '\n');
   tm_cli_print_text(c, tm_buf_str(&b), b.len);
   tm_buf_free(&b);
@@ -157,16 +182,39 @@ static void print_head(tm_cli *c, const tm_json *info) {
 
 /* -- exact bytes ----------------------------------------------------------------------- */
 
+static int digit64(char c) {
+  static const char digits[] =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  const char *at = c ? strchr(digits, c) : NULL;
+  return at ? (int)(at - digits) : -1;
+}
+
+static void put_base64(tm_buf *b, const char *text) {
+  unsigned bits = 0, count = 0;
+  for (int digit; (digit = digit64(*text)) >= 0; text++) {
+    bits = bits << 6 | (unsigned)digit;
+    count += 6;
+    if (count >= 8) {
+      count -= 8;
+      tm_buf_putc(b, (char)(bits >> count & 0xff));
+    }
+  }
+}
+
 /* Request or response of an attempt: a string, or {"base64": …} when it is not UTF-8. */
 static void print_bytes(tm_cli *c, const tm_json *v) {
   size_t len = 0;
-  const char *s = tm_json_str(v, &len);
-  if (!s)
-    s = tm_json_str(tm_json_get(v, "base64"), &len);
-  if (!s)
+  const char *s = tm_json_str(v, &len), *coded = tm_json_get_str(v, "base64");
+  tm_buf b = TM_BUF_INIT;
+  if (s)
+    tm_buf_put(&b, s, len);
+  else if (coded)
+    put_base64(&b, coded);
+  else
     return;
-  tm_cli_print_text(c, s, len);
+  tm_cli_print_text(c, tm_buf_str(&b), b.len);
   putchar('\n');
+  tm_buf_free(&b);
 }
 
 static void print_headers(tm_cli *c, const tm_json *headers) {
@@ -180,12 +228,10 @@ static void print_headers(tm_cli *c, const tm_json *headers) {
   }
 }
 
-static void print_raw(tm_cli *c, const tm_json *r, const tm_json *a) {
+void tm_cli_print_attempt(tm_cli *c, const char *title, const tm_json *a) {
   const char *method = tm_json_get_str(a, "method"), *url = tm_json_get_str(a, "url");
-  const char *name = tm_json_get_str(r, "name");
-  char *head = tm_arena_printf(&c->arena, "# record %lld: %s\n> %s %s\n",
-                               (long long)tm_json_int(tm_json_get(r, "seq"), 0),
-                               name ? name : "", method ? method : "ASK", url ? url : "");
+  char *head = tm_arena_printf(&c->arena, "# %s\n> %s %s\n", title, method ? method : "ASK",
+                               url ? url : "");
   tm_cli_print_text(c, head, strlen(head));
   print_headers(c, tm_json_get(a, "headers"));
   putchar('\n');
@@ -193,6 +239,15 @@ static void print_raw(tm_cli *c, const tm_json *r, const tm_json *a) {
   printf("\n< status %lld\n\n", (long long)tm_json_int(tm_json_get(a, "status"), 0));
   print_bytes(c, tm_json_get(a, "response"));
   putchar('\n');
+}
+
+static void print_raw(tm_cli *c, const tm_json *r, const tm_json *a) {
+  const char *name = tm_json_get_str(r, "name");
+  tm_cli_print_attempt(c,
+                       tm_arena_printf(&c->arena, "record %lld: %s",
+                                       (long long)tm_json_int(tm_json_get(r, "seq"), 0),
+                                       name ? name : ""),
+                       a);
 }
 
 /* A masked header becomes the shell variable that holds the key: "Bearer ***" of openai is
@@ -249,19 +304,18 @@ static void print_curl(tm_cli *c, const tm_json *a) {
 
 /* -- the command ----------------------------------------------------------------------- */
 
-/* Split "RUN#SEQ"; seq -1 without one. 0 or the exit code. */
-static int split(tm_cli *c, const char **run, long long *seq) {
-  const char *arg = c->args[0], *hash = strchr(arg, '#');
+int tm_cli_split_record(tm_cli *c, const char *arg, const char **run, long long *seq) {
+  const char *hash = strchr(arg, '#');
   char *end = NULL;
   *run = hash ? tm_arena_strndup(&c->arena, arg, (size_t)(hash - arg)) : arg;
   *seq = hash ? strtoll(hash + 1, &end, 10) : -1;
   if (hash && (!hash[1] || *end || *seq < 0))
     return tm_cli_fail(c, 2, "'%s': expected ID#SEQ with a record's number, such as %s#3", arg,
-                       *run);
+                       **run ? *run : "ID");
   return 0;
 }
 
-static const tm_json *history(tm_cli *c, const char *run, bool raw, int *code) {
+const tm_json *tm_cli_history(tm_cli *c, const char *run, bool raw, int *code) {
   char *text = NULL;
   size_t len = 0;
   int rc = tidemill_history(c->engine, run, raw ? "{\"raw\":true}" : NULL, &text, &len);
@@ -269,12 +323,27 @@ static const tm_json *history(tm_cli *c, const char *run, bool raw, int *code) {
   return rc < 0 ? NULL : tm_cli_take(c, text, len);
 }
 
+const tm_json *tm_cli_record(const tm_json *records, long long seq) {
+  for (size_t i = 0; i < tm_json_len(records); i++)
+    if (tm_json_int(tm_json_get(tm_json_at(records, i), "seq"), -1) == seq)
+      return tm_json_at(records, i);
+  return NULL;
+}
+
+/* Is the attempt the record that was named, or one of the call that ends with it? */
+static bool belongs(const tm_json *attempt, const tm_json *named) {
+  const char *place = tm_json_get_str(named, "place"), *kind = tm_json_get_str(named, "kind");
+  bool call = place && kind && strcmp(kind, "llm") == 0 && !tm_json_get(named, "attempt");
+  return attempt == named || (call && strcmp(tm_json_get_str(attempt, "place"), place) == 0);
+}
+
 /* Every attempt of the selected records, raw or as curl. The exit code. */
 static int show_attempts(tm_cli *c, const tm_json *records, long long seq) {
   size_t told = 0;
+  const tm_json *named = seq >= 0 ? tm_cli_record(records, seq) : NULL;
   for (size_t i = 0; i < tm_json_len(records); i++) {
     const tm_json *r = tm_json_at(records, i), *a = attempt_of(r);
-    if (!a || (seq >= 0 && tm_json_int(tm_json_get(r, "seq"), -1) != seq))
+    if (!a || (seq >= 0 && !(named && belongs(r, named))))
       continue;
     told++;
     if (tm_cli_has(c, TM_FLAG_CURL))
@@ -293,15 +362,12 @@ static int show_attempts(tm_cli *c, const tm_json *records, long long seq) {
 }
 
 static int show_one(tm_cli *c, const tm_json *records, long long seq) {
-  for (size_t i = 0; i < tm_json_len(records); i++) {
-    const tm_json *r = tm_json_at(records, i);
-    if (tm_json_int(tm_json_get(r, "seq"), -1) == seq) {
-      tm_cli_print_value(c, r, false);
-      return 0;
-    }
-  }
-  return tm_cli_fail(c, 4, "the run has %zu records; there is none with number %lld",
-                     tm_json_len(records), seq);
+  const tm_json *r = tm_cli_record(records, seq);
+  if (!r)
+    return tm_cli_fail(c, 4, "the run has %zu records; there is none with number %lld",
+                       tm_json_len(records), seq);
+  tm_cli_print_value(c, r, false);
+  return 0;
 }
 
 /* The run's mill.state: an object with --json, else a line for each field. The exit code. */
@@ -333,12 +399,16 @@ int tm_cli_show(tm_cli *c) {
   const char *run;
   long long seq;
   bool raw = tm_cli_has(c, TM_FLAG_RAW) || tm_cli_has(c, TM_FLAG_CURL);
-  int code = split(c, &run, &seq);
-  if (code || (code = tm_cli_open(c)))
+  int code = tm_cli_split_record(c, c->args[0], &run, &seq);
+  if (code)
+    return code;
+  if (tm_cli_has(c, TM_FLAG_DIFF))
+    return tm_cli_show_diff(c);
+  if ((code = tm_cli_open(c)))
     return code;
   if (tm_cli_has(c, TM_FLAG_FIELDS))
     return show_fields(c, run);
-  const tm_json *answer = history(c, run, raw || seq >= 0, &code);
+  const tm_json *answer = tm_cli_history(c, run, raw || seq >= 0, &code);
   if (!answer)
     return code;
   const tm_json *records = tm_json_get(answer, "records");

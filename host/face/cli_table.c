@@ -46,7 +46,10 @@ static const char signal_more[] = "The workflow declares its events and their sc
 static const char show_more[] = "ID#SEQ shows one record in full. --raw prints the exact bytes "
                                 "that went to a model and came\n"
                                 "back; --curl prints commands to send them again, with the key "
-                                "as a variable of the shell.\n";
+                                "as a variable of the shell.\n"
+                                "--diff ID#SEQ (or #SEQ of the same run) prints what differs "
+                                "from another attempt, or of the\n"
+                                "results of two calls, place by place. --json works with it.\n";
 static const char test_more[] =
     "Runs busted on spec/ (or the files named) with the test kit `require \"tidemill.test\"`.\n"
     "Arguments are busted's: --filter PATTERN, --shuffle, --list, -o TAP …\n"
@@ -81,6 +84,8 @@ static const char gc_more[] =
 static const char prompt_more[] =
     "`prompt list`; `prompt show NAME`; `prompt render NAME --input JSON`: its exact first "
     "request;\n"
+    "`prompt run NAME --input JSON`: asks it once, without a workflow; the value on standard\n"
+    "output; nothing is journaled, and `usage` does not know of it; --raw prints the bytes;\n"
     "`prompt lint [NAME]`: its mistakes, or those of all units, a line each (exit code 9).\n";
 static const char reopen_more[] =
     "The next run that asks for it decides anew. Runs that were told it keep it; it stays in\n"
@@ -89,6 +94,17 @@ static const char check_more[] =
     "No run is started and no model asked. Prints a line for each finding, FILE:LINE: MESSAGE, "
     "and\n"
     "exits 9; 0 when there is none. Without a name it looks at every file of the project.\n";
+static const char usage_more[] =
+    "Every attempt counts, the ones that failed as well; a replay costs nothing and counts\n"
+    "nothing. Input tokens include those from a cache, output tokens those of reasoning; ? is\n"
+    "what no server told. `unpriced` are attempts whose price is not known: see `prices` in\n"
+    "tidemill.yaml. --workflow NAME and ID narrow it down.\n";
+static const char models_more[] =
+    "Providers with the key that was found (masked) and where they are asked; then the models "
+    "of\n"
+    "the units: price, and the settings that a request to them would drop. Prices and rules "
+    "of\n"
+    "your own stand under `prices` and `capabilities` in tidemill.yaml. Nothing is sent.\n";
 const tm_cli_command tm_cli_commands[] = {
     {"run", "WORKFLOW", "start a run, follow it, print its result", run_more,
      INPUTS | BIT(TIMEOUT), 1, 1, tm_cli_run},
@@ -96,8 +112,8 @@ const tm_cli_command tm_cli_commands[] = {
      tm_cli_start},
     {"list", "", "the runs, newest first", NULL,
      BIT(ALL) | BIT(STATE) | BIT(WORKFLOW) | BIT(LIMIT), 0, 0, tm_cli_list},
-    {"show", "ID[#SEQ]", "a run and its journal", show_more, BIT(RAW) | BIT(CURL) | BIT(FIELDS),
-     1, 1, tm_cli_show},
+    {"show", "ID[#SEQ]", "a run and its journal", show_more,
+     BIT(RAW) | BIT(CURL) | BIT(FIELDS) | BIT(DIFF), 1, 1, tm_cli_show},
     {"gates", "[ID]", "the questions that wait for a person", NULL, BIT(DECIDED), 0, 1,
      tm_cli_gates},
     {"approve", "ID [GATE]", "say yes to a gate, and go on", decide_more, DECIDE, 1, 2,
@@ -138,9 +154,13 @@ const tm_cli_command tm_cli_commands[] = {
      tm_cli_import},
     {"gc", "", "take away runs that ended long ago", gc_more,
      BIT(COUNT_ONLY) | BIT(OLDER) | BIT(WORKFLOW), 0, 0, tm_cli_gc},
-    {"prompt", "list|show|render|lint …",
-     "the prompt units, one, its first request, its mistakes", prompt_more, BIT(VARS), 1, 2,
-     tm_cli_prompt},
+    {"usage", "[ID]", "what the models cost: calls, tokens, USD", usage_more,
+     BIT(BY) | BIT(SINCE) | BIT(UNTIL) | BIT(WORKFLOW), 0, 1, tm_cli_usage},
+    {"models", "", "providers, keys, and what the models cost and take", models_more,
+     BIT(PRICED), 0, 0, tm_cli_models},
+    {"prompt", "list|show|render|run|lint …",
+     "the prompt units, one, its first request, its answer, its mistakes", prompt_more,
+     BIT(VARS) | BIT(RAW), 1, 2, tm_cli_prompt},
     {"check", "[WORKFLOW…]", "find the mistakes in scripts, prompts and schemas", check_more, 0,
      0, MANY, tm_cli_check},
     {"test", "[BUSTED ARGUMENT…]", "run the specs of the project", test_more, 0, 0, -1,

@@ -1,8 +1,8 @@
 /* cli_text.c - text for terminals: escaped, measured, cut; durations and near words for people.
  */
 #include <stdlib.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "face/cli.h"
 
 /* Decode one character of UTF-8; returns its length, 0 for a byte that is none. */
@@ -114,12 +114,7 @@ void tm_cli_text_duration(tm_buf *out, int64_t ms) {
 }
 
 int64_t tm_cli_text_time(const char *rfc3339) {
-  struct tm parts = {0};
-  const char *rest = rfc3339 ? strptime(rfc3339, "%Y-%m-%dT%H:%M:%S", &parts) : NULL;
-  if (!rest)
-    return -1;
-  double fraction = *rest == '.' ? strtod(rest, NULL) : 0;
-  return (int64_t)timegm(&parts) * 1000 + (int64_t)(fraction * 1000 + 0.5);
+  return rfc3339 ? tm_clock_parse(rfc3339) : -1;
 }
 
 /* Restricted Damerau-Levenshtein, words up to 31 bytes; a longer one is far from everything. */

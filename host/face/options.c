@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "llm/llm.h"
+#include "llm/models.h"
 #include "net/guard.h"
 #include "text/yaml.h"
 
@@ -23,6 +24,8 @@ tidemill_options *tidemill_options_new(void) {
   o->models = tm_json_new_object(&o->arena);
   o->prices = tm_json_new_object(&o->arena);
   o->retain = tm_json_new_object(&o->arena);
+  o->capabilities = tm_json_new_object(&o->arena);
+  o->budgets = tm_json_new_object(&o->arena);
   return o;
 }
 
@@ -137,8 +140,10 @@ static int bad_setting(tm_err *err, const char *path, const char *key) {
       err, TM_CONFIG,
       "%s: \"%s\" is not a setting, or not of the right form; settings are db, model, "
       "models {UNIT: PROVIDER/MODEL}, prices {PROVIDER/MODEL: {input, output}}, limits "
-      "{PROVIDER: {requests_per_minute}}, http {private: [HOST]}, memory, steps, "
-      "retain {done: 30d, failed: 90d, cancelled: 30d, WORKFLOW: {done: 3d}}",
+      "{PROVIDER: {requests_per_minute}}, http {private: [HOST]}, retain "
+      "{done: 30d, failed: 90d, cancelled: 30d, WORKFLOW: {done: 3d}}, capabilities "
+      "{PROVIDER/PATTERN: {sampling, stop, forced_tool}}, budgets {day, workflows: {NAME}, "
+      "keys: {VARIABLE}}, each {usd, llm_calls}, memory, steps",
       path, key);
 }
 
@@ -224,6 +229,46 @@ static int yaml_retain(tidemill_options *o, const char *path, const tm_json *ret
   return 0;
 }
 
+/* What tm_models_add does not take is told here, where the file's name is known. */
+static int yaml_capabilities(tidemill_options *o, const char *path, const tm_json *rules,
+                             tm_err *err) {
+  tm_models probe = {0};
+  int rc = tm_models_add(&probe, rules, err);
+  tm_models_free(&probe);
+  o->capabilities = tm_json_copy(&o->arena, rules);
+  if (rc < 0) {
+    err->code = TM_CONFIG;
+    tm_err_wrap(err, "%s", path);
+  }
+  return rc;
+}
+
+/* {usd?, llm_calls?}, one of them at least. */
+static bool is_budget(const tm_json *v) {
+  const tm_json *usd = tm_json_get(v, "usd"), *calls = tm_json_get(v, "llm_calls");
+  size_t known = (usd ? 1u : 0u) + (calls ? 1u : 0u);
+  return known && tm_json_len(v) == known && (!usd || tm_json_number(usd, -1) >= 0) &&
+         (!calls || tm_json_int(calls, -1) >= 0);
+}
+
+static int yaml_budgets(tidemill_options *o, const char *path, const tm_json *budgets,
+                        tm_err *err) {
+  for (size_t i = 0; i < tm_json_len(budgets); i++) {
+    const tm_json_member *m = tm_json_member_at(budgets, i);
+    bool day = strcmp(m->key, "day") == 0;
+    if (!day && strcmp(m->key, "workflows") != 0 && strcmp(m->key, "keys") != 0)
+      return bad_setting(err, path, m->key);
+    for (size_t k = 0; !day && k < tm_json_len(&m->value); k++)
+      if (!tm_json_member_at(&m->value, k) ||
+          !is_budget(&tm_json_member_at(&m->value, k)->value))
+        return bad_setting(err, path, m->key);
+    if (day ? !is_budget(&m->value) : tm_json_type_of(&m->value) != TM_JSON_OBJECT)
+      return bad_setting(err, path, m->key);
+  }
+  o->budgets = tm_json_copy(&o->arena, budgets);
+  return 0;
+}
+
 static int yaml_setting(tidemill_options *o, const char *path, const tm_json_member *m,
                         tm_err *err) {
   char number[32];
@@ -238,6 +283,10 @@ static int yaml_setting(tidemill_options *o, const char *path, const tm_json_mem
     return yaml_limits(o, path, &m->value, err);
   if (strcmp(m->key, "http") == 0 && tm_json_type_of(&m->value) == TM_JSON_OBJECT)
     return yaml_http(o, path, &m->value, err);
+  if (strcmp(m->key, "budgets") == 0 && tm_json_type_of(&m->value) == TM_JSON_OBJECT)
+    return yaml_budgets(o, path, &m->value, err);
+  if (strcmp(m->key, "capabilities") == 0 && tm_json_type_of(&m->value) == TM_JSON_OBJECT)
+    return yaml_capabilities(o, path, &m->value, err);
   if (!text && tm_json_type_of(&m->value) == TM_JSON_INT) {
     snprintf(number, sizeof number, "%lld", (long long)tm_json_int(&m->value, 0));
     text = number;

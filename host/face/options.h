@@ -14,7 +14,9 @@ struct tidemill_options {
   tm_json *retain; /* {STATE: ms, WORKFLOW: {STATE: ms}}: gc.h */
   tm_json *prices; /* {"PROVIDER/MODEL": {input, output}}: USD for a million tokens */
   const char
-      *http_private; /* what a guarded request may reach beside the internet; net/guard.h */
+      *http_private;     /* what a guarded request may reach beside the internet; net/guard.h */
+  tm_json *capabilities; /* {"PROVIDER/PATTERN": {sampling, stop, forced_tool}}: llm/models.h */
+  tm_json *budgets; /* {day?, workflows?: {NAME}, keys?: {VARIABLE}}, each {usd?, llm_calls?} */
   size_t memory;
   uint64_t steps;
   int64_t watchdog_ms; /* 0: none */

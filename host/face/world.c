@@ -120,19 +120,28 @@ static int open_guard(tidemill *t, tm_err *err) {
   return tm_err_wrap(err, "TIDEMILL_HTTP_PRIVATE");
 }
 
-/* Ours, dated; over it what tidemill.yaml says. */
-static int set_prices(tidemill *t, tm_err *err) {
-  const tm_embed_file *f = tm_embed_find("prices.json");
+/* A table of ours, dated; over it what tidemill.yaml says. */
+static int set_table(tidemill *t, const char *file, const tm_json *own,
+                     int (*set)(tm_llm *l, const tm_json *table, tm_err *err), tm_err *err) {
+  const tm_embed_file *f = tm_embed_find(file);
   tm_arena a;
   tm_json *table;
   tm_arena_init(&a, 0);
   int rc = tm_json_parse(&table, &a, f->bytes, f->len, NULL, err);
   if (rc == 0)
-    rc = tm_llm_set_prices(t->llm, table, err);
-  if (rc == 0 && tm_json_len(t->options->prices))
-    rc = tm_llm_set_prices(t->llm, t->options->prices, err);
+    rc = set(t->llm, table, err);
+  if (rc == 0 && tm_json_len(own))
+    rc = set(t->llm, own, err);
   tm_arena_free(&a);
   return rc;
+}
+
+static int set_tables(tidemill *t, tm_err *err) {
+  const tidemill_options *o = t->options;
+  return set_table(t, "prices.json", o->prices, tm_llm_set_prices, err) < 0 ||
+                 set_table(t, "models.json", o->capabilities, tm_llm_set_models, err) < 0
+             ? -1
+             : 0;
 }
 
 /* After the providers are known: a limit names one of them. */
@@ -146,7 +155,7 @@ static int set_limits(tidemill *t, tm_err *err) {
 static int open_llm(tidemill *t, tm_err *err) {
   if (open_http(t, err) < 0 || open_guard(t, err) < 0 ||
       tm_llm_open(&t->llm, t->loop, t->http, from_environment, NULL, err) < 0 ||
-      set_prices(t, err) < 0 || tm_llm_record(t->llm, t->options->record, err) < 0)
+      set_tables(t, err) < 0 || tm_llm_record(t->llm, t->options->record, err) < 0)
     return -1;
   tm_llm_set_guard(t->llm, t->guard);
   tm_llm_register(t->llm, "scripted", scripted, t);

@@ -22,7 +22,7 @@ static const tm_llm_field fields[] = {
     {"temperature", "temperature", TM_MODEL_NO_SAMPLING},
     {"topP", "top_p", TM_MODEL_NO_SAMPLING},
     {"topK", "top_k", TM_MODEL_NO_SAMPLING},
-    {"stopSequences", "stop_sequences", 0},
+    {"stopSequences", "stop_sequences", TM_MODEL_NO_STOP},
     {"maxOutputTokens", "max_tokens", 0},
 };
 #define FIELDS (sizeof fields / sizeof *fields)
@@ -218,7 +218,7 @@ static int build(tm_llm_wire *out, tm_arena *a, const tm_llm_question *q,
   if (put_headers(out, a, q, s, err) < 0)
     return -1;
   const tm_json *config = q->config;
-  unsigned rules = tm_llm_model_rules("anthropic", q->model);
+  unsigned rules = q->rules;
   tm_json *body = tm_json_new_object(a);
   tm_json_set_str(a, body, "model", q->model);
   tm_json_set_int(a, body, "max_tokens", MAX_TOKENS);

@@ -40,6 +40,7 @@ struct tm_llm {
   const tm_guard *guard; /* of media URLs; NULL: none */
   tm_recorder *recorder; /* NULL: nothing is recorded */
   tm_prices prices;
+  tm_models models;
   tm_list asks;
   tm_dice dice; /* of the jitter, which is nobody's record */
   tm_shapes shapes;

@@ -1,6 +1,5 @@
 /* build.c - what every wire format needs to put a question into bytes. */
 #include <ctype.h>
-#include <fnmatch.h>
 #include <string.h>
 
 #include "llm/provider.h"
@@ -12,23 +11,8 @@ const char *tm_llm_setting(const tm_llm_settings *s, const char *name) {
 
 /* -- models and their parameters ------------------------------------------------------- */
 
-unsigned tm_llm_model_rules(const char *provider, const char *model) {
-  static const struct {
-    const char *provider, *pattern;
-    unsigned flags;
-  } rules[] = {
-#define RULE(p, m, flags) {p, m, flags},
-#include "llm/models.inc"
-#undef RULE
-  };
-  for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
-    if (strcmp(rules[i].provider, provider) == 0 && fnmatch(rules[i].pattern, model, 0) == 0)
-      return rules[i].flags;
-  return 0;
-}
-
 unsigned tm_llm_openai_rules(const tm_llm_question *q) {
-  unsigned rules = tm_llm_model_rules("openai", q->model);
+  unsigned rules = q->rules;
   const char *effort = tm_json_get_str(q->config, "reasoningEffort");
   if (rules & TM_MODEL_SAMPLING_BARE && !(effort && strcmp(effort, "none") == 0))
     rules |= TM_MODEL_NO_SAMPLING;

@@ -18,14 +18,14 @@
 #include "llm/provider.h"
 
 static const tm_llm_field fields[] = {
-    {"temperature", "temperature", 0},
-    {"topP", "topP", 0},
-    {"topK", "topK", 0},
+    {"temperature", "temperature", TM_MODEL_NO_SAMPLING},
+    {"topP", "topP", TM_MODEL_NO_SAMPLING},
+    {"topK", "topK", TM_MODEL_NO_SAMPLING},
     {"maxOutputTokens", "maxOutputTokens", 0},
-    {"stopSequences", "stopSequences", 0},
+    {"stopSequences", "stopSequences", TM_MODEL_NO_STOP},
     {"seed", "seed", 0},
-    {"frequencyPenalty", "frequencyPenalty", 0},
-    {"presencePenalty", "presencePenalty", 0},
+    {"frequencyPenalty", "frequencyPenalty", TM_MODEL_NO_SAMPLING},
+    {"presencePenalty", "presencePenalty", TM_MODEL_NO_SAMPLING},
 };
 #define FIELDS (sizeof fields / sizeof *fields)
 
@@ -209,7 +209,7 @@ static int build(tm_llm_wire *out, tm_arena *a, const tm_llm_question *q,
   tm_json *body = tm_json_new_object(a), *config = tm_json_new_object(a);
   if (put_messages(body, a, q->messages, err) < 0)
     return -1;
-  tm_llm_put_config(out, a, config, q->config, fields, FIELDS, 0, handled);
+  tm_llm_put_config(out, a, config, q->config, fields, FIELDS, q->rules, handled);
   put_effort(out, config, a, tm_json_get_str(q->config, "reasoningEffort"));
   if (q->shape) {
     const tm_lowered *lowered = tm_shape_lower(q->shape, TM_DIALECT_GEMINI);

@@ -1,6 +1,7 @@
 /* llm.c - the providers there are, and what would be asked of them. */
 #include "llm/llm.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "llm/ask.h"
@@ -61,6 +62,7 @@ void tm_llm_close(tm_llm **llm) {
   tm_cassette_free(&l->cassette);
   tm_recorder_close(&l->recorder);
   tm_prices_free(&l->prices);
+  tm_models_free(&l->models);
   tm_shapes_free(&l->shapes);
   tm_arena_free(&l->work);
   tm_arena_free(&l->told);
@@ -130,7 +132,8 @@ const tm_provider *tm_llm_question_of(tm_llm_question *q, tm_arena *a, const tm_
                          .model = tm_arena_strdup(a, slash + 1),
                          .request = request,
                          .config = tm_json_get(request, "config"),
-                         .messages = tm_json_get(request, "messages")};
+                         .messages = tm_json_get(request, "messages"),
+                         .rules = tm_models_flags(&l->models, p->name, slash + 1)};
   if (!q->model)
     tm_err_set(err, TM_LIMIT, "the question is too large");
   bool sound = q->model && tm_llm_check_roles(q->messages, err) == 0 &&
@@ -196,7 +199,7 @@ void tm_llm_tools_drop(tm_llm_tool *tools, size_t count) {
     tm_shape_drop(&tools[i].shape);
 }
 
-/* -- files and prices ------------------------------------------------------------------ */
+/* -- files, prices and capabilities ------------------------------------------------------------------ */
 
 int tm_llm_set_prices(tm_llm *l, const tm_json *table, tm_err *err) {
   return tm_prices_add(&l->prices, table, err);
@@ -204,6 +207,10 @@ int tm_llm_set_prices(tm_llm *l, const tm_json *table, tm_err *err) {
 
 void tm_llm_set_guard(tm_llm *l, const tm_guard *guard) {
   l->guard = guard;
+}
+
+int tm_llm_set_models(tm_llm *l, const tm_json *table, tm_err *err) {
+  return tm_models_add(&l->models, table, err);
 }
 
 int tm_llm_record(tm_llm *l, const char *path, tm_err *err) {
@@ -328,10 +335,64 @@ int tm_llm_sketch(tm_json **out, tm_arena *a, tm_llm *l, const tm_json *request,
   return preview(out, a, l, request, true, err);
 }
 
+/* A request with every common setting in it, for this model. */
+static tm_json *full_request(tm_arena *a, const char *model, tm_err *err) {
+  static const char text[] =
+      "{\"messages\":[{\"role\":\"user\",\"content\":[{\"text\":\"?\"}]}],"
+      "\"config\":{\"temperature\":0.5,\"topP\":0.5,\"topK\":5,\"maxOutputTokens\":1000,"
+      "\"stopSequences\":[\"x\"],\"seed\":1,\"frequencyPenalty\":0.5,\"presencePenalty\":0.5},"
+      "\"tools\":[{\"name\":\"t\"}],\"tool_choice\":\"required\"}";
+  tm_json *request;
+  if (tm_json_parse(&request, a, text, sizeof text - 1, NULL, err) < 0)
+    return NULL;
+  tm_json_set_str(a, request, "model", model);
+  return request;
+}
+
+int tm_llm_drops(tm_json **out, tm_arena *a, tm_llm *l, const char *model, tm_err *err) {
+  const tm_json *request = full_request(a, model, err);
+  tm_llm_question q;
+  tm_llm_wire wire;
+  tm_llm_tool *tools;
+  const tm_provider *p = request ? tm_llm_question_of(&q, a, l, request, model, err) : NULL;
+  if (!p)
+    return -1;
+  int rc = tm_llm_tools_get(&tools, &q.tool_count, a, l, request, err);
+  q.tools = tools;
+  if (rc == 0)
+    rc = build(&wire, a, l, p, &q, true, err);
+  if (rc == 0)
+    *out = wire.dropped ? tm_json_copy(a, wire.dropped) : tm_json_new_array(a);
+  tm_llm_tools_drop(tools, q.tool_count);
+  return rc;
+}
+
+const tm_json *tm_llm_price(const tm_llm *l, const char *model) {
+  const char *slash = strchr(model, '/');
+  char provider[64];
+  if (!slash || (size_t)(slash - model) >= sizeof provider)
+    return NULL;
+  snprintf(provider, sizeof provider, "%.*s", (int)(slash - model), model);
+  return tm_prices_of(&l->prices, provider, slash + 1);
+}
+
 /* "sk-...cdef": enough to tell two keys apart, and only of a long one. */
 static const char *hint(tm_arena *a, const char *key) {
   size_t len = strlen(key);
   return len < 20 ? "***" : tm_arena_printf(a, "%.3s...%s", key, key + len - 4);
+}
+
+/* A base URL as it may be shown: without a password, and without the values of a query. */
+static const char *shown_url(tm_arena *a, const char *url) {
+  const char *host = url ? strstr(url, "://") : NULL;
+  if (!host)
+    return url;
+  host += 3;
+  size_t rest = strcspn(host, "/?#"), query = strcspn(host, "?#");
+  const char *at = memrchr(host, '@', rest);
+  return tm_arena_printf(a, "%.*s%s%.*s%s", (int)(host - url), url, at ? "***@" : "",
+                         (int)(host + query - (at ? at + 1 : host)), at ? at + 1 : host,
+                         host[query] ? "?***" : "");
 }
 
 static tm_json *describe(tm_arena *a, const tm_llm *l, const tm_provider *p) {
@@ -348,8 +409,10 @@ static tm_json *describe(tm_arena *a, const tm_llm *l, const tm_provider *p) {
   tm_json_set_str(a, o, "key_env", p->key_env);
   tm_json_set(a, o, "key", key ? tm_json_new_str(a, hint(a, key)) : tm_json_null(a));
   tm_json_set_str(a, o, "base_env", p->base_env);
-  tm_json_set_str(a, o, "base_url", tm_llm_url(a, p, &l->settings, ""));
+  tm_json_set_str(a, o, "base_url", shown_url(a, tm_llm_url(a, p, &l->settings, "")));
   tm_json_set_bool(a, o, "in_process", false);
+  tm_json_set_bool(a, o, "streams", p->event != NULL);
+  tm_json_set_bool(a, o, "embeds", p->vectors != NULL);
   tm_json_set_bool(a, o, "ready", key || p->keyless || !tm_llm_own_base(p, &l->settings));
   return o;
 }

@@ -169,6 +169,8 @@ void tm_llm_set_guard(tm_llm *l, const tm_guard *guard);
 
 /* A table of prices (prices.h), copied; what is given last counts first. */
 int tm_llm_set_prices(tm_llm *l, const tm_json *table, tm_err *err);
+/* The same for what models do not take (models.h). */
+int tm_llm_set_models(tm_llm *l, const tm_json *table, tm_err *err);
 
 /* The exact request that would be sent first: {method, url, headers (masked), body (string)}.
  * TM_CONFIG when a key is missing: the message names the variable. */
@@ -176,7 +178,20 @@ int tm_llm_preview(tm_json **out, tm_arena *a, tm_llm *l, const tm_json *request
 /* The same where no key is set: another text stands in for it, masked like the key. */
 int tm_llm_sketch(tm_json **out, tm_arena *a, tm_llm *l, const tm_json *request, tm_err *err);
 
-/* Providers, whether a key was found (masked), base URL: an array, for doctor and `models`. */
+/* The names of common settings that PROVIDER/MODEL would drop from a request: an array. Nothing
+ * is sent, and no key is needed. */
+int tm_llm_drops(tm_json **out, tm_arena *a, tm_llm *l, const char *model, tm_err *err);
+/* Its price, {input, cached_input?, cache_write?, output}; NULL: not known. */
+const tm_json *tm_llm_price(const tm_llm *l, const char *model);
+
+/* What one attempt of a request may cost, in USD: every token that its texts can be (three bytes to
+ * one), and as many out as maxOutputTokens says, or 4,096. 0: its model has no price. */
+double tm_llm_estimate(const tm_llm *l, const tm_json *request);
+/* The environment variable with the key that PROVIDER/MODEL is asked with; NULL: without one. */
+const char *tm_llm_key_name(const tm_llm *l, const char *model);
+
+/* Providers, whether a key was found (masked), base URL, what else they can: an array, for doctor
+ * and `models`. */
 tm_json *tm_llm_describe(tm_llm *l, tm_arena *a);
 
 #endif

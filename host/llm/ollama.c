@@ -18,14 +18,14 @@
 #include "llm/provider.h"
 
 static const tm_llm_field fields[] = {
-    {"temperature", "temperature", 0},
-    {"topP", "top_p", 0},
-    {"topK", "top_k", 0},
+    {"temperature", "temperature", TM_MODEL_NO_SAMPLING},
+    {"topP", "top_p", TM_MODEL_NO_SAMPLING},
+    {"topK", "top_k", TM_MODEL_NO_SAMPLING},
     {"maxOutputTokens", "num_predict", 0},
-    {"stopSequences", "stop", 0},
+    {"stopSequences", "stop", TM_MODEL_NO_STOP},
     {"seed", "seed", 0},
-    {"frequencyPenalty", "frequency_penalty", 0},
-    {"presencePenalty", "presence_penalty", 0},
+    {"frequencyPenalty", "frequency_penalty", TM_MODEL_NO_SAMPLING},
+    {"presencePenalty", "presence_penalty", TM_MODEL_NO_SAMPLING},
     {"contextTokens", "num_ctx", 0},
 };
 #define FIELDS (sizeof fields / sizeof *fields)
@@ -190,7 +190,7 @@ static int build(tm_llm_wire *out, tm_arena *a, const tm_llm_question *q,
   if (q->tool_count)
     put_tools(out, body, a, q);
   put_effort(out, body, a, tm_json_get_str(q->config, "reasoningEffort"));
-  tm_llm_put_config(out, a, options, q->config, fields, FIELDS, 0, handled);
+  tm_llm_put_config(out, a, options, q->config, fields, FIELDS, q->rules, handled);
   if (tm_json_len(options))
     tm_json_set(a, body, "options", options);
   return tm_llm_put_body(out, a, body, err);

@@ -30,7 +30,7 @@ static const tm_llm_field fields[] = {
     {"reasoningEffort", "reasoning_effort", 0},
     {"verbosity", "verbosity", 0},
     /* not OpenAI's own, but taken by most others: the last of the table */
-    {"topK", "top_k", 0},
+    {"topK", "top_k", NO_SAMPLING},
 };
 #define FIELDS (sizeof fields / sizeof *fields)
 

@@ -82,7 +82,7 @@ static const tm_json *by_pattern(const tm_json *models, const char *name) {
   return NULL;
 }
 
-static const tm_json *price_of(const tm_prices *p, const char *provider, const char *model) {
+const tm_json *tm_prices_of(const tm_prices *p, const char *provider, const char *model) {
   char name[256];
   if (snprintf(name, sizeof name, "%s/%s", provider, model) >= (int)sizeof name)
     return NULL;
@@ -106,7 +106,7 @@ static double count(const tm_json *usage, const char *key, double otherwise) {
 
 bool tm_prices_usd(double *out, const tm_prices *p, const char *provider, const char *model,
                    const tm_json *usage) {
-  const tm_json *price = price_of(p, provider, model);
+  const tm_json *price = tm_prices_of(p, provider, model);
   double input = count(usage, "input", -1), output = count(usage, "output", -1);
   double in_rate = count(price, "input", -1), out_rate = count(price, "output", -1);
   if (input < 0 || in_rate < 0 || output < 0 || (output > 0 && out_rate < 0))

@@ -21,6 +21,8 @@ typedef struct tm_prices {
 int tm_prices_add(tm_prices *p, const tm_json *table, tm_err *err);
 void tm_prices_free(tm_prices *p);
 
+/* The price of PROVIDER/MODEL as the tables have it; NULL: it is not known. */
+const tm_json *tm_prices_of(const tm_prices *p, const char *provider, const char *model);
 /* The cost of a usage (llm.h's) of PROVIDER/MODEL, in USD; false: its price, or what was used,
  * is not known. */
 bool tm_prices_usd(double *out, const tm_prices *p, const char *provider, const char *model,

@@ -16,6 +16,7 @@
 #include "llm/heard.h"
 #include "llm/llm.h"
 #include "llm/mask.h"
+#include "llm/models.h"
 #include "llm/shape.h"
 
 typedef struct tm_llm_settings {
@@ -43,6 +44,7 @@ typedef struct tm_llm_question {
   size_t tool_count;
   const char *phase; /* "answer", "reason" or "extract" */
   int round;         /* repairs so far */
+  unsigned rules;    /* what the model does not take: models.h */
   bool stream;
 } tm_llm_question;
 
@@ -116,16 +118,8 @@ void tm_function_read(tm_llm_answer *out, tm_arena *a, const tm_llm_question *q)
 
 /* -- helpers for build (build.c) ------------------------------------------------------- */
 
-/* What a model does not take; models.inc has the rules. */
-enum {
-  TM_MODEL_NO_SAMPLING = 1,   /* temperature, topP, topK, penalties */
-  TM_MODEL_SAMPLING_BARE = 2, /* temperature and topP only with reasoningEffort "none" */
-  TM_MODEL_NO_STOP = 4,
-  TM_MODEL_VERSION_2023 = 8,   /* sampling only under Anthropic's version of 2023 */
-  TM_MODEL_NO_FORCED_TOOL = 16 /* tool_choice may only be auto or none */
-};
-unsigned tm_llm_model_rules(const char *provider, const char *model);
-/* The same for OpenAI's, where they depend on the reasoning effort that is asked for. */
+/* The question's rules for OpenAI's models, which depend on the reasoning effort that is asked
+ * for. */
 unsigned tm_llm_openai_rules(const tm_llm_question *q);
 
 /* One of config's names on the wire. It is dropped when the model has any of `unless`. */

@@ -6,9 +6,7 @@
 #include "script/guest.h"
 #include "text/checks.h"
 
-/* The script's own option; --model UNIT=, --model; models and the unit's own front matter; the
- * project's default. */
-static const char *model_of(const tm_closure *c, const tm_prompt *unit, const tm_json *opts) {
+const char *tm_request_model(const tm_closure *c, const tm_prompt *unit, const tm_json *opts) {
   char key[256];
   snprintf(key, sizeof key, "?%s", unit->name);
   const char *const choices[] = {
@@ -126,7 +124,7 @@ static void put_cache(tm_json *request, tm_arena *a, const tm_closure *c, const 
 int tm_request_build(tm_json **out, tm_arena *a, const tm_closure *c, const tm_prompt *unit,
                      const tm_json *vars, const tm_json *opts, tm_err *err) {
   tm_json *messages;
-  const char *model = model_of(c, unit, opts);
+  const char *model = tm_request_model(c, unit, opts);
   if (render(&messages, a, unit, vars, opts, err) < 0)
     return -1;
   if (!model)

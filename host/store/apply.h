@@ -30,6 +30,10 @@ int tm_apply_check_seq(const tm_record *r, int64_t records, tm_err *err);
 bool tm_apply_over(const char *state);
 bool tm_apply_unfinished(const char *state); /* queued, running or waiting */
 
+/* Is there room for a SPEND_HOLD in an account as it stands? If not, the op's status and `found` are
+ * set. */
+bool tm_apply_affords(tm_batch *b, tm_op *op, const tm_spend_row *now);
+
 /* Deep copies into an arena; -1 (TM_LIMIT) when it is soft and full. */
 int tm_apply_copy_run(tm_arena *a, tm_run_row *out, const tm_run_row *row, tm_err *err);
 int tm_apply_copy_gate(tm_arena *a, tm_gate_row *out, const tm_gate_row *row, tm_err *err);

@@ -210,6 +210,24 @@ static const char *const steps[] = {
     "CREATE INDEX tm_cache_expires ON tm_cache (expires) WHERE expires > 0;"
     "PRAGMA user_version = 5;",
 
+    "CREATE TABLE tm_spent ("
+    "  scope TEXT NOT NULL,"
+    "  day TEXT NOT NULL,"
+    "  nano INTEGER NOT NULL," /* billionths of a USD */
+    "  calls INTEGER NOT NULL,"
+    "  PRIMARY KEY (scope, day)"
+    ") STRICT, WITHOUT ROWID;"
+    "CREATE TABLE tm_spending ("
+    "  scope TEXT NOT NULL,"
+    "  run INTEGER NOT NULL REFERENCES tm_run,"
+    "  place TEXT NOT NULL,"
+    "  day TEXT NOT NULL,"
+    "  nano INTEGER NOT NULL,"
+    "  PRIMARY KEY (scope, run, place)"
+    ") STRICT, WITHOUT ROWID;"
+    "CREATE INDEX tm_spending_run ON tm_spending (run);"
+    "PRAGMA user_version = 6;",
+
     "CREATE TABLE tm_order ("
     "  target TEXT PRIMARY KEY," /* run:ID, workflow:NAME, all */
     "  run TEXT,"                /* of run:ID */
@@ -219,7 +237,7 @@ static const char *const steps[] = {
     "  by TEXT,"
     "  at INTEGER NOT NULL"
     ") STRICT, WITHOUT ROWID;"
-    "PRAGMA user_version = 6;",
+    "PRAGMA user_version = 7;",
 };
 
 #define VERSION (sizeof steps / sizeof steps[0])

@@ -21,6 +21,7 @@
 #include "store/sqlite_queue.h"
 #include "store/sqlite_read.h"
 #include "store/sqlite_reuse.h"
+#include "store/sqlite_spend.h"
 #include "store/sqlite_user.h"
 
 #define HEADS_MAX       8192 /* runs; then the map starts afresh */
@@ -489,6 +490,9 @@ static const tm_apply_fn apply_fns[TM_OP_KINDS] = {
     [TM_OP_ORDER_GIVE] = tm_sqlite_order_give,
     [TM_OP_ORDER_LIFT] = order_lift,
     [TM_OP_ORDER_DONE] = tm_sqlite_order_done,
+    [TM_OP_SPEND_HOLD] = tm_sqlite_spend_hold,
+    [TM_OP_SPEND_ADD] = tm_sqlite_spend_add,
+    [TM_OP_SPEND_DROP] = tm_sqlite_spend_drop,
 };
 
 /* -- transactions ---------------------------------------------------------------------- */

@@ -85,6 +85,28 @@ bool tm_apply_decides(const tm_op *op, const tm_decision_row *stands, int64_t no
          stands->version == op->u.decision.version;
 }
 
+static bool reached(int64_t limit, int64_t sum) {
+  return limit >= 0 && sum >= limit;
+}
+
+bool tm_apply_affords(tm_batch *b, tm_op *op, const tm_spend_row *now) {
+  const tm_spend_row *want = &op->u.spend;
+  bool spent = reached(want->limit_nano, now->nano) || reached(want->limit_calls, now->calls);
+  bool held = reached(want->limit_nano, now->nano + now->held_nano) ||
+              reached(want->limit_calls, now->calls + now->held_calls);
+  if (!spent && !held)
+    return true;
+  tm_spend_row *found = tm_arena_new(&b->arena, tm_spend_row);
+  *found = *want;
+  found->nano = now->nano;
+  found->calls = now->calls;
+  found->held_nano = now->held_nano;
+  found->held_calls = now->held_calls;
+  op->found.spend = found;
+  op->status = spent ? TM_OP_LOST : TM_OP_EXISTS;
+  return false;
+}
+
 int tm_apply_check_seq(const tm_record *r, int64_t records, tm_err *err) {
   if (r->seq == records)
     return 0;

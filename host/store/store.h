@@ -83,8 +83,14 @@ typedef enum tm_op_kind {
   TM_OP_ORDER_DONE, /* the guarded run has carried out what was ordered of it, if anything was */
   TM_OP_DECISION_VOID, /* the one of ns+name+key holds no more, by whom and why; LOST when there
                           is none that holds. Needs no fence and ends a guarded group */
-  TM_OP_CACHE,    /* an answer by the hash of what was asked, got by the guarded run; EXISTS
+  TM_OP_CACHE,      /* an answer by the hash of what was asked, got by the guarded run; EXISTS
                           when there is one that has not expired: the first one stays */
+  TM_OP_SPEND_HOLD, /* the guarded run's call at `place` may cost `nano` in scope and day. LOST when
+                       what was spent has reached a limit, EXISTS when what is held for others
+                       does; both with `found`, what was spent and is held. Held already: OK */
+  TM_OP_SPEND_ADD, /* it cost `nano`: spent in scope and day, and so much less is held for it */
+  TM_OP_SPEND_DROP, /* nothing more is held for the guarded run's call (without a place: for all of
+                       its calls), which counts as `calls` where it was held */
   TM_OP_RUN_DROP, /* an ended run and its gates are there no more; LOST when it is not as `run`
                       says (epoch, records), when a run that it started is there, when the one
                       that started it has not ended, or when an effect that it claimed has no
@@ -215,6 +221,16 @@ typedef struct tm_order_row {
   int64_t at;
 } tm_order_row;
 
+/* A budget's account, of a scope ("all", "workflow:NAME", "key:VARIABLE") and a day in UTC. Money
+ * is in billionths of a USD. */
+typedef struct tm_spend_row {
+  const char *scope, *day; /* "2026-11-20" */
+  const char *place;
+  int64_t nano, calls;             /* spent; of HOLD: what the call may cost */
+  int64_t held_nano, held_calls;   /* for calls under way */
+  int64_t limit_nano, limit_calls; /* of HOLD; -1: no limit */
+} tm_spend_row;
+
 typedef struct tm_op tm_op;
 struct tm_op {
   tm_op *next;
@@ -244,8 +260,9 @@ struct tm_op {
     tm_lock_row lock;
     tm_cell_row cell;
     tm_order_row order;
+    tm_spend_row spend;
   } u;
-  /* EXISTS: the row that was there, copied into the batch's arena; NULL otherwise. */
+  /* EXISTS (SPEND_HOLD: LOST, too): the row that was there, copied into the batch's arena; NULL otherwise. */
   union {
     const tm_run_row *run;
     const tm_effect_row *effect;
@@ -253,6 +270,7 @@ struct tm_op {
     const tm_signal_row *signal;
     const tm_lock_row *lock;
     const tm_cell_row *cell;
+    const tm_spend_row *spend;
   } found;
 };
 
@@ -394,6 +412,10 @@ typedef struct tm_store_vt {
   void (*abandon)(tm_store *s);
   /* All of them, by target: there are few. */
   int (*orders)(tm_store *s, tm_order_fn fn, void *ctx, tm_err *err);
+  /* The account of a scope and day: what was spent, what is held; zeros when there is none. `scope`
+   * and `day` of `out` are those asked for. */
+  int (*account)(tm_store *s, const char *scope, const char *day, tm_spend_row *out,
+                 tm_err *err);
   /* Did another process commit since the last time this was asked? */
   bool (*changed)(tm_store *s);
   /* Findings for `doctor`: integrity of the file, settings. 0 fine; 1 findings, each told to

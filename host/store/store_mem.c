@@ -12,10 +12,12 @@
 #include "base/map.h"
 #include "store/apply.h"
 #include "store/mem_cell.h"
+#include "store/mem_content.h"
 #include "store/mem_effect.h"
 #include "store/mem_order.h"
 #include "store/mem_queue.h"
 #include "store/mem_reuse.h"
+#include "store/mem_spend.h"
 
 typedef struct mem_run {
   tm_run_row row;
@@ -25,24 +27,19 @@ typedef struct mem_run {
   tm_map pins; /* closures that it had */
 } mem_run;
 
-typedef struct mem_bytes {
-  const char *bytes;
-  size_t len;
-} mem_bytes;
-
 typedef struct mem_store {
   tm_store base;
   tm_store_host host;
   tm_arena arena;
   tm_map runs, gates;     /* by id */
-  tm_map blobs, closures; /* by hash */
+  tm_mem_content content; /* blobs and closures */
   tm_mem_effects effects; /* actions' keys */
   tm_map orders;          /* by target */
   tm_mem_queue queue;     /* signals and locks */
   tm_mem_reuse reuse;     /* decisions and answers */
   tm_map cells;           /* by name, see mem_cell.h */
-  int64_t newest;         /* run's number, */
-  int64_t newest_closure; /* closure's */
+  tm_mem_spend spend;     /* budgets */
+  int64_t newest;         /* run's number */
   mem_run *guarded;       /* the open group's run */
   tm_err broken;          /* why no commit is taken any more */
 } mem_store;
@@ -163,29 +160,10 @@ static int record(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
 
 /* -- ops: contents --------------------------------------------------------------------- */
 
-static void put_once(mem_store *m, tm_map *map, const tm_content *c) {
-  if (tm_map_get(map, c->hash))
-    return;
-  mem_bytes *kept = tm_arena_new(&m->arena, mem_bytes);
-  kept->bytes = tm_arena_strndup(&m->arena, c->bytes, c->len);
-  kept->len = c->len;
-  tm_map_set(map, c->hash, kept);
-}
-
-static int blob(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
+static int content(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   (void)b, (void)err;
   mem_store *m = ctx;
-  put_once(m, &m->blobs, &op->u.blob);
-  return 0;
-}
-
-static int closure(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
-  (void)b, (void)err;
-  mem_store *m = ctx;
-  for (size_t i = 0; i < op->u.closure.count; i++)
-    put_once(m, &m->blobs, &op->u.closure.files[i]);
-  m->newest_closure += !tm_map_get(&m->closures, op->u.closure.manifest.hash);
-  put_once(m, &m->closures, &op->u.closure.manifest);
+  tm_mem_content_put(&m->content, &m->arena, op);
   return 0;
 }
 
@@ -359,22 +337,13 @@ static int64_t uses_of(const mem_store *m, const char *hash) {
 static int closure_drop(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   (void)b, (void)err;
   mem_store *m = ctx;
-  const char *newest = NULL;
-  tm_map_entry *e;
-  for (size_t i = 0; (e = tm_map_next(&m->closures, &i));)
-    newest = e->key;
-  if (same(newest, op->u.unused.hash) || uses_of(m, op->u.unused.hash) > 0 ||
-      !tm_map_remove(&m->closures, op->u.unused.hash))
-    op->status = TM_OP_LOST;
+  tm_mem_content_drop_closure(&m->content, op, uses_of(m, op->u.unused.hash) > 0);
   return 0;
 }
 
 static int blob_drop(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   (void)b, (void)err;
-  mem_store *m = ctx;
-  if (m->newest_closure > op->u.unused.seen_closure ||
-      !tm_map_remove(&m->blobs, op->u.unused.hash))
-    op->status = TM_OP_LOST;
+  tm_mem_content_drop_blob(&((mem_store *)ctx)->content, op);
   return 0;
 }
 
@@ -387,6 +356,12 @@ static int order(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   return tm_mem_order_apply(&m->orders, &m->arena, b, op, takes, err);
 }
 
+static int spend(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
+  (void)err;
+  mem_store *m = ctx;
+  return tm_mem_spend_apply(&m->spend, guarded(m)->row.id, b, op);
+}
+
 static const tm_apply_fn apply_fns[TM_OP_KINDS] = {
     [TM_OP_RUN_NEW] = run_new,
     [TM_OP_RUN_CLAIM] = run_claim,
@@ -394,8 +369,8 @@ static const tm_apply_fn apply_fns[TM_OP_KINDS] = {
     [TM_OP_RUN_SET] = run_set,
     [TM_OP_RUN_PIN] = run_pin,
     [TM_OP_RECORD] = record,
-    [TM_OP_BLOB] = blob,
-    [TM_OP_CLOSURE] = closure,
+    [TM_OP_BLOB] = content,
+    [TM_OP_CLOSURE] = content,
     [TM_OP_GATE_NEW] = gate_new,
     [TM_OP_GATE_DECIDE] = gate_decide,
     [TM_OP_GATE_CLOSE] = gate_close,
@@ -422,6 +397,9 @@ static const tm_apply_fn apply_fns[TM_OP_KINDS] = {
     [TM_OP_ORDER_GIVE] = order,
     [TM_OP_ORDER_LIFT] = order,
     [TM_OP_ORDER_DONE] = order,
+    [TM_OP_SPEND_HOLD] = spend,
+    [TM_OP_SPEND_ADD] = spend,
+    [TM_OP_SPEND_DROP] = spend,
 };
 
 /* -- the contract: writing ------------------------------------------------------------- */
@@ -445,13 +423,13 @@ static void mem_close(tm_store *s) {
   }
   tm_map_free(&m->runs);
   tm_map_free(&m->gates);
-  tm_map_free(&m->blobs);
-  tm_map_free(&m->closures);
+  tm_mem_content_free(&m->content);
   tm_mem_effect_free(&m->effects);
   tm_map_free(&m->orders);
   tm_mem_reuse_free(&m->reuse);
   tm_mem_queue_free(&m->queue);
   tm_mem_cell_free(&m->cells);
+  tm_mem_spend_free(&m->spend);
   tm_arena_free(&m->arena);
   tm_free(m);
 }
@@ -535,23 +513,14 @@ static int mem_gates(tm_store *s, const tm_gate_filter *f, tm_gate_fn fn, void *
   return 0;
 }
 
-static int read_bytes(const tm_map *map, const char *hash, tm_arena *a, const char **bytes,
-                      size_t *len, tm_err *err) {
-  const mem_bytes *kept = tm_map_get(map, hash);
-  if (!kept)
-    return 0;
-  *len = kept->len;
-  return tm_apply_copy_bytes(a, bytes, kept->bytes, kept->len, err) < 0 ? -1 : 1;
-}
-
 static int mem_blob(tm_store *s, const char *hash, tm_arena *a, const char **bytes, size_t *len,
                     tm_err *err) {
-  return read_bytes(&((mem_store *)s)->blobs, hash, a, bytes, len, err);
+  return tm_mem_content_read(&((mem_store *)s)->content.blobs, hash, a, bytes, len, err);
 }
 
 static int mem_closure(tm_store *s, const char *hash, tm_arena *a, const char **manifest,
                        size_t *len, tm_err *err) {
-  return read_bytes(&((mem_store *)s)->closures, hash, a, manifest, len, err);
+  return tm_mem_content_read(&((mem_store *)s)->content.closures, hash, a, manifest, len, err);
 }
 
 static int mem_effect(tm_store *s, const tm_effect_row *key, tm_arena *a, tm_effect_row *out,
@@ -613,11 +582,11 @@ static int mem_closures(tm_store *s, const char *run, tm_unused_fn fn, void *ctx
   mem_store *m = (mem_store *)s;
   const mem_run *r = run ? tm_map_get(&m->runs, run) : NULL;
   tm_map_entry *e;
-  for (size_t i = 0; (!run || r) && (e = tm_map_next(&m->closures, &i));) {
+  for (size_t i = 0; (!run || r) && (e = tm_map_next(&m->content.closures, &i));) {
     const tm_unused row = {.hash = e->key,
                            .uses = run ? 1 : uses_of(m, e->key),
                            .seen_run = m->newest,
-                           .seen_closure = m->newest_closure};
+                           .seen_closure = m->content.newest};
     bool wanted = !r || same(r->row.closure, e->key) || tm_map_get(&r->pins, e->key);
     if (wanted && fn(ctx, &row) != 0)
       break;
@@ -627,12 +596,13 @@ static int mem_closures(tm_store *s, const char *run, tm_unused_fn fn, void *ctx
 
 static int mem_blobs(tm_store *s, tm_unused_fn fn, void *ctx, tm_err *err) {
   (void)err;
-  tm_map_entry *e;
-  for (size_t i = 0; (e = tm_map_next(&((mem_store *)s)->blobs, &i));) {
-    const tm_unused row = {.hash = e->key};
-    if (fn(ctx, &row) != 0)
-      break;
-  }
+  return tm_mem_content_blobs(&((mem_store *)s)->content, fn, ctx);
+}
+
+static int mem_account(tm_store *s, const char *scope, const char *day, tm_spend_row *out,
+                       tm_err *err) {
+  (void)err;
+  tm_mem_spend_account(&((mem_store *)s)->spend, scope, day, out);
   return 0;
 }
 
@@ -684,6 +654,7 @@ static const tm_store_vt mem_vt = {
     .blobs = mem_blobs,
     .in_doubt = mem_in_doubt,
     .orders = mem_orders,
+    .account = mem_account,
     .changed = mem_changed,
     .verify = mem_verify,
 };
@@ -692,7 +663,8 @@ int tm_store_mem_open(tm_store **out, const tm_store_host *host, tm_err *err) {
   (void)err;
   mem_store *m = tm_new(mem_store);
   m->base.vt = &mem_vt;
-  m->queue.arena = m->reuse.arena = m->effects.arena = &m->arena;
+  m->queue.arena = m->reuse.arena = &m->arena;
+  m->effects.arena = m->spend.arena = &m->arena;
   m->host = *host;
   *out = &m->base;
   return 0;

@@ -28,6 +28,7 @@
 #include "store/sqlite_queue.h"
 #include "store/sqlite_read.h"
 #include "store/sqlite_reuse.h"
+#include "store/sqlite_spend.h"
 #include "store/sqlite_user.h"
 #include "store/sqlite_write.h"
 
@@ -356,6 +357,12 @@ static int sqlite_orders(tm_store *s, tm_order_fn fn, void *ctx, tm_err *err) {
   return c ? tm_sqlite_order_read(c, fn, ctx, err) : -1;
 }
 
+static int sqlite_account(tm_store *s, const char *scope, const char *day, tm_spend_row *out,
+                          tm_err *err) {
+  tm_conn *c = reader(s, err);
+  return c ? tm_sqlite_spend_state(c, scope, day, out, err) : -1;
+}
+
 static int sqlite_verify(tm_store *s, void (*fn)(void *ctx, const char *finding), void *ctx,
                          tm_err *err) {
   tm_conn *c = reader(s, err);
@@ -439,6 +446,7 @@ static const tm_store_vt sqlite_vt = {
     .check = sqlite_check,
     .abandon = sqlite_abandon,
     .orders = sqlite_orders,
+    .account = sqlite_account,
     .changed = sqlite_changed,
     .verify = sqlite_verify,
 };

@@ -47,6 +47,20 @@ __attribute__((unused)) static void box_set(llm_box *b, const char *name, const 
   b->env[i + 1] = value;
 }
 
+/* The project's own table of what models do not take. */
+static void box_models(llm_box *b) {
+  char text[16384];
+  tm_err err = TM_ERR_INIT;
+  tm_json *table;
+  FILE *f = fopen("lua/models.json", "rb");
+  size_t len = f ? fread(text, 1, sizeof text, f) : 0;
+  if (f)
+    fclose(f);
+  if (tm_json_parse(&table, &b->arena, text, len, NULL, &err) < 0 ||
+      tm_llm_set_models(b->llm, table, &err) < 0)
+    check_fail(__FILE__, __LINE__, "lua/models.json: %s", err.msg);
+}
+
 /* The peer speaks as both providers; waits between retries are of 1 ms at most. */
 __attribute__((unused)) static void box_open(llm_box *b, peer_fn fn) {
   tm_err err = TM_ERR_INIT;
@@ -55,6 +69,7 @@ __attribute__((unused)) static void box_open(llm_box *b, peer_fn fn) {
   if (tm_loop_open(&b->loop, &err) < 0 || tm_http_open(&b->http, b->loop, &err) < 0 ||
       tm_llm_open(&b->llm, b->loop, b->http, box_env, b, &err) < 0)
     check_fail(__FILE__, __LINE__, "%s", err.msg);
+  box_models(b);
   box_set(b, "TIDEMILL_RETRY_BASE_MS", "1");
   if (!fn)
     return;

@@ -312,6 +312,44 @@ static void times_print_as_rfc_3339(void) {
   }
 }
 
+static void times_are_read_back_or_refused(void) {
+  static const struct {
+    const char *text;
+    int64_t ms;
+  } cases[] = {
+      {"1970-01-01T00:00:00.000Z", 0},
+      {"2000-02-29T12:34:56.789Z", 951827696789},
+      {"2026-11-20T07:05:33.123Z", 1795158333123},
+      {"2026-11-20T07:05:33Z", 1795158333000},
+      {"2026-11-20T07:05:33.5Z", 1795158333500},
+      {"2026-11-20T07:05:33.123999Z", 1795158333123},
+      {"9999-12-31T23:59:59.999Z", 253402300799999},
+      {"2026-11-20", 1795132800000},
+      {"1970-01-01", 0},
+      {"", -1},
+      {"2026", -1},
+      {"2026-11-2", -1},
+      {"2026-02-29", -1},
+      {"2026-13-01", -1},
+      {"2026-00-10", -1},
+      {"2026-11-31", -1},
+      {"1969-12-31", -1},
+      {"2026-11-20 07:05:33Z", -1},
+      {"2026-11-20T07:05:33", -1},
+      {"2026-11-20T24:00:00Z", -1},
+      {"2026-11-20T07:60:00Z", -1},
+      {"2026-11-20T07:05:33.Z", -1},
+      {"2026-11-20T07:05:33+01:00", -1},
+      {"2026-11-20T07:05:33Zx", -1},
+      {"2026-11-20x", -1},
+      {"yesterday", -1},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+    if (tm_clock_parse(cases[i].text) != cases[i].ms)
+      check_fail(__FILE__, __LINE__, "time \"%s\": %lld", cases[i].text,
+                 (long long)tm_clock_parse(cases[i].text));
+}
+
 static void durations_are_read_or_refused(void) {
   static const struct {
     const char *text;
@@ -507,6 +545,7 @@ CHECK_SUITE(base) {
   CHECK_RUN(fields_cannot_run_into_each_other);
   CHECK_RUN(the_fast_hash_sees_each_bit_and_the_length);
   CHECK_RUN(times_print_as_rfc_3339);
+  CHECK_RUN(times_are_read_back_or_refused);
   CHECK_RUN(durations_are_read_or_refused);
   CHECK_RUN(the_system_clock_runs);
   CHECK_RUN(identifiers_are_sixteen_letters_and_differ);

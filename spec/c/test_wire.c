@@ -297,7 +297,7 @@ static void providers_are_described_with_keys_masked(void) {
   CHECK_STR(box_text(&b, described(&b, "openai")),
             "{\"provider\":\"openai\",\"key_env\":\"OPENAI_API_KEY\",\"key\":\"sk-...ghij\","
             "\"base_env\":\"OPENAI_BASE_URL\",\"base_url\":\"https://api.openai.com/v1\","
-            "\"in_process\":false,\"ready\":true}");
+            "\"in_process\":false,\"streams\":true,\"embeds\":true,\"ready\":true}");
   CHECK(!tm_json_bool(tm_json_get(described(&b, "anthropic"), "ready"), true));
   CHECK_STR(tm_json_get_str(described(&b, "gemini"), "key"), "***");
   CHECK(tm_json_bool(tm_json_get(described(&b, "ollama"), "ready"), false));

@@ -7,6 +7,7 @@
  *    "share": 30,                                                of 100 requests it takes so many
  *    "answer": "text" | any JSON | ["one", "two", ...],          what the model says; of a list
  *                                                                one each time, then the last
+ *    "with": {"model": "x", "usage": {...}},                     members of a plain answer
  *    "tool": {"name": "look_up", "arguments": {}},               the model wants a tool
  *    "fault": "429", "delay_ms": 10, "headers": {"Retry-After": "1"}}
  *
@@ -239,6 +240,22 @@ static void put_extras(mock_reply *out, const tm_json *rule) {
   out->delay_ms += tm_json_int(tm_json_get(rule, "delay_ms"), 0);
 }
 
+/* Members of an answer that is one JSON object, in the place of what stands there. */
+static void put_members(tm_buf *out, const tm_json *with) {
+  tm_arena a;
+  tm_err err;
+  tm_json *answer;
+  tm_arena_init(&a, 0);
+  if (with && tm_json_parse(&answer, &a, tm_buf_str(out), out->len, NULL, &err) == 0) {
+    for (size_t i = 0; i < tm_json_len(with); i++)
+      tm_json_set(&a, answer, tm_json_member_at(with, i)->key,
+                  &tm_json_member_at(with, i)->value);
+    tm_buf_reset(out);
+    tm_json_print(out, answer);
+  }
+  tm_arena_free(&a);
+}
+
 bool mock_is_model(const mock_request *r) {
   return mock_dialect_of(r) != MOCK_NO_MODEL;
 }
@@ -259,6 +276,7 @@ static void model(mock *m, const mock_request *r, const tm_json *rule, int use,
     say(&text, body, tm_json_get(rule, "answer"), use);
   echo(r, fault, &text, out);
   speak(m, r, body, &text, tm_json_get(rule, "tool"), fault, out);
+  put_members(&out->body, tm_json_get(rule, "with"));
   tm_buf_free(&text);
   tm_arena_free(&a);
 }

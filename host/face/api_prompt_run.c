@@ -1,0 +1,60 @@
+/* api_prompt_run.c - one call of one unit, without a workflow, a run or a journal.
+ *
+ * The request is built as mill.llm builds it and asked by the same machine: schema, checks,
+ * retries, repair and ladder are those of a run. Nothing is kept, so nothing counts in `usage`.
+ */
+#include "face/api.h"
+
+typedef struct asking {
+  tm_arena *arena;
+  tm_json *attempts, *out;
+  bool done;
+} asking;
+
+static void on_attempt(void *ctx, const tm_json *attempt) {
+  asking *x = ctx;
+  tm_json_push(x->arena, x->attempts, tm_json_copy(x->arena, attempt));
+}
+
+static void on_done(void *ctx, const tm_json *value, const tm_json *meta,
+                    const tm_json *error) {
+  asking *x = ctx;
+  tm_arena *a = x->arena;
+  if (error)
+    tm_json_set(a, x->out, "error", tm_json_copy(a, error));
+  else
+    tm_json_set(a, x->out, "value", value ? tm_json_copy(a, value) : tm_json_null(a));
+  if (meta)
+    tm_json_set(a, x->out, "meta", tm_json_copy(a, meta));
+  tm_json_set(a, x->out, "attempts", x->attempts);
+  x->done = true;
+}
+
+int tm_api_prompt_run(tm_json **out, tm_arena *a, tidemill *t, tm_closure *c, const char *name,
+                      const tm_json *vars, tm_err *err) {
+  const tm_prompt *unit;
+  const char *hash;
+  tm_json *request;
+  tm_llm *llm;
+  tm_llm_ask *ask;
+  asking x = {.arena = a, .attempts = tm_json_new_array(a), .out = tm_json_new_object(a)};
+  tm_llm_events ev = {.attempt = on_attempt, .done = on_done, .ctx = &x};
+  tm_json_set_str(a, x.out, "schema", "tidemill.promptrun/1");
+  tm_json_set_str(a, x.out, "unit", name);
+  if (!tm_closure_file(c, tm_arena_printf(a, "prompts/%s.prompt", name)))
+    return tm_err_set(err, TM_NOTFOUND,
+                      "there is no prompt unit \"%s\": prompts/%s.prompt does not exist", name,
+                      name);
+  if (tm_program_unit(&unit, &hash, tm_program_of(c), name, err) < 0 ||
+      tm_request_build(&request, a, c, unit, vars, NULL, err) < 0 ||
+      tm_world_llm(t, &llm, err) < 0)
+    return -1;
+  tm_json_set_str(a, x.out, "hash", hash);
+  tm_json_set(a, x.out, "model", tm_json_get(request, "model"));
+  if (tm_llm_start(&ask, llm, request, &ev, err) < 0)
+    return -1;
+  while (!x.done)
+    tm_loop_turn(t->loop, -1);
+  *out = x.out;
+  return 0;
+}

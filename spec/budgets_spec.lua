@@ -1,0 +1,254 @@
+--- Budgets of a day, kept in the store: for all runs, a workflow, a key; held before a call,
+-- settled after it.
+local cjson = require "cjson"
+local content = dofile "spec/content.lua"
+
+local script = [[
+local mill = require "tidemill"
+local flow = mill.workflow "%s" { budget = { usd = %s } }
+local function ask() return mill.llm("say") end
+function flow.main(input)
+  if input.branches then
+    local list = {}
+    for i = 1, input.branches do list[i] = i end
+    return #mill.map(list, function()
+      local ok, err = pcall(ask)
+      if not ok and err.kind ~= "budget" then error(err) end
+      return ok
+    end)
+  end
+  for _ = 1, input.calls do ask() end
+  return "done"
+end
+return flow
+]]
+
+describe("budgets of a day", function()
+  local dir, server
+
+  -- Each answer costs 1 USD: 1,000 tokens out at 1,000 USD for a million.
+  local function serve(more)
+    local usage = { prompt_tokens = 0, completion_tokens = 1000, total_tokens = 1000 }
+    local rule = { answer = "yes", with = { usage = usage } }
+    for k, v in pairs(more or {}) do rule[k] = v end
+    server = content.serve { rule }
+  end
+
+  before_each(function()
+    dir = content.folder()
+    assert(os.execute(("mkdir -p %s/workflows %s/prompts"):format(dir, dir)))
+    content.write(dir .. "/workflows/talk.lua", script:format("talk", 1000))
+    content.write(dir .. "/workflows/chat.lua", script:format("chat", 1000))
+    content.write(dir .. "/prompts/say.prompt",
+      "---\nmodel: openai/small\nconfig: { maxOutputTokens: 1000 }\n---\nSay yes.\n")
+  end)
+  after_each(function()
+    if server then server.stop() end
+    server = nil
+    content.remove(dir)
+  end)
+
+  local function budgets(text)
+    content.write(dir .. "/tidemill.yaml",
+      "prices:\n  openai/small: { input: 0, output: 1000 }\nbudgets:\n" .. text)
+  end
+
+  local function cli(...)
+    return content.tidemill(dir, { ... },
+      ("OPENAI_API_KEY=k OPENAI_BASE_URL=http://127.0.0.1:%s/v1"):format(server.port))
+  end
+
+  local function run(workflow, id, input)
+    return cli("run", workflow, "-q", "--id", id, "--timeout", "20s", "--input",
+      cjson.encode(input))
+  end
+
+  local function spent() return cli("usage", "--json").json.total.usd end
+  local function asked() return server.get("/counts").models end
+
+  local function refused(id)
+    local got = cli("show", id, "--json")
+    for _, r in ipairs(got.json.records) do
+      if r.record == "fail" then return r.error end
+    end
+  end
+
+  it("end the money of all runs together, with an error of its own kind", function()
+    serve()
+    budgets "  day: { usd: 2.5 }\n"
+    assert.equal(0, run("talk", "t1", { calls = 2 }).code)
+    assert.equal(0, run("chat", "t2", { calls = 1 }).code) -- 2 spent: the last that may go over
+    local got = run("talk", "t3", { calls = 1 })
+    assert.equal(1, got.code)
+    assert.truthy(got.err:find("the budget of " .. os.date "!%Y-%m-%d"
+      .. " for all runs, 2.5 USD (3.0000 spent), is used up", 1, true), got.err)
+    local err = refused "t3"
+    assert.equal("budget", err.kind)
+    assert.equal("usd", err.budget)
+    assert.equal("all", err.scope)
+    assert.equal(3, spent())
+  end)
+
+  it("count calls", function()
+    serve()
+    budgets "  day: { llm_calls: 2 }\n"
+    assert.equal(0, run("talk", "t1", { calls = 2 }).code)
+    assert.equal(1, run("talk", "t2", { calls = 1 }).code)
+    assert.equal("llm_calls", refused("t2").budget)
+    assert.equal(2, asked())
+  end)
+
+  it("are of one workflow, too", function()
+    serve()
+    budgets "  workflows:\n    talk: { usd: 1 }\n"
+    assert.equal(0, run("talk", "t1", { calls = 1 }).code)
+    assert.equal(1, run("talk", "t2", { calls = 1 }).code)
+    assert.equal("workflow:talk", refused("t2").scope)
+    assert.equal(0, run("chat", "t3", { calls = 2 }).code)
+  end)
+
+  it("are of one key, too", function()
+    serve()
+    budgets "  keys:\n    OPENAI_API_KEY: { usd: 1 }\n"
+    assert.equal(0, run("talk", "t1", { calls = 1 }).code)
+    assert.equal(1, run("chat", "t2", { calls = 1 }).code)
+    assert.equal("key:OPENAI_API_KEY", refused("t2").scope)
+    budgets "  keys:\n    ANTHROPIC_API_KEY: { usd: 1 }\n"
+    assert.equal(0, run("chat", "t3", { calls = 2 }).code)
+  end)
+
+  it("are overshot by one call at most, however many are asked side by side", function()
+    serve { delay_ms = 20 }
+    budgets "  day: { usd: 2.5 }\n"
+    assert.equal(0, run("talk", "t1", { branches = 12 }).code)
+    assert.equal(3, spent())
+    assert.equal(3, asked())
+  end)
+
+  it("are overshot by one call at most by several processes", function()
+    serve { delay_ms = 20 }
+    budgets "  day: { usd: 2.5 }\n"
+    local env = ("OPENAI_API_KEY=k OPENAI_BASE_URL=http://127.0.0.1:%s/v1"):format(server.port)
+    local lines = {}
+    for i = 1, 4 do
+      local one = "%s tidemill run talk -q --id t%d --input '{\"branches\":4}' >/dev/null &"
+      lines[i] = one:format(env, i)
+    end
+    local got = content.shell(dir, table.concat(lines, "\n") .. "\nwait")
+    assert.equal(0, got.code, got.err)
+    for i = 1, 4 do assert.equal("done", cli("show", "t" .. i, "--json").json.state) end
+    assert.equal(3, spent())
+    assert.equal(3, asked())
+  end)
+
+  it("let the calls of one run overshoot its own budget by one, side by side", function()
+    serve { delay_ms = 20 }
+    budgets "  day: { usd: 1000 }\n"
+    content.write(dir .. "/workflows/talk.lua", script:format("talk", 2.5))
+    assert.equal(0, run("talk", "t1", { branches = 12 }).code)
+    assert.equal(3, spent())
+    content.write(dir .. "/tidemill.yaml",
+      "prices:\n  openai/small: { input: 0, output: 1000 }\n")
+    assert.equal(0, run("talk", "t2", { branches = 12 }).code)
+    assert.equal(6, spent())
+  end)
+
+  it("are not touched by a replay, nor by a run that is asked for again", function()
+    serve()
+    budgets "  day: { usd: 2.5, llm_calls: 3 }\n"
+    assert.equal(0, run("talk", "t1", { calls = 2 }).code)
+    for _ = 1, 3 do
+      assert.equal(0, cli("replay", "t1").code)
+      assert.equal(0, run("talk", "t1", { calls = 2 }).code)
+    end
+    assert.equal(0, run("talk", "t2", { calls = 1 }).code)
+    assert.equal(1, run("talk", "t3", { calls = 1 }).code)
+  end)
+
+  it("count once what a crash cut off, wherever it came", function()
+    for _, point in ipairs { "record.pre:2", "record.post:2", "record.pre:3", "record.post:3",
+      "store.commit.pre:3", "store.commit.post:3", "store.commit.pre:4",
+      "store.commit.post:4" } do
+      serve()
+      budgets "  day: { llm_calls: 2 }\n"
+      local env = ("OPENAI_API_KEY=k OPENAI_BASE_URL=http://127.0.0.1:%s/v1 ")
+        :format(server.port) .. "TIDEMILL_CRASH_AT=" .. point
+      local got = content.tidemill(dir,
+        { "run", "talk", "-q", "--id", "t1", "--input", '{"calls":1}' }, env)
+      assert.truthy(got.code ~= 0, point)
+      assert.equal(0, cli("resume", "t1", "--timeout", "20s").code, point)
+      assert.equal(0, run("talk", "t2", { calls = 1 }).code, point) -- the second call of two
+      assert.equal(1, run("talk", "t3", { calls = 1 }).code, point)
+      server.stop()
+      content.shell(dir, "rm -rf .tidemill")
+    end
+    server = nil
+  end)
+
+  it("hold nothing any more for a run that was stopped", function()
+    serve { delay_ms = 60000 }
+    budgets "  day: { usd: 1 }\n"
+    local got = cli("run", "talk", "-q", "--id", "t1", "--timeout", "300ms", "--input",
+      '{"calls":1}')
+    assert.equal(8, got.code, got.err)
+    assert.equal(0, cli("terminate", "t1").code)
+    server.stop()
+    serve()
+    assert.equal(0, run("talk", "t2", { calls = 1 }).code)
+  end)
+
+  it("hold nothing for a call that is put off", function()
+    server = content.serve {
+      { times = 1, fault = "429", headers = { ["Retry-After"] = "3600" } },
+      { answer = "yes", with = { usage = { prompt_tokens = 0, completion_tokens = 1000 } } },
+    }
+    budgets "  day: { usd: 0.5, llm_calls: 1 }\n"
+    local got = run("talk", "t1", { calls = 1 })
+    assert.equal(8, got.code, got.err)
+    assert.equal(0, run("talk", "t2", { calls = 1 }).code)
+    assert.equal(1, run("talk", "t3", { calls = 1 }).code)
+  end)
+
+  it("go on when they are raised", function()
+    serve()
+    budgets "  day: { usd: 1 }\n"
+    assert.equal(1, run("talk", "t1", { calls = 2 }).code)
+    budgets "  day: { usd: 5 }\n"
+    local got = cli("retry", "t1")
+    assert.equal(0, got.code, got.err)
+    assert.equal(2, spent())
+  end)
+
+  it("are told by doctor, as they stand today", function()
+    serve()
+    budgets "  day: { usd: 2.5, llm_calls: 9 }\n  workflows:\n    talk: { usd: 2 }\n"
+    local function told()
+      for _, check in ipairs(cli("doctor", "--json").json.checks) do
+        if check.name == "budgets" then return check end
+      end
+    end
+    run("talk", "t1", { calls = 1 })
+    run("chat", "t2", { calls = 1 })
+    assert.equal("all runs: 2.0000 of 2.5 USD, 2 of 9 calls; "
+      .. "workflow talk: 1.0000 of 2 USD, 1 calls", told().detail)
+    assert.is_nil(told().flagged)
+    run("talk", "t3", { calls = 1 })
+    assert.is_true(told().ok)
+    assert.is_true(told().flagged)
+    content.write(dir .. "/tidemill.yaml", "")
+    assert.is_nil(told())
+  end)
+
+  it("must be of their form", function()
+    serve()
+    for _, text in ipairs { "  day: 20\n", "  day: {}\n", "  day: { usd: -1 }\n",
+      "  day: { usd: much }\n", "  day: { eur: 1 }\n", "  day: { llm_calls: 1.5 }\n",
+      "  week: { usd: 1 }\n", "  workflows: { usd: 1 }\n", "  keys: [a]\n",
+      "  workflows: 1\n" } do
+      budgets(text)
+      local got = cli "list"
+      assert.equal(3, got.code, text)
+      assert.truthy(got.err:find("budgets {day, workflows: {NAME}", 1, true), got.err)
+    end
+  end)
+end)

@@ -41,12 +41,12 @@ end
 
 -- Actions and steps as they were declared, for tools: a name, what it says, the function; one
 -- list and no table for each, because every run has its own.
-local made = {}
-mill._made = made
+local declared = {}
+mill._made = declared
 
 local function remember(name, spec, run)
-  local n = #made
-  made[n + 1], made[n + 2], made[n + 3] = name, spec, run
+  local n = #declared
+  declared[n + 1], declared[n + 2], declared[n + 3] = name, spec, run
   return run
 end
 

@@ -39,14 +39,14 @@ function mill.llm(unit, vars, opts)
   return core.llm(unit, vars, opts, mill._budget)
 end
 
--- Actions and steps by what they were declared as: {name, about, input, run}, for tools.
-mill._made, mill._named = {}, {}
+-- Actions and steps as they were declared, for tools: a name, what it says, the function; one
+-- list and no table for each, because every run has its own.
+local declared = {}
+mill._made = declared
 
 local function remember(name, spec, run)
-  local known = mill._named[name]
-  local entry = { name = name, about = spec.about, input = spec.input, run = run,
-    twice = known ~= nil }
-  mill._made[run], mill._named[name] = entry, entry
+  local n = #declared
+  declared[n + 1], declared[n + 2], declared[n + 3] = name, spec, run
   return run
 end
 
@@ -148,7 +148,7 @@ function mill._main(flow, input, step)
     ok, result = pcall(main, flow, input, step)
   end
   if ok then return result end
-  if loaded.action then result = loaded.action.unwind(result) end
+  if loaded.undo then result = loaded.undo.unwind(result) end
   error(result, 0)
 end
 

@@ -159,7 +159,7 @@ describe("tidemill", function()
     assert.truthy(out:find([[Hello, \u001b[31mx\u202e.]], 1, true), out)
   end)
 
-  it("redraws what is under way on a terminal, in colours unless they are not wanted", function()
+  it("redraws what is under way on a terminal, in colours if they are wanted", function()
     content.write(dir .. "/workflows/nap.lua", [[
       local mill = require "tidemill"
       local flow = mill.workflow "nap" {}

@@ -128,6 +128,21 @@ static int cache(tm_mem_reuse *m, const tm_batch *b, tm_op *op, tm_err *err) {
   return 0;
 }
 
+int64_t tm_mem_reuse_sweep(tm_mem_reuse *m, int64_t now, int64_t limit) {
+  int64_t swept = 0;
+  tm_map_entry *e;
+  for (size_t i = 0; swept < limit && (e = tm_map_next(&m->answers, &i));) {
+    tm_mem_answer *a = e->value;
+    if (!expired(&a->row, now))
+      continue;
+    a->gone = true;
+    tm_map_remove(&m->answers, e->key);
+    i = 0; /* the map may have moved what is left */
+    swept++;
+  }
+  return swept;
+}
+
 const tm_cache_row *tm_mem_reuse_cached(const tm_mem_reuse *m, const char *hash) {
   const tm_mem_answer *a = tm_map_get(&m->answers, hash);
   return a ? &a->row : NULL;

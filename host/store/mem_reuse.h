@@ -18,6 +18,8 @@ typedef struct tm_mem_reuse {
   tm_buf key; /* scratch */
 } tm_mem_reuse;
 
+/* Take away answers that have expired; how many, at most `limit`. */
+int64_t tm_mem_reuse_sweep(tm_mem_reuse *m, int64_t now, int64_t limit);
 /* DECISION, DECISION_VOID and CACHE. */
 int tm_mem_reuse_apply(tm_mem_reuse *m, tm_batch *b, tm_op *op, tm_err *err);
 /* The latest one, or NULL. */

@@ -209,6 +209,9 @@
               "(SELECT 1 FROM tm_effect e WHERE e.run = ?1 AND e.result IS NULL)")             \
   X(DROP_GATES, "DELETE FROM tm_gate WHERE run = ?1")                                          \
   X(DROP_LOCKS, "DELETE FROM tm_lock WHERE run = ?1")                                          \
+  X(DROP_SPENDING, "DELETE FROM tm_spending WHERE run = ?1")                                   \
+  X(DROP_ANSWERS, "DELETE FROM tm_cache WHERE n IN (SELECT n FROM tm_cache WHERE expires > 0 " \
+                  "AND expires <= ?1 LIMIT ?2)")                                               \
   X(DROP_PINS, "DELETE FROM tm_pin WHERE run = ?1")                                            \
   X(DROPPED, "SELECT n, last, records FROM tm_run WHERE state = 'removed' AND (records > 0 "   \
              "OR n < (SELECT max(n) FROM tm_run)) LIMIT 1")                                    \

@@ -118,7 +118,8 @@ int tm_drop_run(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
     op->status = TM_OP_LOST;
     return 0;
   }
-  if (run_for(w, TM_SQL_DROP_GATES, n, err) < 0 || run_for(w, TM_SQL_DROP_LOCKS, n, err) < 0)
+  if (run_for(w, TM_SQL_DROP_GATES, n, err) < 0 || run_for(w, TM_SQL_DROP_LOCKS, n, err) < 0 ||
+      run_for(w, TM_SQL_DROP_SPENDING, n, err) < 0)
     return -1;
   return run_for(w, TM_SQL_DROP_PINS, n, err);
 }
@@ -139,6 +140,19 @@ static int find_remains(tm_writer *w, remains *out, tm_err *err) {
     *out = (remains){tm_conn_num(&u, 0), tm_conn_num(&u, 1), tm_conn_num(&u, 2)};
   tm_conn_end(&u);
   return rc;
+}
+
+static int sweep_answers(tm_writer *w, int64_t now, int64_t limit, int64_t *swept,
+                         tm_err *err) {
+  tm_use u;
+  if (tm_conn_use(&u, &w->conn, TM_SQL_DROP_ANSWERS, err) < 0)
+    return -1;
+  tm_conn_int(&u, now);
+  tm_conn_int(&u, limit);
+  if (tm_conn_run(&u, err) < 0)
+    return -1;
+  *swept += sqlite3_changes64(w->conn.db);
+  return 0;
 }
 
 static int sweep_signals(tm_writer *w, const remains *r, int64_t limit, int64_t *swept,
@@ -194,8 +208,8 @@ int tm_drop_sweep(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   tm_writer *w = ctx;
   remains r;
   int64_t limit = op->u.sweep.limit, swept = 0;
-  int rc = 1;
-  while (swept < limit && (rc = find_remains(w, &r, err)) == 1) {
+  int rc = sweep_answers(w, b->at, limit, &swept, err);
+  while (rc >= 0 && swept < limit && (rc = find_remains(w, &r, err)) == 1) {
     if (sweep_signals(w, &r, limit - swept, &swept, err) < 0 ||
         sweep_journal(w, &r, limit, &swept, err) < 0 || keep_remains(w, &r, b->at, err) < 0)
       return -1;

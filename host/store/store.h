@@ -95,7 +95,8 @@ typedef enum tm_op_kind {
                       says (epoch, records), when a run that it started is there, when the one
                       that started it has not ended, or when an effect that it claimed has no
                       result. Effects and decisions stay. In no group, like the next three */
-  TM_OP_SWEEP,    /* what dropped runs left behind, at most `limit` rows: records, signals;
+  TM_OP_SWEEP,    /* what dropped runs left behind, records and signals, and answers that have
+                      expired: at most `limit` rows;
                       `swept` says how many, 0: there are none */
   TM_OP_CLOSURE_DROP, /* sources that no run has; LOST when one has them by now */
   TM_OP_BLOB_DROP,    /* a file of no sources; LOST when there are new ones */

@@ -317,10 +317,10 @@ static int run_drop(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   return 0;
 }
 
-/* Nothing is left: a run is dropped whole. */
+/* Of a run nothing is left: it is dropped whole. */
 static int sweep(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
-  (void)ctx, (void)b, (void)err;
-  op->u.sweep.swept = 0;
+  (void)err;
+  op->u.sweep.swept = tm_mem_reuse_sweep(&((mem_store *)ctx)->reuse, b->at, op->u.sweep.limit);
   return 0;
 }
 

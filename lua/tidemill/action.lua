@@ -1,31 +1,12 @@
---- Actions and mill.fetch: the only doors to the outside; undo, when a run fails after all.
+--- Actions and mill.fetch: the only doors to the outside.
 
-local core, mill = ...
+local core, mill, part = ...
 local want, known, fail, perform = core.want, core.known, core.fail, core.perform
 
 local M = {}
 
---- What the body of a db action gets: statements in the transaction that its record is in, too.
-local db = {}
-
-local function run_statement(name, statement, values)
-  want("the statement of db." .. name, statement, "string")
-  return core.query(statement, core.array(values or {}))
-end
-
---- The rows of a statement, each a table by column; also what RETURNING returns.
-function db.query(statement, values) return (run_statement("query", statement, values)) end
-
---- The first row | nil.
-function db.one(statement, values) return run_statement("one", statement, values)[1] end
-
---- How many rows were inserted, changed or deleted.
-function db.exec(statement, values)
-  return (select(2, run_statement("exec", statement, values)))
-end
-
 --- The body of an action runs only when the host says so; on replay it is not entered.
-local function body_of(run, probe, args)
+function M.body_of(run, probe, args, db)
   return function(order)
     local ok, result
     if order.enter == "probe" then
@@ -44,7 +25,7 @@ local function body_of(run, probe, args)
 end
 
 --- Perform, and go through the body as often as the host asks for it.
-local function act(kind, name, request_, body)
+function M.act(kind, name, request_, body)
   local answer, entered = perform(kind, name, request_)
   while entered == true do answer, entered = perform("outcome", name, body(answer)) end
   if answer == core.null then return nil end
@@ -56,21 +37,10 @@ local action_options = "about:string input key:function irreversible:boolean bla
   .. "host:boolean window undo:function db:boolean"
 local policies = { probe = true, retry = true, ask = true }
 
-local never_with_db = { "host", "repeatable", "irreversible", "on_unknown", "probe", "window" }
-
-local function check_db(spec, bad)
-  for _, option in ipairs(never_with_db) do
-    if spec[option] then
-      bad(("has db = true, and needs no %s: its statements and its record are one transaction")
-        :format(option))
-    end
-  end
-end
-
 local function check_action(name, spec)
   known("action " .. name, spec, action_options)
   local function bad(what) fail("usage", ("action %q %s"):format(name, what)) end
-  if spec.db then check_db(spec, bad) end
+  if spec.db then part("db").check(spec, bad) end
   if not spec.host and not spec.run then
     bad("needs run = function(args, key), or host = true")
   end
@@ -113,9 +83,6 @@ local function action_request(name, spec, args)
   }
 end
 
--- What was done and can be undone, in the order in which it was done.
-local done = {}
-
 --- What flow:action "name" { … } makes: a function of the arguments.
 function M.make(name, spec)
   check_action(name, spec)
@@ -124,48 +91,18 @@ function M.make(name, spec)
     if args == nil then args = core.null end
     if spec.input then mill.validate(args, spec.input, "the input of action " .. name) end
     local request_ = action_request(name, spec, args)
-    local result = act("action", name, request_, body_of(spec.run, spec.probe, args))
-    if spec.undo then
-      done[#done + 1] = { name = name, undo = spec.undo, args = args, result = result,
-        key = request_.key, db = spec.db }
-    end
+    local result = M.act("action", name, request_,
+      M.body_of(spec.run, spec.probe, args, spec.db and part("db").handle))
+    if spec.undo then part("undo").note(name, spec, args, result, request_.key) end
     return result
   end
-end
-
-local function undo(entry)
-  local request_ = { args = { args = entry.args, result = entry.result },
-    key = entry.key and "undo " .. entry.key, db = entry.db,
-    on_unknown = not entry.db and "retry" or nil }
-  act("action", "undo " .. entry.name, request_, body_of(function(_, key, handle)
-    return entry.undo(entry.args, entry.result, key, handle)
-  end))
-end
-
---- The run has failed or was cancelled: undo in reverse. An undo that fails is noted in the
--- error's list `not_undone`, and the others go on.
-function M.unwind(e)
-  if #done == 0 then return e end
-  core.unwinding()
-  local failed = {}
-  for i = #done, 1, -1 do
-    local ok, why = pcall(undo, done[i])
-    if not ok then
-      failed[#failed + 1] = { action = done[i].name, key = done[i].key,
-        message = type(why) == "table" and why.message or tostring(why) }
-    end
-  end
-  if #failed == 0 then return e end
-  if type(e) ~= "table" then e = { kind = "script", message = tostring(e) } end
-  e.not_undone = core.array(failed)
-  return e
 end
 
 --- A journaled read: fn() may use the verbs; its result is one record.
 function M.fetch(name, fn)
   want("mill.fetch's name", name, "string")
   want("mill.fetch's function", fn, "function")
-  return act("fetch", name, {}, body_of(fn, nil, nil))
+  return M.act("fetch", name, {}, M.body_of(fn))
 end
 
 return M

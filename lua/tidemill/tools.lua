@@ -29,10 +29,23 @@ local function definition(unit, entry, own)
   return { name = name, description = about, schema = core.document(core.schema(input)) }
 end
 
+-- What the workflow has declared: {name, about, input, run}, by name and by function.
+local function declared()
+  local by_name, by_run, made = {}, {}, mill._made
+  for i = 1, #made, 3 do
+    local name, spec, run = made[i], made[i + 1], made[i + 2]
+    local entry = { name = name, about = spec.about, input = spec.input, run = run,
+      twice = by_name[name] ~= nil }
+    by_name[name], by_run[run] = entry, entry
+  end
+  return by_name, by_run
+end
+
 -- Tools of the call are functions; tools of a unit are names.
 local function entry_of(unit, tool)
+  local by_name, by_run = declared()
   if type(tool) == "string" then
-    local entry = mill._named[tool]
+    local entry = by_name[tool]
     if not entry then
       bad(unit, "the workflow has no action and no step called %q", tool)
     elseif entry.twice then
@@ -40,7 +53,7 @@ local function entry_of(unit, tool)
     end
     return entry
   end
-  local entry = type(tool) == "function" and mill._made[tool]
+  local entry = type(tool) == "function" and by_run[tool]
   if not entry then
     bad(unit, "a %s is no tool; a tool is what flow:action or flow:step made", type(tool))
   end

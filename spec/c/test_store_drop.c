@@ -94,6 +94,36 @@ static void a_sweep_takes_no_more_than_it_may(void) {
   box_close(&b);
 }
 
+static void put_answer(box *b, const char *hash, int64_t expires) {
+  tm_batch *batch = box_batch(b);
+  op_fence(batch, "r1", 1);
+  tm_batch_add(batch, TM_OP_CACHE)->u.cache =
+      (tm_cache_row){.hash = hash, .value = "1", .run = "r1", .expires = expires};
+  CHECK_INT(box_commit(b, batch), TM_OK);
+}
+
+static bool has_answer(box *b, const char *hash) {
+  tm_cache_row row;
+  tm_err err = TM_ERR_INIT;
+  return b->store->vt->cached(b->store, hash, &b->arena, &row, &err) == 1;
+}
+
+static void a_sweep_takes_answers_that_have_expired(void) {
+  box b;
+  box_open(&b, kind); /* the box's clock stands at 1000 */
+  box_add_run(&b, "r1");
+  put_answer(&b, "old", 900);
+  put_answer(&b, "older", 800);
+  put_answer(&b, "fresh", 1001);
+  put_answer(&b, "lasting", 0);
+  CHECK_INT(sweep(&b, 1), 1);
+  CHECK_INT(sweep(&b, 10), 1);
+  CHECK_INT(sweep(&b, 10), 0);
+  CHECK(!has_answer(&b, "old") && !has_answer(&b, "older"));
+  CHECK(has_answer(&b, "fresh") && has_answer(&b, "lasting"));
+  box_close(&b);
+}
+
 static void what_has_changed_or_lives_is_not_dropped(void) {
   box b;
   box_open(&b, kind);
@@ -302,6 +332,7 @@ static void run_all(const char *what) {
   kind = what;
   CHECK_RUN(a_dropped_run_is_gone_and_its_id_is_free);
   CHECK_RUN(a_sweep_takes_no_more_than_it_may);
+  CHECK_RUN(a_sweep_takes_answers_that_have_expired);
   CHECK_RUN(what_has_changed_or_lives_is_not_dropped);
   CHECK_RUN(a_parent_goes_behind_its_children);
   CHECK_RUN(an_effect_in_doubt_keeps_its_run_and_a_result_outlives_it);

@@ -72,8 +72,7 @@ TIDEMILL_API void tidemill_free(void *p);
  *   http_private  hosts beside the internet that mill.http may reach, "127.0.0.1:8080, *.internal";
  *            may be set repeatedly (docs/primitives.md)
  *   by       who decides gates through this handle (default: the user's login name)
- *   watchdog "60s": a process whose engine does not come back for so long ends with code 70 (default:
- *            0, none; `tidemill` itself has 60s)
+ *   watchdog "60s": a process whose engine does not come back for so long ends, code 70 (default 0: never)
  *   paused   "true": everything is paused before anything is taken up, until "resume" with "all"
  */
 TIDEMILL_API tidemill_options *tidemill_options_new(void);
@@ -141,9 +140,8 @@ TIDEMILL_API int tidemill_approve(tidemill *t, const char *run, const char *gate
                                   const char *opts);
 TIDEMILL_API int tidemill_reject(tidemill *t, const char *run, const char *gate,
                                  const char *opts);
-/* Settle an action in doubt (a gate of the kind "doubt"): `result` is what it would have returned, as
- * JSON: it happened; NULL: it did not, and is done now. `action`: its name or its gate's, NULL: the only
- * one. `opts`: NULL or {"note", "by"}. Exactly one word counts, as at any gate. */
+/* Settle an action in doubt (`action`: its name, NULL: the only one). `result`: what it returned, as JSON;
+ * NULL: it did not happen, and is done now. `opts`: NULL or {"note", "by"}. One word counts, as at a gate. */
 TIDEMILL_API int tidemill_resolve(tidemill *t, const char *run, const char *action,
                                   const char *result, size_t len, const char *opts);
 
@@ -158,10 +156,9 @@ TIDEMILL_API int tidemill_signal(tidemill *t, const char *run, const char *event
 /* op "cancel" (cooperative: its handlers and undo run), "terminate" (ends now, without clean-up),
  * "pause" (nothing new begins; a row until it is resumed), each with `opts` NULL or {"note", "by"};
  * or "resume" (`run` NULL: everything unfinished and not paused that nobody alive owns). What is to
- * happen happens in tidemill_run or tidemill_dispatch. A run that another living process has: the
- * order is kept, and that process carries it out.
- * `run` NULL with {"workflow": NAME} or {"all": true}: "pause" for all runs of it, also those to
- * come, which begin as paused rows; "resume" lifts that pause. */
+ * happen happens in tidemill_run or tidemill_dispatch, or in the process that has the run. `run` NULL
+ * with {"workflow": NAME} or {"all": true}: "pause" for all runs of it, those to come too; "resume" lifts
+ * that. */
 /* Also "repin": move the run to other sources, proven by a replay first (TIDEMILL_EDIVERGED); opts
  * {"sources": "disk" (as they are now, the default) or the hash of sources it had before, "by"}; a
  * diverged run comes back to life. And "retry": a failed run goes on from its last good record; with
@@ -239,8 +236,7 @@ TIDEMILL_API int tidemill_doctor(tidemill *t, char **out, size_t *len);
 /* -- the loop -------------------------------------------------------------------------- */
 
 /* Work until `run` (NULL: every run of this engine) has ended or waits for something outside, or
- * timeout_ms (-1: none) is over. A deadline or a timer is not outside: a gate with a deadline is waited
- * for until then, where `tidemill run` leaves at once. 0 when done; TIDEMILL_EFAILED, _ECANCELLED, _EDIVERGED,
+ * timeout_ms (-1: none) is over; a gate with a deadline is waited for until then. 0 when done; TIDEMILL_EFAILED, _ECANCELLED, _EDIVERGED,
  * _EWAITING … as the run's state says. */
 TIDEMILL_API int tidemill_run(tidemill *t, const char *run, int64_t timeout_ms);
 

@@ -458,7 +458,7 @@ void tm_action_due(tm_branch *b) {
   if (tm_txn_is(b))
     tm_action_launch(b);
   else
-    settle_unknown(b, "It was tried and cut off");
+    settle_unknown(b, b->action.why ? b->action.why : "It was tried and cut off");
 }
 
 void tm_action_later(tm_branch *b, const char *why) {
@@ -592,6 +592,9 @@ static void raised(tm_branch *b, const tm_json *error) {
     const char *message = tm_json_get_str(error, "message");
     tm_log(TM_LOG_INFO, "action", "%s: the outcome is unknown: %s", b->name,
            message ? message : "");
+    if (message)
+      b->action.why =
+          tm_arena_printf(&b->scratch, "It was tried, and ended with \"%.300s\"", message);
     try_later(b, b->action.tries);
   }
 }

@@ -79,6 +79,7 @@ typedef struct tm_action {
   bool reached;               /* a verb of the body was begun */
   bool wrote;                 /* … and did something out there */
   bool unknown;               /* a verb ended without knowing whether it happened */
+  const char *why;            /* nobody knows how it ended, in words; NULL: it was cut off */
   bool approved;              /* a person approved it in this process */
   bool claimed;               /* the key is ours, with an intent: it may have happened */
   bool told_held;             /* the records say that another call has the key */

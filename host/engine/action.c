@@ -138,8 +138,7 @@ static void too_late(tm_branch *b, const tm_effect_row *taken) {
 
 static void intent_stored(tm_after *after, const tm_err *err) {
   tm_branch *b = after->branch;
-  if (err->code != TM_OK || b->dead || b->run->lost || b->run->ended ||
-      b->phase != TM_PHASE_LIVE)
+  if (!tm_after_awaited(after, err))
     return;
   if (after->op->status == TM_OP_EXISTS)
     too_late(b, after->op->found.effect);
@@ -164,10 +163,8 @@ static void record_intent(tm_branch *b, const char *taken) {
 }
 
 static void owned_now(tm_after *after, const tm_err *err) {
-  tm_branch *b = after->branch;
-  if (err->code == TM_OK && !b->dead && !b->run->lost && !b->run->ended &&
-      b->phase == TM_PHASE_LIVE)
-    enter(b, "run");
+  if (tm_after_awaited(after, err))
+    enter(after->branch, "run");
 }
 
 /* Behind all that its run has written, and with a claim that is on the disk: its transaction looks

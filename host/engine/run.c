@@ -398,9 +398,10 @@ void tm_run_drive(tm_run *r) {
 }
 
 /* Not what is between its intent and its result; not what ended before the branch heard of the
- * cancel, although its record stands behind it. */
+ * cancel, although its record stands behind it; not what undoes. */
 static bool can_cancel(const tm_branch *b) {
-  if (b->dead || (b->phase != TM_PHASE_HELD && b->phase != TM_PHASE_LIVE) || tm_action_reads(b))
+  if (b->dead || b->run->unwinding ||
+      (b->phase != TM_PHASE_HELD && b->phase != TM_PHASE_LIVE) || tm_action_reads(b))
     return false;
   return !(b->phase == TM_PHASE_HELD && tm_place_outcome(b->past)) && !tm_action_started(b);
 }

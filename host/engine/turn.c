@@ -38,6 +38,7 @@ tm_after *tm_turn_after(tm_engine *e, void (*fn)(tm_after *, const tm_err *), tm
   a->fn = fn;
   a->run = r;
   a->branch = b;
+  a->call = b ? b->ordinal : 0;
   if (r)
     r->pending++;
   if (b)
@@ -45,6 +46,12 @@ tm_after *tm_turn_after(tm_engine *e, void (*fn)(tm_after *, const tm_err *), tm
   *t->last = a;
   t->last = &a->next;
   return a;
+}
+
+bool tm_after_awaited(const tm_after *a, const tm_err *err) {
+  const tm_branch *b = a->branch;
+  return err->code == TM_OK && !b->dead && !b->run->lost && !b->run->ended &&
+         b->phase == TM_PHASE_LIVE && b->ordinal == a->call;
 }
 
 /* -- guards ---------------------------------------------------------------------------- */

@@ -181,14 +181,17 @@ static bool retried_since(const tm_entry *open) {
 static int walk(tm_engine *e, const char *id, tm_arena *a, tm_run_row *last, totals *sum,
                 tm_err *err);
 
-/* A child that failed, or was cancelled with its parent, is no answer to another try. */
+/* A child that failed, or was cancelled with its parent, is no answer to another try; and one that
+ * the run has from the run it was forked from is not its own to wait for. */
 static bool is_spent(tm_branch *b, const tm_entry *open) {
+  tm_engine *e = b->run->engine;
+  const char *id = tm_json_get_str(open->body, "child");
   tm_run_row row;
   tm_err err = TM_ERR_INIT;
-  return retried_since(open) &&
-         walk(b->run->engine, tm_json_get_str(open->body, "child"), &b->scratch, &row, NULL,
-              &err) == 1 &&
-         !is_done(&row);
+  if (!retried_since(open) || tm_wake_row(e, id, &b->scratch, &row, &err) != 1)
+    return false;
+  bool own = row.parent && strcmp(row.parent, b->run->id) == 0;
+  return !own || (walk(e, id, &b->scratch, &row, NULL, &err) == 1 && !is_done(&row));
 }
 
 void tm_child_launch(tm_branch *b) {

@@ -342,6 +342,128 @@ static void a_child_that_ended_with_its_parent_is_made_anew(void) {
   kit_box_close(&box);
 }
 
+static kit_reply refuses_models(kit *k, const kit_task *t) {
+  (void)k;
+  return t->task->kind == TM_CALL_LLM ? KIT_REFUSED : KIT_OK;
+}
+
+/* The other run's child is at work again: its end would be told to that run alone. */
+static void a_fork_that_is_tried_again_has_a_child_of_its_own(void) {
+  kit_box box;
+  kit *k = kit_box_open(&box, "{'flow': [['call', 'sub']], 'sub': [['llm', 'a']]}");
+  k->reply = refuses_models;
+  kit_play(k, "r");
+  k->last_told = false;
+  tm_change_fork(k->engine, "r", &(tm_fork){.id = "f"}, on_done, k);
+  take_up(k, "f");
+  CHECK_STR(kit_journal(&box.world, "f"), "start open:1 fail:1 end");
+  k->reply = hangs;
+  move(k, "r:1", true, NULL);
+  CHECK_STR(kit_state(&box.world, "r:1"), "running");
+  k->reply = NULL;
+  move(k, "f", true, NULL);
+  CHECK_STR(kit_state(&box.world, "f:1"), "done");
+  CHECK_STR(kit_state(&box.world, "f"), "done");
+  kit_box_close(&box);
+}
+
+/* -- moments that a test has to meet ------------------------------------------------------- */
+
+/* What has come is no reason to wait, also before the script hears of it. */
+static void a_run_does_not_wait_for_what_it_has(void) {
+  kit_box box;
+  kit *k = kit_box_open(&box, "{'events': {'go': {}}, 'flow': [['wait', 'go'], ['llm', 'a']]}");
+  kit_play(k, "r");
+  CHECK_STR(kit_state(&box.world, "r"), "waiting");
+  tm_engine_signal(k->engine, "r", "go", tm_json_new_int(&box.world.arena, 1), "one", on_done,
+                   k);
+  while (!strstr(kit_journal(&box.world, "r"), "done:1") && kit_step(k))
+    ;
+  CHECK_STR(kit_state(&box.world, "r"), "running");
+  kit_box_close(&box);
+}
+
+static void a_terminated_run_takes_its_children_along(void) {
+  kit_box box;
+  tm_err err = TM_ERR_INIT;
+  kit *k = kit_box_open(&box, "{'flow': [['start', 'sub'], ['call', 'sub']],"
+                              " 'sub': [['gate', 'g', {'ask': '?'}]]}");
+  kit_play(k, "r");
+  CHECK_INT(tm_control_give(k->engine, "r", TM_ORDER_TERMINATE, "", "kit", &err), 0);
+  kit_run(k);
+  CHECK_STR(kit_state(&box.world, "r:1"), "cancelled");
+  CHECK_STR(kit_state(&box.world, "r:2"), "cancelled");
+  kit_box_close(&box);
+}
+
+/* It had its approval, and waited for a key that another run had, when its sources changed. */
+static void an_approval_is_for_the_sources_that_it_was_given_on(void) {
+  kit_box box;
+  tm_err err = TM_ERR_INIT;
+  kit *k =
+      kit_box_open(&box, "{'flow': [['action', 'pay', {'key': 'k', 'args': {}, 'blast': 60,"
+                         " 'gate_above': 50, 'on_unknown': 'retry'}]]}");
+  k->reply = hangs;
+  kit_play(k, "h");
+  kit_play(k, "r");
+  kit_decide(k, "h/pay@1", true, NULL);
+  kit_run(k);
+  kit_decide(k, "r/pay@1", true, NULL);
+  kit_run(k);
+  CHECK_STR(kit_journal(&box.world, "r"), "start open:1 decided:1");
+  CHECK_INT(tm_control_give(k->engine, "r", TM_ORDER_PAUSE, "", "kit", &err), 0);
+  kit_run(k);
+  kit_finish(k, kit_task_at(k, "POST"), KIT_REFUSED);
+  kit_run(k);
+  CHECK_STR(kit_state(&box.world, "h"), "failed");
+  k->reply = NULL;
+  move(k, "r", false,
+       "{'flow': [['action', 'pay', {'key': 'k', 'args': {}, 'blast': 60,"
+       " 'gate_above': 50, 'on_unknown': 'retry'}], ['now']]}");
+  CHECK_STR(kit_effects(&box.world), "");
+  CHECK(strstr(kit_gates(&box.world), "r/pay@1~1 open"));
+  kit_decide(k, "r/pay@1~1", true, NULL);
+  kit_run(k);
+  CHECK_STR(kit_effects(&box.world), "k");
+  kit_box_close(&box);
+}
+
+/* Both claim the waiting run; the loser writes on before it hears that it has lost. */
+static void who_lost_a_claim_writes_nothing_more(void) {
+  kit_box box;
+  kit other,
+      *k = kit_box_open(&box, "{'flow': [['fork', [[['sleep', 5000]], [['sleep', 6000]]]]]}");
+  tm_err err = TM_ERR_INIT;
+  kit_start(k, "r");
+  k->still = true;
+  kit_run(k);
+  CHECK_STR(kit_state(&box.world, "r"), "waiting");
+  kit_open(&other, &box.world);
+  strcpy(other.engine->owner, "somebody else");
+  CHECK_INT(tm_engine_resume(other.engine, "r", &err), 0);
+  other.still = true;
+  kit_run(&other);
+  CHECK_STR(kit_state(&box.world, "r"), "waiting");
+  kit_crash(k);
+  kit_boot(k);
+  kit_run(k);
+  CHECK_STR(kit_state(&box.world, "r"), "waiting");
+  box.world.now += 5000;
+  CHECK(kit_turn(k));
+  kit_turn(&other);
+  box.world.now += 1000;
+  kit_turn(&other);
+  kit_run(&other);
+  kit_run(k);
+  CHECK_STR(other.engine->broken.msg, "");
+  CHECK_STR(k->engine->broken.msg, "");
+  k->still = other.still = false;
+  kit_run(k);
+  CHECK_STR(kit_journal(&box.world, "r"),
+            "start open:1/0.1 open:1/1.1 done:1/0.1 done:1/1.1 end");
+  kit_box_close(&box);
+}
+
 CHECK_SUITE(engine_kin) {
   CHECK_RUN(a_child_of_a_link_has_a_chain_of_its_own);
   CHECK_RUN(a_run_that_went_on_beside_a_timer_replays);
@@ -355,4 +477,9 @@ CHECK_SUITE(engine_kin) {
   CHECK_RUN(a_child_asked_for_anew_is_the_old_one_when_that_is_good);
   CHECK_RUN(another_try_begins_outside_of_all_locks);
   CHECK_RUN(a_child_that_ended_with_its_parent_is_made_anew);
+  CHECK_RUN(a_fork_that_is_tried_again_has_a_child_of_its_own);
+  CHECK_RUN(a_run_does_not_wait_for_what_it_has);
+  CHECK_RUN(a_terminated_run_takes_its_children_along);
+  CHECK_RUN(an_approval_is_for_the_sources_that_it_was_given_on);
+  CHECK_RUN(who_lost_a_claim_writes_nothing_more);
 }

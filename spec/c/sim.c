@@ -231,7 +231,8 @@ static bool late_answer(process *p) {
       continue;
     sim_tell(s, "process %d: %s is answered late", number_of(p), t->name);
     const char *key = tm_json_get_str(t->request, "key");
-    bool refused = key && tm_map_get(&s->refused, key); /* then so is what left before */
+    bool refused = key && tm_map_get(&s->refused, key) && /* then so is what left before */
+                   kit_effect_of(&s->world, key)->sends == 0;
     kit_finish(&p->kit, t, refused ? KIT_REFUSED : how[draw(s, 3)]);
     return true;
   }

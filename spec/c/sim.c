@@ -187,16 +187,44 @@ static void check_intent(sim *s, const kit_task *t) {
               b->run->id, b->action.key, b->place);
 }
 
+static const char *key_of(const kit_task *t) {
+  const char *key = tm_json_get_str(t->request, "key");
+  return key ? key : "";
+}
+
+/* Who refused a request and has not done it since refuses the same one from everybody, however
+ * late it comes. */
+static bool is_refused(sim *s, const kit_task *t) {
+  const char *hash = tm_map_get(&s->refused, key_of(t));
+  tm_hash own = tm_json_hash(t->request);
+  const kit_effect *e = kit_effect_of(&s->world, key_of(t));
+  bool done = e->sends > 0 && strcmp(e->request, own.hex) == 0;
+  return hash && strcmp(hash, own.hex) == 0 && !done;
+}
+
+static void refuse(sim *s, const kit_task *t) {
+  tm_hash h = tm_json_hash(t->request);
+  tm_map_set(&s->refused, key_of(t), tm_arena_strdup(&s->world.arena, h.hex));
+  for (int i = 0; i < s->processes; i++)
+    for (tm_list *l = s->at[i].kit.tasks.next; l != &s->at[i].kit.tasks; l = l->next) {
+      kit_task *other = TM_LIST_OF(l, kit_task, link);
+      if (!other->sent && other->how != KIT_HANGS && is_refused(s, other))
+        other->how = KIT_REFUSED;
+    }
+}
+
 static kit_reply reply(kit *k, const kit_task *t) {
   process *p = TM_LIST_OF(k, process, kit);
   sim *s = p->sim;
   const weather *w = &s->weather;
-  const char *key = tm_json_get_str(t->request, "key");
+  const char *key = key_of(t);
   bool effect = t->task->kind == TM_CALL_HOST || strcmp(t->name, "POST") == 0;
   int x = draw(s, 100);
   if (effect)
     check_intent(s, t);
   s->report->sends += effect;
+  if (effect && is_refused(s, t))
+    return KIT_REFUSED;
   if (s->calm)
     return KIT_OK;
   if ((x -= w->hangs) < 0)
@@ -215,7 +243,7 @@ static kit_reply reply(kit *k, const kit_task *t) {
   /* who honours keys does not refuse what it has done */
   if ((x -= w->refused) < 0 && (!effect || kit_effect_of(&s->world, key)->sends == 0)) {
     if (effect)
-      tm_map_set(&s->refused, key, s);
+      refuse(s, t);
     return KIT_REFUSED;
   }
   return KIT_OK;
@@ -230,10 +258,7 @@ static bool late_answer(process *p) {
     if (t->how != KIT_HANGS)
       continue;
     sim_tell(s, "process %d: %s is answered late", number_of(p), t->name);
-    const char *key = tm_json_get_str(t->request, "key");
-    bool refused = key && tm_map_get(&s->refused, key) && /* then so is what left before */
-                   kit_effect_of(&s->world, key)->sends == 0;
-    kit_finish(&p->kit, t, refused ? KIT_REFUSED : how[draw(s, 3)]);
+    kit_finish(&p->kit, t, is_refused(s, t) ? KIT_REFUSED : how[draw(s, 3)]);
     return true;
   }
   return false;

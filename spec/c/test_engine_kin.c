@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "check.h"
-#include "engine/change.h"
+#include "engine/capsule.h"
 #include "engine/signal.h"
 #include "engine_kit.h"
 
@@ -540,6 +540,27 @@ static void who_joins_a_line_looks_again(void) {
   kit_box_close(&box);
 }
 
+/* Whoever edits a capsule can seal it anew; its records hang on each other all the same. */
+static void a_capsule_that_was_edited_and_sealed_anew_is_refused(void) {
+  kit_box box;
+  tm_err err = TM_ERR_INIT;
+  tm_json *capsule;
+  tm_tale tale = {.closure = NULL};
+  kit *k = kit_box_open(&box, "{'flow': [['llm', 'a']]}");
+  tm_arena *a = &box.world.arena;
+  kit_play(k, "r");
+  CHECK_INT(tm_capsule_export(&capsule, a, k->engine, "r", false, &err), 0);
+  CHECK_INT(tm_capsule_read(&tale, a, capsule, &err), 0);
+  tm_closure_release(&tale.closure);
+  const tm_json *done = tm_json_at(tm_json_get(capsule, "records"), 2);
+  tm_json_set_str(a, (tm_json *)(uintptr_t)tm_json_get(done, "body"), "v", "another answer");
+  tm_json_remove(capsule, "seal");
+  tm_json_set_str(a, capsule, "seal", tm_json_hash(capsule).hex);
+  CHECK_INT(tm_capsule_read(&tale, a, capsule, &err), -1);
+  CHECK(strstr(err.msg, "record 2 of the capsule was changed"));
+  kit_box_close(&box);
+}
+
 CHECK_SUITE(engine_kin) {
   CHECK_RUN(a_child_of_a_link_has_a_chain_of_its_own);
   CHECK_RUN(a_run_that_went_on_beside_a_timer_replays);
@@ -563,4 +584,5 @@ CHECK_SUITE(engine_kin) {
   CHECK_RUN(a_fork_does_not_take_for_done_what_was_undone);
   CHECK_RUN(a_call_at_its_timeout_looks_first);
   CHECK_RUN(who_joins_a_line_looks_again);
+  CHECK_RUN(a_capsule_that_was_edited_and_sealed_anew_is_refused);
 }

@@ -13,7 +13,7 @@ describe("a golden journal", function()
     start = { "fork", "seed", "events", "parent", "depth", "budget", "env" },
     open = { "due", "gate", "expires", "key", "epoch", "child", "to", "back" },
     decided = { "answer", "note" },
-    done = { "m", "q", "s", "edited" },
+    done = { "m", "q", "s", "edited", "cached", "was" },
     fail = { "m", "q" },
     ["end"] = { "continued", "llm_calls", "v", "e" },
   }
@@ -37,6 +37,8 @@ describe("a golden journal", function()
         local body = record.body
         calls[record.record .. " " .. (body.k or body.gk or body.state or "")] = true
         for field in pairs(body) do fields[record.record .. " " .. field] = true end
+        if type(body.m) == "table" and body.m.cached then fields["done cached"] = true end
+        if body.k == "recall" and body.v.was then fields["done was"] = true end
         if body.gk then calls["gate " .. body.gk] = true end
         if record.record == "open" and record.body.back then put_off = put_off + 1 end
       end

@@ -19,6 +19,7 @@ serve() {
   mock-server --no-log --rules rules </dev/zero >said & server=$!
   read -r _ port <said
   export OPENAI_API_KEY=no-secret-4711 OPENAI_BASE_URL="http://127.0.0.1:$port/v1"
+  export TIDEMILL_HTTP_PRIVATE="127.0.0.1:$port"
 }
 with() { # ID INPUT CODE: a run of company
   tidemill -q run company --id "$1" --input "{\"id\":\"$1\",\"text\":\"hello\",$2}" || test $? = "$3"
@@ -68,10 +69,13 @@ sed -i 's/if x.fail then/if x.fail == "again" then/' workflows/helper.lua
 tidemill -q retry mended --to disk
 tidemill -q fork whole --edit say='"another word"' --id edited
 serve Retry-After-Ms 50
+tidemill -q run kept --id kept --input '{"id":"kept","embed":true}'
+tidemill -q reopen kept fee customer --note "too low"
+tidemill -q run kept --id reopened --input '{"id":"kept"}'
 with web "\"web\":true,\"url\":\"http://127.0.0.1:$port\"" 0
 kill $server
 
 keep events children children:5 children:6 children:7 branches questions undone first first~2 lost
-keep given_up cut_off stored mended edited web
+keep given_up cut_off stored mended edited kept reopened web
 keep away patient
 keep whole conflict asked moved refused ended again forked approved

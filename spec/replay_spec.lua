@@ -1,8 +1,8 @@
 --- Replays in fresh processes, each in another environment: the same bytes every time.
 --
--- Fifty journals, fresh ones and the golden ones of earlier days. Each is played in some of the 20
--- environments, those that provoke differences in half of them; TIDEMILL_ALL_POINTS=1 plays all
--- in all.
+-- Fifty journals, fresh ones and the golden ones of earlier days. Each is played in some of the
+-- 20 environments, those that provoke differences in half of them; TIDEMILL_ALL_POINTS=1 plays
+-- all in all.
 local cjson = require "cjson"
 local content = dofile "spec/content.lua"
 
@@ -97,7 +97,8 @@ describe("a replay in another process", function()
 
   --- The verdict of a replay, and the journal as it is printed.
   local function replayed(environment, id)
-    local script = "tidemill replay %s --json && tidemill show %s --json && tidemill show %s --raw"
+    local script = "tidemill replay %s --json && tidemill show %s --json && "
+      .. "tidemill show %s --raw"
     return content.shell(dir, ("export %s; "):format(environment) .. script:gsub("%%s", id))
   end
 

@@ -55,7 +55,9 @@ function flow.branches()
 end
 
 function flow.questions()
-  return { mill.gate("maybe", { ask = "Maybe?", deadline = 0.01, on_timeout = { answer = "no" } }),
+  local maybe = mill.gate("maybe",
+    { ask = "Maybe?", deadline = 0.01, on_timeout = { answer = "no" } })
+  return { maybe,
     caught(mill.gate, "soon", { ask = "Soon?", deadline = 0.01, on_timeout = "fail" }) }
 end
 

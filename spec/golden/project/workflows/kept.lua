@@ -1,5 +1,5 @@
---- What is kept outside of a run's journal, and told in it: decisions with a life, answers that are
--- used again, vectors, tables of one's own. Only for the golden capsules.
+--- What is kept outside of a run's journal, and told in it: decisions with a life, answers that
+-- are used again, vectors, tables of one's own. Only for the golden capsules.
 local mill = require "tidemill"
 
 local flow = mill.workflow "kept" {}

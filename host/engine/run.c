@@ -362,6 +362,11 @@ static tm_op *set_row(tm_run *r, tm_run_state state, const tm_json *reason, int6
 static void settle(tm_run *r) {
   int64_t wake;
   bool waits = only_long_waits(r, &wake);
+  /* A claim that is given back before it is heard of would be made anew on top of one that may be
+   * lost: the store could not tell its records from ours. */
+  r->unsettled = waits && r->claim;
+  if (r->unsettled)
+    return;
   if (waits && (r->state != TM_RUN_WAITING || r->owned)) {
     tm_arena arena;
     tm_arena_init(&arena, 0);

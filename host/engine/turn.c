@@ -59,12 +59,17 @@ bool tm_after_awaited(const tm_after *a, const tm_err *err) {
 static void guard_done(tm_after *a, const tm_err *err) {
   tm_run *r = a->run;
   r->uncommitted--;
+  if (a->op == r->claim)
+    r->claim = NULL;
   if (err->code != TM_OK) {
     r->lost = true;
   } else if (a->op->status != TM_OP_OK && !r->lost) {
     tm_log(TM_LOG_INFO, "engine", "run %s was taken over by another process", r->id);
     r->lost = true;
     tm_engine_forget(r);
+  } else if (r->unsettled && !r->claim && !r->lost && !r->ended) {
+    r->unsettled = false;
+    tm_engine_make_runnable(r);
   }
 }
 
@@ -79,6 +84,7 @@ static void put_guard(tm_engine *e, tm_run *r) {
     op->u.run.records = r->next_seq;
     r->owned = true;
     r->epoch++;
+    r->claim = op;
   }
   t->guard = r;
   tm_turn_watch(r, op);

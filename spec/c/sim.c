@@ -625,9 +625,10 @@ static void lift_pauses(sim *s) {
 static bool resume_again(sim *s) {
   tm_err err = TM_ERR_INIT;
   bool any = false;
-  for (int i = 0; i < s->run_count; i++)
-    if (strstr(kit_reason(&s->world, s->runs[i]), "\"for\":\"pause\"") &&
-        tm_engine_resume(s->at[0].kit.engine, s->runs[i], &err) > 0)
+  listing l = sim_list(s);
+  for (int i = 0; i < l.count; i++)
+    if (strstr(kit_reason(&s->world, l.runs[i]), "\"for\":\"pause\"") &&
+        tm_engine_resume(s->at[0].kit.engine, l.runs[i], &err) > 0)
       any = true;
   return any;
 }

@@ -403,9 +403,10 @@ void tm_run_drive(tm_run *r) {
 }
 
 /* Not what is between its intent and its result; not what ended before the branch heard of the
- * cancel, although its record stands behind it; not what undoes. */
+ * cancel, although its record stands behind it; not what undoes; not what drains: a replay takes that for
+ * begun until a record tells its end. */
 static bool can_cancel(const tm_branch *b) {
-  if (b->dead || b->run->unwinding ||
+  if (b->dead || b->draining || b->run->unwinding ||
       (b->phase != TM_PHASE_HELD && b->phase != TM_PHASE_LIVE) || tm_action_reads(b))
     return false;
   return !(b->phase == TM_PHASE_HELD && tm_place_outcome(b->past)) && !tm_action_started(b);
@@ -429,6 +430,8 @@ void tm_run_cancel(tm_run *r) {
     tm_run_answer(b, TM_ANSWER_ERROR,
                   tm_run_error(&b->scratch, "cancelled", "the run was cancelled"), NULL);
   }
+  if (!r->replaying)
+    tm_action_notice(r->engine); /* what drains, and waits for a key of another call */
 }
 
 /* -- the end --------------------------------------------------------------------------- */

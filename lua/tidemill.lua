@@ -137,7 +137,8 @@ local function main(flow, input, step)
   return result
 end
 
---- The main branch: what it did is undone when it raises.
+--- The main branch: what it did is undone when it raises, and when the run was cancelled,
+-- also if the script caught that and returned.
 function mill._main(flow, input, step)
   local ok, result
   if flow._spec.deadline then
@@ -147,8 +148,12 @@ function mill._main(flow, input, step)
   else
     ok, result = pcall(main, flow, input, step)
   end
-  if ok then return result end
-  if loaded.undo then result = loaded.undo.unwind(result) end
+  local undo = loaded.undo -- something was done that can be undone
+  if ok then
+    if not (undo and core.cancelled()) then return result end
+    result = { kind = "cancelled", message = "the run was cancelled" }
+  end
+  if undo then result = undo.unwind(result) end
   error(result, 0)
 end
 

@@ -6,6 +6,27 @@ local content = dofile "spec/content.lua"
 
 describe("a golden journal", function()
   local names, kinds, put_off = {}, {}, 0
+  local calls, fields = {}, {} -- "done llm", "open due" …: what some record holds
+
+  -- What a record of that kind may have and need not: one of each is among the journals.
+  local variants = {
+    start = { "fork", "seed", "events", "parent", "depth", "budget", "env" },
+    open = { "due", "gate", "expires", "key", "epoch", "child", "to", "back" },
+    decided = { "answer", "note" },
+    done = { "m", "q", "s", "edited", "cached", "was" },
+    fail = { "m", "q" },
+    ["end"] = { "continued", "llm_calls", "v", "e" },
+  }
+
+  local function each_kind(path, macro, each)
+    local list = content.read(path):match("#define " .. macro .. "(.-)\n\n")
+    local count = 0
+    for word, class in list:gmatch 'X%(%w+, "(%w+)",?%s*(%u*)' do
+      count = count + 1
+      each(word, class)
+    end
+    return count
+  end
 
   setup(function()
     local list = io.popen "ls spec/golden/*.capsule"
@@ -13,6 +34,12 @@ describe("a golden journal", function()
       names[#names + 1] = path
       for _, record in ipairs(cjson.decode(content.read(path)).records) do
         kinds[record.record] = true
+        local body = record.body
+        calls[record.record .. " " .. (body.k or body.gk or body.state or "")] = true
+        for field in pairs(body) do fields[record.record .. " " .. field] = true end
+        if type(body.m) == "table" and body.m.cached then fields["done cached"] = true end
+        if body.k == "recall" and body.v.was then fields["done was"] = true end
+        if body.gk then calls["gate " .. body.gk] = true end
         if record.record == "open" and record.body.back then put_off = put_off + 1 end
       end
     end
@@ -28,15 +55,36 @@ describe("a golden journal", function()
   end)
 
   it("exists for each kind of record", function()
-    local header = content.read "host/engine/journal.h"
-    local table_of_kinds = header:match "#define TM_RECORD_KINDS(.-)\n\n"
-    local count = 0
-    for word in table_of_kinds:gmatch 'X%(%w+, "(%w+)"%)' do
-      count = count + 1
+    assert.truthy(each_kind("host/engine/journal.h", "TM_RECORD_KINDS", function(word)
       assert.truthy(kinds[word], "no golden journal has a record " .. word)
-    end
-    assert.truthy(count >= 11)
+    end) >= 11)
     assert.truthy(put_off >= 2, "a model's call that was put off, waiting and ended")
+  end)
+
+  it("exists for each kind of call, and for how calls and runs end", function()
+    local has = {
+      AWAITED = function(word) return calls["done " .. word] or calls["open " .. word] end,
+      NOTED = function(word) return calls["note " .. word] end,
+      VERB = function(word) return calls["attempt " .. word] or word == "host" end,
+      INNER = function() return true end,
+    }
+    assert.truthy(each_kind("host/engine/call.h", "TM_CALL_KINDS", function(word, class)
+      assert.truthy(has[class](word), "no golden journal has a call " .. word)
+    end) >= 26)
+    for _, what in ipairs { "fail wait", "fail emit", "fail call", "fail gate", "fail action",
+      "gate gate", "gate action", "gate doubt", "decided approved", "decided rejected",
+      "decided expired", "end done", "end failed", "end cancelled" } do
+      assert.truthy(calls[what], "no golden journal has " .. what)
+    end
+  end)
+
+  it("exists for each thing that a record may hold", function()
+    for record, list in pairs(variants) do
+      for _, field in ipairs(list) do
+        local what = record .. " " .. field
+        assert.truthy(fields[what], "no golden journal has a record " .. what)
+      end
+    end
   end)
 
   it("diverges when its script asks for something else", function()

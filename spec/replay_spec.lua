@@ -1,7 +1,9 @@
 --- Replays in fresh processes, each in another environment: the same bytes every time.
 --
--- Each run is played in some of the 20 environments, those that provoke differences in half of
--- them; TIDEMILL_ALL_POINTS=1 plays all in all.
+-- Fifty journals, fresh ones and the golden ones of earlier days. Each is played in some of the
+-- 20 environments, those that provoke differences in half of them; TIDEMILL_ALL_POINTS=1 plays
+-- all in all.
+local cjson = require "cjson"
 local content = dofile "spec/content.lua"
 
 local ALL = os.getenv "TIDEMILL_ALL_POINTS"
@@ -71,6 +73,14 @@ describe("a replay in another process", function()
         finish(name, workflow, "@workflows/samples/" .. name .. ".json")
       end
     end
+    local list = io.popen "ls spec/golden/*.capsule"
+    local here = assert(io.popen "pwd"):read "l"
+    for path in list:lines() do
+      local got = tidemill("import", here .. "/" .. path)
+      assert.equal(0, got.code, path .. ": " .. got.err)
+      runs[#runs + 1] = cjson.decode(content.read(path)).run.id
+    end
+    list:close()
     table.sort(runs)
   end)
   teardown(function() content.remove(dir) end)
@@ -85,8 +95,11 @@ describe("a replay in another process", function()
     return list
   end
 
+  --- The verdict of a replay, and the journal as it is printed.
   local function replayed(environment, id)
-    return content.shell(dir, ("env %s tidemill replay %s --json"):format(environment, id))
+    local script = "tidemill replay %s --json && tidemill show %s --json && "
+      .. "tidemill show %s --raw"
+    return content.shell(dir, ("export %s; "):format(environment) .. script:gsub("%%s", id))
   end
 
   local function check(id, environment, first)
@@ -98,7 +111,7 @@ describe("a replay in another process", function()
   it("gives identical bytes whatever the zone, the language and the addresses", function()
     local list = environments()
     assert.equal(20, #list)
-    assert.truthy(#runs >= 20)
+    assert.truthy(#runs >= 50, #runs)
     for i, id in ipairs(runs) do
       local first = replayed("TZ=UTC", id).out
       assert.truthy(first:find("equal", 1, true), id .. first)

@@ -77,6 +77,17 @@ describe("undo", function()
     h:close()
   end)
 
+  it("goes back when the run is cancelled and its script catches that", function()
+    content.write(dir .. "/workflows/trip.lua", (workflow:format ""):gsub("  if input.wait.-\n",
+      '  pcall(mill.gate, "go_on", { ask = "Go on?" })\n  do return "never mind" end\n'))
+    local h = kit.start("trip", { id = "x" }, { dir = dir, actions = hosts() })
+    h.engine:control(h.id, "cancel", { note = "changed plans" })
+    h.engine:run(h.id)
+    assert.equal("cancelled", h:state())
+    assert.equal(reversed, undone())
+    h:close()
+  end)
+
   it("undoes each effect once, wherever the process dies", function()
     local report = kit.crash_everywhere("trip", { id = "x", wait = true }, {
       dir = dir, actions = hosts(), gates = { go_on = false },

@@ -138,8 +138,7 @@ static void too_late(tm_branch *b, const tm_effect_row *taken) {
 
 static void intent_stored(tm_after *after, const tm_err *err) {
   tm_branch *b = after->branch;
-  if (err->code != TM_OK || b->dead || b->run->lost || b->run->ended ||
-      b->phase != TM_PHASE_LIVE)
+  if (!tm_after_awaited(after, err))
     return;
   if (after->op->status == TM_OP_EXISTS)
     too_late(b, after->op->found.effect);
@@ -164,10 +163,8 @@ static void record_intent(tm_branch *b, const char *taken) {
 }
 
 static void owned_now(tm_after *after, const tm_err *err) {
-  tm_branch *b = after->branch;
-  if (err->code == TM_OK && !b->dead && !b->run->lost && !b->run->ended &&
-      b->phase == TM_PHASE_LIVE)
-    enter(b, "run");
+  if (tm_after_awaited(after, err))
+    enter(after->branch, "run");
 }
 
 /* Behind all that its run has written, and with a claim that is on the disk: its transaction looks
@@ -265,9 +262,17 @@ static void conflict(tm_branch *b, const tm_effect_row *row) {
                        b->name, b->action.key, row->run));
 }
 
+/* The process died before it could say that it came too late, or a retry made that void. Without
+ * it a replay would take the call for one that began. */
+static void say_held(tm_branch *b, const tm_effect_row *row) {
+  const tm_entry *last = NULL;
+  if (stage_of(b, &last) == STAGE_INTENT && !b->draining && !b->action.told_held &&
+      !tm_run_gives_up(b->run))
+    record_held(b, row);
+}
+
 /* The key is another call's, and there is no result yet. True when that settles what to do. */
 static bool claimed_elsewhere(tm_branch *b, const tm_effect_row *row, stage s) {
-  const tm_entry *last = NULL;
   char state[16];
   tm_effect_left left = tm_effect_left_by(b, row, state);
   if (left == TM_EFFECT_ENDED && needs_gate(b) && s < STAGE_INTENT && s != STAGE_APPROVED)
@@ -280,10 +285,7 @@ static bool claimed_elsewhere(tm_branch *b, const tm_effect_row *row, stage s) {
     in_doubt(b, row, state);
     return true;
   }
-  /* the process died before it could say that it came too late */
-  if (stage_of(b, &last) == STAGE_INTENT && !b->draining && !b->action.told_held &&
-      !tm_run_gives_up(b->run))
-    record_held(b, row);
+  say_held(b, row);
   hold(b);
   return true;
 }
@@ -296,6 +298,8 @@ static bool known_effect(tm_branch *b, stage s) {
   b->action.claimed = false;
   if (found == 0)
     return false;
+  if (found > 0 && (row.result || strcmp(row.args_hash, b->action.hash) != 0))
+    say_held(b, &row);
   if (found < 0 && err.code == TM_LIMIT)
     fail(b, tm_run_error(&b->scratch, "internal", "%s", err.msg));
   else if (found < 0)
@@ -443,8 +447,7 @@ static void settle_unknown(tm_branch *b, const char *why) {
 
 static void taken_over(tm_after *after, const tm_err *err) {
   tm_branch *b = after->branch;
-  if (err->code != TM_OK || b->dead || b->run->lost || b->run->ended ||
-      b->phase != TM_PHASE_LIVE)
+  if (!tm_after_awaited(after, err))
     return;
   if (after->op->status == TM_OP_OK)
     settle_unknown(b,

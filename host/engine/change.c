@@ -180,10 +180,13 @@ static int64_t retry_from(const tm_journal *j) {
   return last && last->kind == TM_RECORD_FAIL ? last->seq : end->seq;
 }
 
-/* A lock is asked for again, and with it all that was done under it. */
+/* A lock is asked for again, and with it all that was done under it; and so is one that another
+ * branch let go since. */
 static int64_t outside_locks(const tm_journal *j, int64_t from) {
-  const tm_entry *lock = tm_fork_lock(j, from);
-  return lock ? lock->seq : from;
+  const tm_entry *lock;
+  while ((lock = tm_fork_lock(j, from)))
+    from = lock->seq;
+  return from;
 }
 
 static int add_retry(tm_tale *t, tm_arena *a, tm_engine *e, const char *by, tm_err *err) {
@@ -205,6 +208,7 @@ static int add_retry(tm_tale *t, tm_arena *a, tm_engine *e, const char *by, tm_e
   if (err->code != TM_OK)
     return -1;
   tm_json *body = tm_json_new_object(a);
+  t->voided = (size_t)from;
   tm_json_set_int(a, body, "from", from);
   tm_json_set_str(a, body, "by", by);
   tm_json_set_int(a, body, "at", tm_engine_now(e));
@@ -245,12 +249,40 @@ bool tm_change_rests(const tm_tale *t) {
   return tm_control_is_paused(&row);
 }
 
+/* An event that was used up in what a RETRY makes void is pending again. */
+static int give_event_back(tm_run *r, const tm_record *rec, tm_err *err) {
+  tm_engine *e = r->engine;
+  tm_arena *a = &tm_turn_of(e)->batch->arena;
+  tm_json *body;
+  tm_json_opts opts = {.max_depth = TM_JSON_DEPTH + 8};
+  if (rec->kind != TM_RECORD_DONE)
+    return 0;
+  if (tm_json_parse(&body, a, rec->body, rec->body_len, &opts, err) < 0)
+    return -1;
+  const char *kind = tm_json_get_str(body, "k");
+  const char *sid = tm_json_get_str(tm_json_get(body, "m"), "id");
+  if (!kind || !is(kind, tm_call_word(TM_CALL_WAIT)) || !sid)
+    return 0;
+  tm_op *op = tm_turn_op(e, r, TM_OP_SIGNAL_FREE);
+  op->u.signal.sid = tm_arena_strdup(a, sid);
+  op->u.signal.place = tm_arena_strdup(a, rec->place);
+  return 0;
+}
+
+static int give_events_back(tm_run *r, const tm_tale *t, size_t from, tm_err *err) {
+  for (size_t i = t->voided; t->voided && i < from; i++)
+    if (give_event_back(r, &t->records[i], err) < 0)
+      return -1;
+  return 0;
+}
+
 /* Claim, records from `from` on, sources, no gates; queued, or still paused. */
 static int write_move(tm_engine *e, const tm_tale *t, size_t from, tm_engine_fn done, void *ctx,
                       tm_err *err) {
   tm_run *r = hand_of(e, t);
   tm_gate_filter open = {.run = t->run, .open = true};
-  if (e->ports.store->vt->gates(e->ports.store, &open, close_gate, r, err) < 0) {
+  if (e->ports.store->vt->gates(e->ports.store, &open, close_gate, r, err) < 0 ||
+      give_events_back(r, t, from, err) < 0) {
     r->forgotten = true;
     if (r->pending == 0)
       tm_run_free(&r);

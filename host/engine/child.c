@@ -2,7 +2,6 @@
  */
 #include "engine/child.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,18 +25,20 @@ static void join_id(char out[64], const char *base, const char *behind) {
   snprintf(out, 64, "%.24s:%.32s", base, h.hex);
 }
 
-static void child_id(char out[64], const tm_branch *b) {
-  char *place = tm_arena_printf(&b->run->arena, ":%s", b->place);
+/* `moves`: of the run, before it asks again for a child that it had; 0: the first time. */
+static void child_id(char out[64], const tm_branch *b, int moves) {
+  tm_arena *a = &b->run->arena;
+  char *place = tm_arena_printf(a, moves ? ":%s.%d" : ":%s", b->place, moves);
   for (char *c = place; *c; c++)
     *c = *c == '/' ? '-' : *c;
   join_id(out, b->run->id, place);
 }
 
-/* "r" -> "r~2", "r~2" -> "r~3". */
+/* "r" -> "r~2", "r~2" -> "r~3"; "r~2:1", a child of that one, -> "r~2:1~2". */
 static void next_id(char out[64], const char *id) {
   tm_buf base = TM_BUF_INIT, behind = TM_BUF_INIT;
   const char *tilde = strrchr(id, '~');
-  bool linked = tilde && isdigit((unsigned char)tilde[1]);
+  bool linked = tilde && tilde[1] && tilde[1 + strspn(tilde + 1, "0123456789")] == 0;
   tm_buf_put(&base, id, linked ? (size_t)(tilde - id) : strlen(id));
   tm_buf_printf(&behind, "~%ld", linked ? strtol(tilde + 1, NULL, 10) + 1 : 2);
   if (base.len + behind.len > 63) {
@@ -51,6 +52,8 @@ static void next_id(char out[64], const char *id) {
   tm_buf_free(&base);
   tm_buf_free(&behind);
 }
+
+typedef struct totals totals;
 
 /* -- making one ------------------------------------------------------------------------- */
 
@@ -81,11 +84,32 @@ static void refuse(tm_branch *b, const tm_err *err) {
   tm_run_outcome(b, NULL, e, NULL);
 }
 
+static bool is_done(const tm_run_row *row) {
+  return strcmp(row->state, "done") == 0;
+}
+
+/* Before a RETRY the run may have asked for the same child: it is taken for what it is asked for
+ * now, unless it came to a bad end that its parent would wait for. */
+static bool had(tm_branch *b, tm_run *c) {
+  tm_run_row row;
+  tm_err err = TM_ERR_INIT;
+  char hash[TM_HASH_HEX + 1];
+  if (!b->run->journal.moves ||
+      tm_wake_row(b->run->engine, c->id, &b->scratch, &row, &err) != 1)
+    return false;
+  tm_engine_hash_input(c, hash);
+  bool good = b->kind == TM_CALL_START || is_done(&row) || !tm_wake_ended(&row);
+  if (good && strcmp(row.input_hash, hash) == 0)
+    return true;
+  child_id(c->id, b, b->run->journal.moves);
+  return false;
+}
+
 static tm_run *make_child(tm_branch *b) {
   tm_run *r = b->run, *c;
   char id[64];
   tm_err err = TM_ERR_INIT;
-  child_id(id, b);
+  child_id(id, b, 0);
   if (r->depth >= MAX_DEPTH) {
     tm_err_set(&err, TM_LIMIT,
                "mill.call and mill.start are nested %d deep; does a workflow start "
@@ -119,28 +143,62 @@ static void call(tm_branch *b) {
   tm_run *c = make_child(b);
   if (!c)
     return;
+  bool old = had(b, c);
   tm_json *open = tm_exec_open_body(b);
   tm_json_set_str(a, open, "child", c->id);
   if (due)
     tm_json_set_int(a, open, "due", due);
   tm_turn_record(b->run, TM_RECORD_OPEN, b->place, b->name, open);
   wait_for(b, c->id, due);
-  tm_engine_store_new(c, true, born);
+  if (!old) {
+    tm_engine_store_new(c, true, born);
+    return;
+  }
+  tm_run_free(&c);
+  tm_child_look(b);
 }
 
 static void start(tm_branch *b) {
   tm_run *c = make_child(b);
   if (!c)
     return;
-  tm_run_outcome(b, tm_json_new_str(&b->scratch, c->id), NULL, NULL);
-  tm_engine_store_new(c, true, born);
+  bool old = had(b, c);
+  tm_run_outcome(b, tm_json_new_str(&b->scratch, tm_arena_strdup(&b->scratch, c->id)), NULL,
+                 NULL);
+  if (old)
+    tm_run_free(&c);
+  else
+    tm_engine_store_new(c, true, born);
+}
+
+static bool retried_since(const tm_entry *open) {
+  for (const tm_entry *e = open->next; e; e = e->next)
+    if (e->kind == TM_RECORD_RETRY)
+      return true;
+  return false;
+}
+
+static int walk(tm_engine *e, const char *id, tm_arena *a, tm_run_row *last, totals *sum,
+                tm_err *err);
+
+/* A child that failed, or was cancelled with its parent, is no answer to another try; and one that
+ * the run has from the run it was forked from is not its own to wait for. */
+static bool is_spent(tm_branch *b, const tm_entry *open) {
+  tm_engine *e = b->run->engine;
+  const char *id = tm_json_get_str(open->body, "child");
+  tm_run_row row;
+  tm_err err = TM_ERR_INIT;
+  if (!retried_since(open) || tm_wake_row(e, id, &b->scratch, &row, &err) != 1)
+    return false;
+  bool own = row.parent && strcmp(row.parent, b->run->id) == 0;
+  return !own || (walk(e, id, &b->scratch, &row, NULL, &err) == 1 && !is_done(&row));
 }
 
 void tm_child_launch(tm_branch *b) {
   const tm_entry *open = tm_place_last(b->past, TM_RECORD_OPEN);
   if (b->kind == TM_CALL_START) {
     start(b);
-  } else if (open) {
+  } else if (open && !is_spent(b, open)) {
     wait_for(b, tm_json_get_str(open->body, "child"),
              tm_json_int(tm_json_get(open->body, "due"), 0));
     tm_child_look(b);
@@ -171,10 +229,10 @@ static const tm_json *end_of(tm_engine *e, const tm_run_row *row, tm_arena *a, t
   return end.body;
 }
 
-typedef struct totals {
+struct totals {
   int64_t llm_calls;
   double usd;
-} totals;
+};
 
 static void add_totals(totals *t, const tm_json *end) {
   t->llm_calls += tm_json_int(tm_json_get(end, "llm_calls"), 0);
@@ -380,6 +438,8 @@ void tm_child_continue(tm_branch *b) {
   tm_run *r = b->run, *c;
   char id[64];
   tm_err err = TM_ERR_INIT;
+  if (r->order == TM_ORDER_CANCEL && !r->cancelling)
+    return; /* it is told in a moment, and reaches nobody who goes on */
   if (!is_alone(b)) {
     tm_run_outcome(
         b, NULL,

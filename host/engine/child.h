@@ -10,6 +10,10 @@
  * would be too long are cut, and a hash of the whole stands behind. A run goes on as "r~2",
  * "r~3" …
  *
+ * A run that is tried again (RETRY) and asks for the same child anew has the one that it had,
+ * when that is done or still at work; else, or for another input, a new one: "r:4-0.2.1", the
+ * number being that of the run's moves.
+ *
  * Money: a child begins with what its parent has left at that moment (`budget` in its START) as
  * a limit on top of its workflow's own; what it and its children spent stands in its END and
  * counts in the parent from the moment the parent is told that it ended. Children at work side

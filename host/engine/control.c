@@ -254,7 +254,7 @@ void tm_control_inherit(tm_run *r) {
 static int bring_in(tm_engine *e, const char *id, tm_err *err) {
   tm_arena a;
   tm_run_row row;
-  if (tm_engine_find(e, id))
+  if (tm_engine_find(e, id) || tm_engine_unborn(e, id))
     return 0;
   int n = tm_engine_resume(e, id, err);
   if (n != 0)
@@ -276,11 +276,11 @@ int tm_control_give(tm_engine *e, const char *id, tm_order order, const char *no
     tm_orders_give(e, NULL, id, order, note, by);
   if (where != 0)
     return where;
-  tm_run *r = tm_engine_find(e, id);
+  tm_run *found = tm_engine_find(e, id), *r = found ? found : tm_engine_unborn(e, id);
   if (r->ended || r->lost)
     return refuse(id, r->ended ? "it has ended" : "it is just being paused", err);
   give(r, order, note, by);
-  if (!r->claiming && !r->replaying)
+  if (found && !r->claiming && !r->replaying)
     obey(r);
   return 0;
 }

@@ -90,8 +90,7 @@ void tm_decision_recall(tm_branch *b) {
 
 static void stored(tm_after *after, const tm_err *err) {
   tm_branch *b = after->branch;
-  if (err->code != TM_OK || b->dead || b->run->lost || b->run->ended ||
-      b->phase != TM_PHASE_LIVE)
+  if (!tm_after_awaited(after, err))
     return;
   const tm_op *op = after->op;
   decided_as(b, op->status == TM_OP_EXISTS ? op->found.decision : &op->u.decision,

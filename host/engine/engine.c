@@ -176,6 +176,19 @@ void tm_engine_enter(tm_run *r) {
   enter_tables(r);
   tm_event_run(r, "run.started", NULL, NULL);
   tm_run_begin(r);
+  tm_control_obey(r);
+}
+
+/* Whatever came of it, it is no longer on its way. */
+static void heard(tm_after *a, const tm_err *err) {
+  tm_run *r = a->run;
+  (void)err;
+  if (tm_engine_unborn(r->engine, r->id) == r)
+    tm_map_remove(&r->engine->unborn, r->id);
+}
+
+tm_run *tm_engine_unborn(const tm_engine *e, const char *id) {
+  return tm_map_get(&e->unborn, id);
 }
 
 static void started(tm_after *a, const tm_err *err) {
@@ -196,7 +209,7 @@ static void started(tm_after *a, const tm_err *err) {
     s->done(s->ctx, r->id, &own);
 }
 
-static void hash_input(tm_run *r, char out[TM_HASH_HEX + 1]) {
+void tm_engine_hash_input(tm_run *r, char out[TM_HASH_HEX + 1]) {
   tm_json *o = tm_json_new_object(&r->arena);
   tm_json_set_str(&r->arena, o, "workflow", r->workflow);
   tm_json_set(&r->arena, o, "input", r->input);
@@ -244,7 +257,7 @@ tm_after *tm_engine_store_new(tm_run *r, bool chained, void (*fn)(tm_after *, co
   tm_op *op = tm_batch_add(t->batch, TM_OP_RUN_NEW);
   op->chained = chained;
   char input_hash[TM_HASH_HEX + 1];
-  hash_input(r, input_hash);
+  tm_engine_hash_input(r, input_hash);
   op->u.run = (tm_run_row){
       .id = tm_arena_strdup(a, r->id),
       .workflow = tm_arena_strdup(a, r->workflow),
@@ -264,6 +277,9 @@ tm_after *tm_engine_store_new(tm_run *r, bool chained, void (*fn)(tm_after *, co
   if (pause)
     begin_paused(r, pause, &op->u.run, a);
   record_start(r);
+  if (!tm_engine_unborn(e, r->id))
+    tm_map_set(&e->unborn, r->id, r);
+  tm_turn_after(e, heard, r, NULL);
   tm_after *after = tm_turn_after(e, fn, r, NULL);
   after->op = op;
   return after;
@@ -392,7 +408,8 @@ typedef struct collecting {
 static bool takes_up(const collecting *c, const tm_run_row *row) {
   tm_engine *e = c->engine;
   bool asked = c->one && !c->woken, waits = strcmp(row->state, "waiting") == 0;
-  if (tm_engine_find(e, row->id) || (!asked && tm_control_paused(e, row)))
+  if (tm_engine_find(e, row->id) || tm_engine_unborn(e, row->id) ||
+      (!asked && tm_control_paused(e, row)))
     return false;
   bool owned = row->owner && *row->owner; /* somebody was at it, even if it waits */
   if (owned && strcmp(row->owner, e->owner) != 0 && tm_owner_alive(row->owner))
@@ -523,6 +540,7 @@ void tm_engine_close(tm_engine **engine) {
   tm_map_free(&e->closures);
   tm_flight_close(e);
   tm_map_free(&e->by_id);
+  tm_map_free(&e->unborn);
   tm_buf_free(&e->scratch);
   tm_heap_free(&e->timers);
   tm_orders_free(e);

@@ -85,9 +85,14 @@ struct tm_after {
   void (*fn)(tm_after *a, const tm_err *err);
   tm_run *run; /* kept alive until fn has run; may be NULL */
   tm_branch *branch;
+  uint32_t call; /* ordinal of the call that the branch was in */
   tm_op *op;
   void *ctx;
 };
+
+/* The batch is durable, and the branch waits for it still: a cancel may have ended that call, and
+ * the script may be in another one, undoing. */
+bool tm_after_awaited(const tm_after *a, const tm_err *err);
 
 /* One turn's writing. */
 struct tm_turn {
@@ -120,6 +125,7 @@ struct tm_engine {
   char owner[96];
   tm_list runs, runnable;
   tm_map by_id;
+  tm_map unborn;  /* id -> tm_run on its way to the store: its row may be there already */
   tm_turn *turn;  /* being filled; NULL: nothing yet */
   int in_flight;  /* batches at the store */
   int effects;    /* bodies of actions that reached out, whose results are in these */
@@ -196,6 +202,10 @@ static inline void tm_engine_rest(tm_engine *e) {
 static inline void tm_engine_enters(tm_engine *e, const tm_branch *b) {
   atomic_store_explicit(&e->beat.at, b, memory_order_relaxed);
 }
+/* Of a run's workflow and input: what its row is compared by. */
+void tm_engine_hash_input(tm_run *r, char out[TM_HASH_HEX + 1]);
+/* The run of that id that is on its way to the store, or NULL. Nobody else here takes it up. */
+tm_run *tm_engine_unborn(const tm_engine *e, const char *id);
 /* The turn that is being filled; the batch's arena is for ops and what they point at. */
 tm_turn *tm_turn_of(tm_engine *e);
 tm_op *tm_turn_op(tm_engine *e, tm_run *r, tm_op_kind kind); /* guarded by r's fence */

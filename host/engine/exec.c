@@ -194,8 +194,7 @@ static void go(tm_branch *b) {
 
 static void go_after(tm_after *a, const tm_err *err) {
   tm_branch *b = a->branch;
-  if (err->code != TM_OK || b->dead || b->run->lost || b->run->ended ||
-      b->phase != TM_PHASE_LIVE)
+  if (!tm_after_awaited(a, err))
     return;
   if (b->run->order == TM_ORDER_PAUSE)
     b->phase = TM_PHASE_HELD;

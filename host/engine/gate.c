@@ -53,7 +53,7 @@ static tm_json *shown(tm_branch *b) {
 /* -- opening --------------------------------------------------------------------------- */
 
 static void say_open(tm_after *a, const tm_err *err) {
-  if (err->code != TM_OK || a->branch->dead || !a->branch->gate || a->run->lost)
+  if (!tm_after_awaited(a, err) || !a->branch->gate)
     return;
   tm_json *o = tm_json_new_object(&a->branch->scratch);
   tm_json_set_str(&a->branch->scratch, o, "gate", a->branch->gate_id);

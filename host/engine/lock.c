@@ -68,8 +68,7 @@ static void wait_for(tm_branch *b, const char *holder) {
 
 static void joined(tm_after *after, const tm_err *err) {
   tm_branch *b = after->branch;
-  if (err->code != TM_OK || b->dead || b->run->lost || b->run->ended ||
-      b->phase != TM_PHASE_LIVE || b->kind != TM_CALL_LOCK)
+  if (!tm_after_awaited(after, err))
     return;
   if (after->op->status != TM_OP_EXISTS) {
     tm_run_outcome(b, NULL, NULL, NULL);
@@ -182,8 +181,8 @@ static void note_stands(tm_run *r) {
 void tm_lock_end(tm_run *r) {
   tm_map_entry *entry;
   const tm_op *op = NULL;
-  if (!r->guest)
-    note_stands(r); /* ended without its script: only the store knows */
+  if (!r->guest || (r->journal.moves && !r->rehearsed))
+    note_stands(r); /* ended without its script, or moved to one that asks for other locks */
   for (size_t i = 0; (entry = tm_map_next(&r->locks, &i));) {
     if (!op)
       op = tm_turn_op(r->engine, r, TM_OP_LOCK_DROP);
@@ -214,7 +213,7 @@ void tm_lock_reconcile(tm_run *r) {
   stands s = {.run = r};
   tm_err err = TM_ERR_INIT;
   tm_lock_filter mine = {.run = r->id};
-  if (r->locks.used == 0)
+  if (r->locks.used == 0 && r->journal.moves == 0)
     return;
   tm_arena_init(&s.arena, 0);
   if (r->engine->ports.store->vt->locks(r->engine->ports.store, &mine, collect, &s, &err) < 0)

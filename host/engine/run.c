@@ -362,6 +362,11 @@ static tm_op *set_row(tm_run *r, tm_run_state state, const tm_json *reason, int6
 static void settle(tm_run *r) {
   int64_t wake;
   bool waits = only_long_waits(r, &wake);
+  /* A claim that is given back before it is heard of would be made anew on top of one that may be
+   * lost: the store could not tell its records from ours. */
+  r->unsettled = waits && r->claim;
+  if (r->unsettled)
+    return;
   if (waits && (r->state != TM_RUN_WAITING || r->owned)) {
     tm_arena arena;
     tm_arena_init(&arena, 0);
@@ -398,9 +403,11 @@ void tm_run_drive(tm_run *r) {
 }
 
 /* Not what is between its intent and its result; not what ended before the branch heard of the
- * cancel, although its record stands behind it. */
+ * cancel, although its record stands behind it; not what undoes; not what drains: a replay takes that for
+ * begun until a record tells its end. */
 static bool can_cancel(const tm_branch *b) {
-  if (b->dead || (b->phase != TM_PHASE_HELD && b->phase != TM_PHASE_LIVE) || tm_action_reads(b))
+  if (b->dead || b->draining || b->run->unwinding ||
+      (b->phase != TM_PHASE_HELD && b->phase != TM_PHASE_LIVE) || tm_action_reads(b))
     return false;
   return !(b->phase == TM_PHASE_HELD && tm_place_outcome(b->past)) && !tm_action_started(b);
 }
@@ -423,6 +430,8 @@ void tm_run_cancel(tm_run *r) {
     tm_run_answer(b, TM_ANSWER_ERROR,
                   tm_run_error(&b->scratch, "cancelled", "the run was cancelled"), NULL);
   }
+  if (!r->replaying)
+    tm_action_notice(r->engine); /* what drains, and waits for a key of another call */
 }
 
 /* -- the end --------------------------------------------------------------------------- */

@@ -196,6 +196,8 @@ struct tm_run {
   tm_turn *turn;      /* the turn that last held an op of this run */
   int pending;        /* continuations of batches that still point here */
   int uncommitted;    /* turns with ops of this run that are not yet durable */
+  const tm_op *claim; /* on its way: it may be lost, and all that stands behind it; or NULL */
+  bool unsettled;     /* it would wait, but for that claim */
   int64_t next_seq;
   int64_t llm_calls;
   double usd;  /* spent on models that have a price, summed from the journal */

@@ -298,7 +298,7 @@ static void emitted(tm_after *after, const tm_err *err) {
     return;
   if (after->op->status != TM_OP_LOST)
     tm_wake_run(b->run->engine, after->op->u.signal.run);
-  if (b->dead || b->run->lost || b->run->ended || b->phase != TM_PHASE_LIVE)
+  if (!tm_after_awaited(after, err))
     return;
   if (after->op->status == TM_OP_LOST)
     tm_signal_emit(b); /* it ended a moment ago: who goes on for it? */
@@ -311,7 +311,14 @@ void tm_signal_emit(tm_branch *b) {
   letter l = letter_of(b);
   tm_err err = TM_ERR_INIT;
   b->recorded = b->recorded || tm_place_last(b->past, TM_RECORD_OPEN);
-  if (address(e, &l, &err) < 0) {
+  if (address(e, &l, &err) < 0 && l.known && b->run->journal.moves) {
+    /* what a RETRY made void has sent another event from here; that one is out */
+    tm_err_clear(&err);
+    l = letter_of(b);
+    l.id = tm_arena_printf(&b->scratch, "%s~%d", l.id, b->run->journal.moves);
+    address(e, &l, &err);
+  }
+  if (err.code != TM_OK) {
     tm_run_outcome(b, NULL, tm_run_error(&b->scratch, tm_err_word(err.code), "%s", err.msg),
                    NULL);
     return;

@@ -38,6 +38,7 @@ tm_after *tm_turn_after(tm_engine *e, void (*fn)(tm_after *, const tm_err *), tm
   a->fn = fn;
   a->run = r;
   a->branch = b;
+  a->call = b ? b->ordinal : 0;
   if (r)
     r->pending++;
   if (b)
@@ -47,17 +48,28 @@ tm_after *tm_turn_after(tm_engine *e, void (*fn)(tm_after *, const tm_err *), tm
   return a;
 }
 
+bool tm_after_awaited(const tm_after *a, const tm_err *err) {
+  const tm_branch *b = a->branch;
+  return err->code == TM_OK && !b->dead && !b->run->lost && !b->run->ended &&
+         b->phase == TM_PHASE_LIVE && b->ordinal == a->call;
+}
+
 /* -- guards ---------------------------------------------------------------------------- */
 
 static void guard_done(tm_after *a, const tm_err *err) {
   tm_run *r = a->run;
   r->uncommitted--;
+  if (a->op == r->claim)
+    r->claim = NULL;
   if (err->code != TM_OK) {
     r->lost = true;
   } else if (a->op->status != TM_OP_OK && !r->lost) {
     tm_log(TM_LOG_INFO, "engine", "run %s was taken over by another process", r->id);
     r->lost = true;
     tm_engine_forget(r);
+  } else if (r->unsettled && !r->claim && !r->lost && !r->ended) {
+    r->unsettled = false;
+    tm_engine_make_runnable(r);
   }
 }
 
@@ -72,6 +84,7 @@ static void put_guard(tm_engine *e, tm_run *r) {
     op->u.run.records = r->next_seq;
     r->owned = true;
     r->epoch++;
+    r->claim = op;
   }
   t->guard = r;
   tm_turn_watch(r, op);

@@ -140,6 +140,16 @@ static const tm_branch *first_held(const tm_run *r) {
   return NULL;
 }
 
+/* Does a branch ask to go on as another run? Timers may wait beside it. */
+static bool asks_to_continue(const tm_run *r) {
+  for (const tm_list *l = r->branches.next; l != &r->branches; l = l->next) {
+    const tm_branch *b = TM_LIST_OF(l, tm_branch, link);
+    if (!b->dead && b->phase == TM_PHASE_HELD && b->kind == TM_CALL_CONTINUE)
+      return true;
+  }
+  return false;
+}
+
 /* The journal says that the run ended, and the script goes on. */
 static void goes_on(tm_verdict *v, tm_arena *a, const tm_run *r, const tm_entry *end) {
   const tm_branch *b = first_held(r);
@@ -181,10 +191,9 @@ static void judge_end(tm_verdict *v, tm_arena *a, const tm_run *r, const tm_entr
 /* An end that the script did not come to by itself: it waits there still. */
 static bool ended_by_host(const tm_run *r, const tm_entry *end) {
   const char *error = tm_json_get_str(tm_json_get(end->body, "e"), "kind");
-  const tm_branch *b = first_held(r);
   if (error && strcmp(error, "terminated") == 0)
     return true;
-  return tm_json_get(end->body, "continued") && b && b->kind == TM_CALL_CONTINUE;
+  return tm_json_get(end->body, "continued") && asks_to_continue(r);
 }
 
 static void judge(tm_verdict *v, tm_arena *a, const tm_run *r) {

@@ -23,6 +23,7 @@ typedef struct tm_tale {
   tm_closure *closure;
   tm_record *records;
   size_t count;
+  size_t voided; /* of a retry: the first record that it makes void; 0: none */
 } tm_tale;
 
 typedef struct tm_verdict {

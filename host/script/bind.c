@@ -233,6 +233,12 @@ static int l_step(lua_State *L) {
   return 1;
 }
 
+/* cancelled(): was the run asked to stop, as far as the journal has told? */
+static int l_cancelled(lua_State *L) {
+  lua_pushboolean(L, guest_of(L)->run->cancelling);
+  return 1;
+}
+
 /* unwinding(): what comes from now on cleans up, and is done in a cancelled run too */
 static int l_unwinding(lua_State *L) {
   guest_of(L)->run->unwinding = true;
@@ -437,13 +443,28 @@ static int l_model(lua_State *L) {
 /* -- the table ------------------------------------------------------------------------- */
 
 static const luaL_Reg functions[] = {
-    {"array", l_array},       {"check", l_check},         {"decode", l_decode},
-    {"document", l_document}, {"encode", l_encode},       {"events", l_events},
-    {"fill", l_fill},         {"fork", l_fork},           {"hash", l_hash},
-    {"llm", l_llm},           {"model", l_model},         {"note", l_note},
-    {"perform", l_perform},   {"query", l_query},         {"schema", l_schema},
-    {"setting", l_setting},   {"spent", l_spent},         {"step", l_step},
-    {"unit", l_unit},         {"unwinding", l_unwinding}, {NULL, NULL},
+    {"array", l_array},
+    {"cancelled", l_cancelled},
+    {"check", l_check},
+    {"decode", l_decode},
+    {"document", l_document},
+    {"encode", l_encode},
+    {"events", l_events},
+    {"fill", l_fill},
+    {"fork", l_fork},
+    {"hash", l_hash},
+    {"llm", l_llm},
+    {"model", l_model},
+    {"note", l_note},
+    {"perform", l_perform},
+    {"query", l_query},
+    {"schema", l_schema},
+    {"setting", l_setting},
+    {"spent", l_spent},
+    {"step", l_step},
+    {"unit", l_unit},
+    {"unwinding", l_unwinding},
+    {NULL, NULL},
 };
 
 /* core.NAME for the first time: most runs use few of them. */

@@ -14,8 +14,10 @@ typedef struct script {
   tm_run *run;
   tm_arena arena;
   const tm_json *steps;
-  tm_buf all;   /* what the run was told, in its order */
-  tm_buf trace; /* the same for the world's check */
+  tm_buf all;    /* what the run was told, in its order */
+  tm_buf trace;  /* the same for the world's check */
+  tm_json *done; /* [[name, key]]: actions that can be undone, in the order of their ends */
+  const tm_json *error; /* main has raised this, and undoes what was done; NULL: it goes on */
 } script;
 
 /* A branch under way. */
@@ -128,7 +130,13 @@ static bool keep(frame *f, const tm_answer *a) {
   return tm_json_bool(tm_json_get(f->opts, "try"), false);
 }
 
-static void trace(script *s, const tm_branch *b, const tm_answer *a) {
+/* A run that was moved may be told another story: "r", then "r#1". */
+static const char *life_of(script *s) {
+  int moves = s->run->journal.moves;
+  return moves ? tm_arena_printf(&s->arena, "%s#%d", s->run->id, moves) : s->run->id;
+}
+
+static void trace(script *s, tm_branch *b, const tm_answer *a) {
   static const char *const kinds[] = {"value", "error", "begin", "enter"};
   tm_buf line = TM_BUF_INIT;
   tm_buf_printf(&line, "<%s> %s ", b->path, kinds[a->kind]);
@@ -138,7 +146,10 @@ static void trace(script *s, const tm_branch *b, const tm_answer *a) {
   tm_buf_put(&s->trace, line.data, line.len);
   tm_buf_put(&s->all, line.data, line.len);
   tm_buf_free(&line);
-  kit_trace(s->kit->world, s->run->id, &s->trace);
+  if (!s->run->rehearsed || !s->kit->trial)
+    kit_trace(s->kit->world, life_of(s), &s->trace);
+  if (s->kit->told_of)
+    s->kit->told_of(s->kit, b, a);
 }
 
 /* -- bodies of actions ----------------------------------------------------------------- */
@@ -254,11 +265,66 @@ static void verb_answered(script *s, tm_branch *b, const tm_answer *a) {
   run_body(s, b);
 }
 
+/* -- undo ------------------------------------------------------------------------------ */
+
+static void note_done(script *s, const tm_branch *b, const tm_answer *a) {
+  const frame *f = b->slot;
+  if (a->kind != TM_ANSWER_VALUE || !tm_json_bool(tm_json_get(f->opts, "undo"), false))
+    return;
+  tm_json *entry = tm_json_new_array(&s->arena);
+  const char *key = tm_arena_strdup(&s->arena, tm_json_get_str(b->request, "key"));
+  tm_json_push(&s->arena, entry,
+               tm_json_new_str(&s->arena, tm_arena_strdup(&s->arena, b->name)));
+  tm_json_push(&s->arena, entry, tm_json_new_str(&s->arena, key));
+  tm_json_push(&s->arena, s->done, entry);
+}
+
+/* The latest of what was done and is not undone yet; behind them all, the error. */
+static void undo(script *s, tm_branch *b) {
+  frame *f = b->slot;
+  size_t left = tm_json_len(s->done);
+  if (left == 0) {
+    tm_run_raise(b, s->error);
+    return;
+  }
+  const tm_json *entry = tm_json_at(s->done, left - 1);
+  const char *key = tm_json_str(tm_json_at(entry, 1), NULL);
+  tm_json *rest = tm_json_new_array(&s->arena), *request, *args;
+  for (size_t i = 0; i + 1 < left; i++)
+    tm_json_push(&s->arena, rest, tm_json_copy(&s->arena, tm_json_at(s->done, i)));
+  s->done = rest;
+  tm_json *step = tm_json_new_array(&s->arena);
+  tm_json_push(&s->arena, step, tm_json_new_str(&s->arena, "undo"));
+  f->step = step;
+  f->opts = NULL;
+  tm_arena_reset(&f->arena);
+  request = tm_json_new_object(&f->arena);
+  args = tm_json_new_object(&f->arena);
+  tm_json_set_str(&f->arena, args, "of", key);
+  tm_json_set(&f->arena, request, "args", args);
+  tm_json_set_str(&f->arena, request, "key", tm_arena_printf(&f->arena, "undo %s", key));
+  tm_json_set_str(&f->arena, request, "on_unknown", "retry");
+  call(b, TM_CALL_ACTION,
+       tm_arena_printf(&f->arena, "undo %s", tm_json_str(tm_json_at(entry, 0), NULL)), request,
+       NULL);
+}
+
+/* As mill's own: what main raises undoes first what was done. */
+static void fail(script *s, tm_branch *b, const tm_json *error) {
+  if (b->parent || tm_json_len(s->done) == 0) {
+    tm_run_raise(b, error);
+    return;
+  }
+  s->error = tm_json_copy(&s->arena, error);
+  s->run->unwinding = true;
+  undo(s, b);
+}
+
 /* -- steps ----------------------------------------------------------------------------- */
 
-static void raise_kind(tm_branch *b, const char *kind) {
+static void raise_kind(script *s, tm_branch *b, const char *kind) {
   frame *f = b->slot;
-  tm_run_raise(b, tm_run_error(&f->arena, kind, "raised by the script"));
+  fail(s, b, tm_run_error(&f->arena, kind, "raised by the script"));
 }
 
 /* A noted call; false: the run has diverged, and the script stops. */
@@ -325,7 +391,7 @@ static void awaited(script *s, tm_branch *b, tm_call_kind kind) {
   frame *f = b->slot;
   tm_err err = TM_ERR_INIT;
   if (tm_perform_allows(b, kind, &err) < 0)
-    tm_run_raise(b, refused(f, &err));
+    fail(s, b, refused(f, &err));
   else if (kind == TM_CALL_LLM)
     ask_model(s, b);
   else if (kind == TM_CALL_FORK)
@@ -334,6 +400,19 @@ static void awaited(script *s, tm_branch *b, tm_call_kind kind) {
     sleep_for(b);
   else
     call(b, kind, name_of(f->step), request_of(s, f), NULL);
+}
+
+/* The run goes on as another one, until so many have; false: it is the last one. */
+static bool again(script *s, tm_branch *b) {
+  frame *f = b->slot;
+  int64_t n = tm_json_int(tm_json_get(s->run->input, "n"), 0);
+  if (n >= tm_json_int(tm_json_at(f->step, 1), 0))
+    return false;
+  tm_json *request = tm_json_new_object(&f->arena), *input = tm_json_new_object(&f->arena);
+  tm_json_set_int(&f->arena, input, "n", n + 1);
+  tm_json_set(&f->arena, request, "input", input);
+  call(b, TM_CALL_CONTINUE, "", request, NULL);
+  return true;
 }
 
 static void stop(script *s) {
@@ -349,7 +428,7 @@ static bool step(script *s, tm_branch *b) {
     if (is(f->step, "stop"))
       stop(s);
     else
-      raise_kind(b, name_of(f->step));
+      raise_kind(s, b, name_of(f->step));
     return false;
   }
   if (is(f->step, "step") || is(f->step, "unwind")) {
@@ -358,6 +437,8 @@ static bool step(script *s, tm_branch *b) {
     tm_perform_step(b, name_of(f->step));
     return true;
   }
+  if (is(f->step, "again"))
+    return !again(s, b);
   tm_call_kind kind = (tm_call_kind)tm_call_by_word(tm_json_str(tm_json_at(f->step, 0), NULL));
   if (tm_call_class_of(kind) == TM_CALL_NOTED)
     return note(s, b, kind);
@@ -365,8 +446,12 @@ static bool step(script *s, tm_branch *b) {
   return false;
 }
 
-static void finish(tm_branch *b) {
+static void finish(script *s, tm_branch *b) {
   frame *f = b->slot;
+  if (!b->parent && s->run->cancelling && tm_json_len(s->done)) {
+    fail(s, b, tm_run_error(&f->arena, "cancelled", "the run was cancelled"));
+    return;
+  }
   if (!b->parent) {
     tm_json *v = tm_json_new_object(&f->arena);
     tm_json_set(&f->arena, v, "told", tm_json_new_str(&f->arena, tm_buf_str(&f->acc)));
@@ -389,7 +474,7 @@ static void go(script *s, tm_branch *b) {
     if (!step(s, b))
       return;
   }
-  finish(b);
+  finish(s, b);
 }
 
 /* -- the guest ------------------------------------------------------------------------- */
@@ -413,11 +498,14 @@ static void free_results(frame *f) {
 static void answered(script *s, tm_branch *b, const tm_answer *a) {
   frame *f = b->slot;
   bool goes_on = keep(f, a);
+  note_done(s, b, a);
   free_results(f);
-  if (goes_on)
+  if (s->error && !b->parent)
+    undo(s, b);
+  else if (goes_on)
     go(s, b);
   else
-    tm_run_raise(b, a->value);
+    fail(s, b, a->value);
 }
 
 static void resume(void *guest, tm_branch *b, const tm_answer *a) {
@@ -466,6 +554,7 @@ static int open_script(void **out, void *ctx, tm_run *run, tm_err *err) {
   tm_arena_init(&s->arena, 0);
   s->kit = ctx;
   s->run = run;
+  s->done = tm_json_new_array(&s->arena);
   if (s->kit->other)
     tm_json_parse(&other, &s->arena, s->kit->other, strlen(s->kit->other), NULL, err);
   s->steps = tm_json_get(other ? other : run->closure->models, run->workflow);

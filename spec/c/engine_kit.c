@@ -684,6 +684,26 @@ typedef struct told {
   tm_buf longest;
 } told;
 
+/* Is the line at `at` the error of a fork? Then its path has paths below it. */
+static bool is_forks_error(const tm_buf *list, size_t at) {
+  const char *line = tm_buf_str(list) + at, *end = strchr(line, '>');
+  if (!end || strncmp(end, "> error ", 8) != 0)
+    return false;
+  size_t n = (size_t)(end - line); /* "<PATH" */
+  for (const char *l = tm_buf_str(list); l < line; l = strchr(l, '\n') + 1)
+    if (strncmp(l, line, n) == 0 && l[n] != '>' && (n == 1 || l[n] == '.'))
+      return true;
+  return false;
+}
+
+static size_t first_difference(const tm_buf *a, const tm_buf *b) {
+  size_t line = 0, i = 0;
+  for (; i < a->len && i < b->len && a->data[i] == b->data[i]; i++)
+    if (a->data[i] == '\n')
+      line = i + 1;
+  return line;
+}
+
 /* Both lists of what a run was told, this life's and the longest of the lives before, have to
  * begin alike. */
 void kit_trace(kit_world *w, const char *run, const tm_buf *now) {
@@ -693,10 +713,13 @@ void kit_trace(kit_world *w, const char *run, const tm_buf *now) {
     tm_map_set(&w->traces, run, t);
   }
   size_t both = now->len < t->longest.len ? now->len : t->longest.len;
-  if (both && memcmp(now->data, t->longest.data, both) != 0 && !w->breach[0])
+  if (both && memcmp(now->data, t->longest.data, both) != 0 && !w->breach[0]) {
+    size_t at = first_difference(now, &t->longest);
+    w->drained = is_forks_error(now, at) || is_forks_error(&t->longest, at);
     snprintf(w->breach, sizeof w->breach,
              "law 7: run %s was told, in one life\n%.180s\nin another\n%.180s", run,
-             tm_buf_str(&t->longest), tm_buf_str(now));
+             tm_buf_str(&t->longest) + at, tm_buf_str(now) + at);
+  }
   if (now->len <= t->longest.len)
     return;
   tm_buf_reset(&t->longest);

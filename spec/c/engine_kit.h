@@ -14,13 +14,16 @@
  *   ['fetch', NAME, {body}]  ['recall' | 'decide', NAME, {key, value, input_hash}]
  *   ['now'] ['random', '', {m, n}] ['uuid'] ['env', NAME] ['state', FIELD, {value}] ['log', '',
  * {…}]
+ *   ['wait', EVENT, {timeout_ms}]  ['emit', EVENT, {run, payload}]  ['lock', KEY]  ['unlock', KEY]
+ *   ['call' | 'start', WORKFLOW, {input}]  ['again', N] (mill.continue_as, N times in all)
  *   ['fork', SCRIPTS, {max, race}]  ['raise', KIND]  ['stop']  ['unwind']  ['http', METHOD,
  * {…}] a body: ['http', METHOD, {…}] ['log', '', {…}] ['ok', VALUE] ['fail', {kind, unknown}]
  *
  * {'try': true} catches a step's error. In a step's options "$acc" stands for a hash of all
  * that the branch was told, "$all" for one of all that the run was told (as branches that share
  * a table would see it), "$now" for the last clock reading. A script's result is what its main
- * branch was told, in text, without times.
+ * branch was told, in text, without times. An action with {'undo': true} is undone when main
+ * raises, by the action "undo NAME" under the key "undo KEY", the latest one first.
  *
  * Nothing happens by itself: kit_step does the next thing (hear of a commit, take a turn,
  * finish a task, let the person answer, let time pass). The world checks, in every test, that a
@@ -57,8 +60,9 @@ typedef struct kit_world {
   int kit_count;
   const char *sources; /* what new runs start from */
   tm_map effects;      /* key -> kit_effect */
-  tm_map traces;       /* run -> what it was told */
+  tm_map traces;       /* run, or "run#MOVES" -> what it was told */
   char breach[512];    /* a law that was seen broken; "" */
+  bool drained;        /* law 7, where one of the two lives was told of a fork's error */
 } kit_world;
 
 /* How a task ends. */
@@ -96,11 +100,13 @@ struct kit {
   bool person; /* approves gates, and tells doubts as they are */
   bool random; /* the next thing is drawn */
   bool still;  /* time does not pass */
+  bool trial;  /* what is rehearsed now may be on other sources: no promise for law 7 */
   tm_dice dice;
   int64_t later_ms;  /* 0: a minute */
   int started;       /* tasks, since boot */
   tm_buf events;     /* "event place name\n", over all lives */
   const char *other; /* scripts that run instead of the closure's */
+  void (*told_of)(kit *k, tm_branch *b, const tm_answer *a); /* a script hears; may be NULL */
   int (*damage)(
       tm_record *r); /* done to records on their way from the disk; 1: ends the reading */
   tm_err last;       /* what the last start or decision was told */

@@ -16,8 +16,12 @@
 
 #define MAX_PEACE 60000 /* steps in which all has to end when the faults have ended */
 
-static int draw(sim *s, int n) {
+int sim_draw(sim *s, int n) {
   return (int)(tm_dice_next(&s->dice) % (uint64_t)n);
+}
+
+static int draw(sim *s, int n) {
+  return sim_draw(s, n);
 }
 
 static bool chance(sim *s, int of_thousand) {
@@ -100,6 +104,7 @@ static void commit(tm_store *store, tm_batch *b) {
   process *p = process_of(store);
   watch_batch(p, b);
   if (p->sim->calm && !p->first) {
+    sim_apply(p->sim, b);
     p->commit(store, b);
     tell_records(p);
     return;
@@ -144,6 +149,8 @@ static bool apply(process *p) {
   ((watch *)b->ctx)->unknown = fails || p->broken;
   p->broken = p->broken || fails;
   if (applied)
+    sim_apply(s, b);
+  if (applied)
     p->commit(&p->kit.store, b);
   else
     drop(p, b);
@@ -180,16 +187,44 @@ static void check_intent(sim *s, const kit_task *t) {
               b->run->id, b->action.key, b->place);
 }
 
+static const char *key_of(const kit_task *t) {
+  const char *key = tm_json_get_str(t->request, "key");
+  return key ? key : "";
+}
+
+/* Who refused a request and has not done it since refuses the same one from everybody, however
+ * late it comes. */
+static bool is_refused(sim *s, const kit_task *t) {
+  const char *hash = tm_map_get(&s->refused, key_of(t));
+  tm_hash own = tm_json_hash(t->request);
+  const kit_effect *e = kit_effect_of(&s->world, key_of(t));
+  bool done = e->sends > 0 && strcmp(e->request, own.hex) == 0;
+  return hash && strcmp(hash, own.hex) == 0 && !done;
+}
+
+static void refuse(sim *s, const kit_task *t) {
+  tm_hash h = tm_json_hash(t->request);
+  tm_map_set(&s->refused, key_of(t), tm_arena_strdup(&s->world.arena, h.hex));
+  for (int i = 0; i < s->processes; i++)
+    for (tm_list *l = s->at[i].kit.tasks.next; l != &s->at[i].kit.tasks; l = l->next) {
+      kit_task *other = TM_LIST_OF(l, kit_task, link);
+      if (!other->sent && other->how != KIT_HANGS && is_refused(s, other))
+        other->how = KIT_REFUSED;
+    }
+}
+
 static kit_reply reply(kit *k, const kit_task *t) {
   process *p = TM_LIST_OF(k, process, kit);
   sim *s = p->sim;
   const weather *w = &s->weather;
-  const char *key = tm_json_get_str(t->request, "key");
+  const char *key = key_of(t);
   bool effect = t->task->kind == TM_CALL_HOST || strcmp(t->name, "POST") == 0;
   int x = draw(s, 100);
   if (effect)
     check_intent(s, t);
   s->report->sends += effect;
+  if (effect && is_refused(s, t))
+    return KIT_REFUSED;
   if (s->calm)
     return KIT_OK;
   if ((x -= w->hangs) < 0)
@@ -206,8 +241,11 @@ static kit_reply reply(kit *k, const kit_task *t) {
     return KIT_LATER;
   }
   /* who honours keys does not refuse what it has done */
-  if ((x -= w->refused) < 0 && (!effect || kit_effect_of(&s->world, key)->sends == 0))
+  if ((x -= w->refused) < 0 && (!effect || kit_effect_of(&s->world, key)->sends == 0)) {
+    if (effect)
+      refuse(s, t);
     return KIT_REFUSED;
+  }
   return KIT_OK;
 }
 
@@ -220,7 +258,7 @@ static bool late_answer(process *p) {
     if (t->how != KIT_HANGS)
       continue;
     sim_tell(s, "process %d: %s is answered late", number_of(p), t->name);
-    kit_finish(&p->kit, t, how[draw(s, 3)]);
+    kit_finish(&p->kit, t, is_refused(s, t) ? KIT_REFUSED : how[draw(s, 3)]);
     return true;
   }
   return false;
@@ -252,6 +290,7 @@ static void open_process(sim *s, process *p) {
   p->vt.commit = commit;
   p->kit.store.vt = &p->vt;
   p->kit.random = true;
+  p->kit.told_of = sim_told;
   p->kit.reply = reply;
   tm_dice_seed(&p->kit.dice, &s->dice, sizeof s->dice);
   own_name(p);
@@ -263,6 +302,7 @@ static void crash(process *p) {
   if (p->down)
     return;
   while (p->first && !p->broken && draw(s, 2)) {
+    sim_apply(s, p->first);
     p->commit(&p->kit.store, shift(p));
     tell_records(p);
     kept++;
@@ -273,6 +313,7 @@ static void crash(process *p) {
   kit_crash(&p->kit);
   p->down = true;
   p->broken = false;
+  p->moved_count = 0;
   s->report->crashes++;
   sim_tell(s, "process %d dies (%d commits come through)", number_of(p), kept);
 }
@@ -370,7 +411,7 @@ static void decide(process *p, const choice *c, bool approve) {
   tm_engine_decide(p->kit.engine, c->id, approve, word, on_decided, d);
 }
 
-static process *other_up(process *p) {
+process *sim_other_up(process *p) {
   process *q = &p->sim->at[1 - number_of(p)];
   return p->sim->processes == 2 && !q->down ? q : p;
 }
@@ -388,7 +429,7 @@ static void person_acts(process *p) {
   decide(p, &c, approve);
   if (draw(s, 3) == 0) {
     s->report->races++;
-    decide(other_up(p), &c, !approve);
+    decide(sim_other_up(p), &c, !approve);
   }
 }
 
@@ -404,8 +445,8 @@ static void signal_run(process *p) {
   sim *s = p->sim;
   tm_arena *a = &s->world.arena;
   int n = draw(s, 4);
-  const char *run = s->runs[draw(s, s->run_count)], *sid = tm_arena_printf(a, "s%d", n);
-  if (!*kit_state(&s->world, run))
+  const char *run = sim_any_run(s), *sid = tm_arena_printf(a, "s%d", n);
+  if (!run)
     return;
   decision *d = tm_arena_new(a, decision);
   *d = (decision){.sim = s, .gate = sid, .state = tm_arena_printf(a, "%s %s", run, sid)};
@@ -433,16 +474,15 @@ static void give_order(process *p) {
                                     TM_ORDER_TERMINATE};
   sim *s = p->sim;
   tm_err err = TM_ERR_INIT;
-  int run = draw(s, s->run_count), which = draw(s, 6);
+  int which = draw(s, 6);
+  const char *run = sim_any_run(s);
   if (which >= 4) {
     order_many(p, which == 4);
     return;
   }
-  bool taken =
-      *kit_state(&s->world, s->runs[run]) &&
-      tm_control_give(p->kit.engine, s->runs[run], orders[which], "", "ann", &err) >= 0;
+  bool taken = run && tm_control_give(p->kit.engine, run, orders[which], "", "ann", &err) >= 0;
   s->report->orders += taken;
-  sim_tell(s, "process %d: order %d to %s: %s", number_of(p), which, s->runs[run],
+  sim_tell(s, "process %d: order %d to %s: %s", number_of(p), which, run ? run : "nobody",
            taken ? "taken" : err.msg);
 }
 
@@ -461,6 +501,16 @@ static void jump(sim *s) {
 static void notice(process *p) {
   tm_engine_notice(p->kit.engine);
   p->kit.woken = true;
+}
+
+/* A run that was moved goes on, here or wherever it is looked for. */
+static void take_up(process *p) {
+  tm_err err = TM_ERR_INIT;
+  const char *run = p->moved[--p->moved_count];
+  int n = tm_engine_resume(p->kit.engine, run, &err);
+  sim_tell(p->sim, "process %d takes up %s (%d)", number_of(p), run, n);
+  if (n < 0 && err.code != TM_CONFLICT && p->kit.engine->broken.code == TM_OK)
+    sim_wrong(p->sim, "run %s was moved and cannot be taken up: %s", run, err.msg);
 }
 
 /* An ordinary thing. */
@@ -484,6 +534,10 @@ static bool rare(process *p) {
     jump(s);
   else if ((x -= w->signal) < 0)
     signal_run(p);
+  else if ((x -= w->change) < 0)
+    sim_change(p);
+  else if (p->moved_count && draw(s, 4) == 0)
+    take_up(p);
   else if ((x -= w->late) < 0)
     late_answer(p);
   else if ((x -= w->notice) < 0)
@@ -532,7 +586,8 @@ static void draw_weather(sim *s) {
                  .put_off = rate(s, 40),
                  .two = draw(s, 2),
                  .park = draw(s, 2),
-                 .signal = rate(s, 40)};
+                 .signal = rate(s, 40),
+                 .change = rate(s, 30)};
 }
 
 /* -- peace -------------------------------------------------------------------------------- */
@@ -546,12 +601,13 @@ static void calm_down(sim *s) {
   s->calm = true;
   for (int i = 0; i < s->processes; i++)
     boot(&s->at[i]);
-  for (int i = 0; i < s->run_count; i++) {
+  for (int i = 0; i < s->run_count; i++)
     if (!s->submitted[i])
       submit(s, &s->at[0], i);
-    if (tm_engine_resume(s->at[0].kit.engine, s->runs[i], &err) < 0)
-      sim_wrong(s, "run %s cannot be taken up: %s", s->runs[i], err.msg);
-  }
+  listing l = sim_list(s);
+  for (int i = 0; i < l.count; i++) /* paused ones too */
+    if (tm_engine_resume(s->at[0].kit.engine, l.runs[i], &err) < 0)
+      sim_wrong(s, "run %s cannot be taken up: %s", l.runs[i], err.msg);
   for (int i = 0; i < s->processes; i++)
     s->at[i].kit.person = true;
 }
@@ -569,9 +625,10 @@ static void lift_pauses(sim *s) {
 static bool resume_again(sim *s) {
   tm_err err = TM_ERR_INIT;
   bool any = false;
-  for (int i = 0; i < s->run_count; i++)
-    if (strstr(kit_reason(&s->world, s->runs[i]), "\"for\":\"pause\"") &&
-        tm_engine_resume(s->at[0].kit.engine, s->runs[i], &err) > 0)
+  listing l = sim_list(s);
+  for (int i = 0; i < l.count; i++)
+    if (strstr(kit_reason(&s->world, l.runs[i]), "\"for\":\"pause\"") &&
+        tm_engine_resume(s->at[0].kit.engine, l.runs[i], &err) > 0)
       any = true;
   return any;
 }
@@ -626,7 +683,7 @@ static void open_world(sim *s) {
   bool shared = draw(s, 3) == 0;
   s->run_count = 1 + draw(s, MAX_RUNS);
   int workflows = shared ? 1 + s->run_count / 3 : s->run_count;
-  char *sources = sim_program(&s->dice, workflows, shared);
+  char *sources = sim_program(&s->dice, workflows, s->run_count, shared);
   kit_world_open(&s->world, "memory:", sources);
   tm_free(sources);
   for (int i = 0; i < s->run_count; i++) {
@@ -649,6 +706,10 @@ static void close_world(sim *s) {
   kit_world_close(&s->world);
   tm_map_free(&s->decided);
   tm_map_free(&s->signalled);
+  tm_map_free(&s->refused);
+  tm_map_free(&s->forks);
+  tm_map_free(&s->undoable);
+  tm_map_free(&s->stood);
 }
 
 bool sim_play(sim_report *out, uint64_t seed, bool loud) {

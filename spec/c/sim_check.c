@@ -38,6 +38,27 @@ static void rehearse(sim *s, const char *run) {
               v.message ? v.message : "?");
 }
 
+static int list_run(void *ctx, const tm_run_row *row) {
+  listing *l = ctx;
+  tm_arena *a = &l->sim->world.arena;
+  l->parents[l->count] = tm_arena_strdup(a, row->parent);
+  l->runs[l->count++] = tm_arena_strdup(a, row->id);
+  return l->count == MAX_LISTED;
+}
+
+listing sim_list(sim *s) {
+  listing l = {.sim = s};
+  tm_run_filter all = {.limit = 0};
+  tm_err err = TM_ERR_INIT;
+  s->world.disk->vt->runs(s->world.disk, &all, list_run, &l, &err);
+  return l;
+}
+
+const char *sim_any_run(sim *s) {
+  listing l = sim_list(s);
+  return l.count ? l.runs[sim_draw(s, l.count)] : NULL;
+}
+
 static int count_signal(void *ctx, const tm_signal_row *row) {
   (void)row;
   ++*(int *)ctx;
@@ -47,40 +68,25 @@ static int count_signal(void *ctx, const tm_signal_row *row) {
 static void check_signals(sim *s) {
   tm_map_entry *e;
   tm_err err = TM_ERR_INIT;
+  listing l = sim_list(s);
   for (size_t i = 0; (e = tm_map_next(&s->signalled, &i));) {
     int n = 0;
     const char *run = tm_arena_strndup(&s->world.arena, e->key, strcspn(e->key, " "));
     tm_signal_filter f = {.run = run, .sid = strchr(e->key, ' ') + 1};
     s->world.disk->vt->signals(s->world.disk, &f, count_signal, &n, &err);
+    for (int k = 0; n == 0 && k < l.count; k++) { /* it moved on with its run */
+      f.run = l.runs[k];
+      if (strncmp(f.run, run, strcspn(run, "~")) == 0 && strchr(f.run, '~'))
+        s->world.disk->vt->signals(s->world.disk, &f, count_signal, &n, &err);
+    }
     if (n != 1)
       sim_wrong(s, "signal %s was taken, and is there %d times", e->key, n);
   }
 }
 
-typedef struct listing {
-  sim *sim;
-  const char *runs[MAX_LISTED];
-  int count;
-} listing;
-
-static int list_run(void *ctx, const tm_run_row *row) {
-  listing *l = ctx;
-  l->runs[l->count++] = tm_arena_strdup(&l->sim->world.arena, row->id);
-  return l->count == MAX_LISTED;
-}
-
-/* All runs, children too. */
-static listing list_runs(sim *s) {
-  listing l = {.sim = s};
-  tm_run_filter all = {.limit = 0};
-  tm_err err = TM_ERR_INIT;
-  s->world.disk->vt->runs(s->world.disk, &all, list_run, &l, &err);
-  return l;
-}
-
 void sim_check(sim *s, bool at_end) {
   char text[1500] = "";
-  listing l = list_runs(s);
+  listing l = sim_list(s);
   for (int i = 0; i < s->run_count; i++)
     if (!*kit_state(&s->world, s->runs[i]) && (s->acked[i] || at_end))
       sim_wrong(s, "run %s was acknowledged and is lost", s->runs[i]);
@@ -89,13 +95,14 @@ void sim_check(sim *s, bool at_end) {
     sim_wrong(s, "%s", text);
   check_decisions(s);
   check_signals(s);
+  sim_kin(s, at_end);
   for (int i = 0; i < s->processes; i++)
     if (kit_count(&s->at[i].kit, "run.stuck"))
       sim_wrong(s, "a run could not be taken up");
 }
 
 void sim_rehearse(sim *s) {
-  listing l = list_runs(s);
+  listing l = sim_list(s);
   for (int i = 0; i < l.count && !*s->report->wrong; i++)
     rehearse(s, l.runs[i]);
   s->report->runs = l.count;
@@ -111,7 +118,7 @@ void sim_digest(sim *s) {
   tm_err err = TM_ERR_INIT;
   tm_store *disk = s->world.disk;
   tm_hash_begin(&h);
-  listing l = list_runs(s);
+  listing l = sim_list(s);
   for (int i = 0; i < l.count; i++)
     disk->vt->journal(disk, l.runs[i], 0, add_chain, &h, &err);
   memcpy(s->report->digest, tm_hash_end(&h).hex, TM_HASH_HEX + 1);
@@ -119,7 +126,7 @@ void sim_digest(sim *s) {
 
 void sim_show(sim *s) {
   sim_tell(s, "sources %s", s->world.sources);
-  listing l = list_runs(s);
+  listing l = sim_list(s);
   for (int i = 0; i < l.count; i++)
     sim_tell(s, "%s %s %s\n  %s", l.runs[i], kit_state(&s->world, l.runs[i]),
              kit_reason(&s->world, l.runs[i]), kit_journal(&s->world, l.runs[i]));

@@ -25,6 +25,10 @@ static void wrong(judge *g, const char *fmt, ...) {
   va_end(args);
 }
 
+const char *sim_workflow(tm_arena *a, const char *run) {
+  return strchr(run, ':') ? "w0" : tm_arena_strndup(a, run, strcspn(run, "."));
+}
+
 /* -- gates -------------------------------------------------------------------------------- */
 
 typedef struct gate_seen {
@@ -98,9 +102,8 @@ static void judge_decision(judge *g, const tm_place *p, const tm_entry *done) {
   tm_arena *a = &g->world->arena;
   const tm_json *v = tm_json_get(done->body, "v");
   const char *told = tm_json_text(a, tm_json_get(v, "value"), NULL);
-  int len = strchr(g->run, ':') ? 0 : (int)strcspn(g->run, "."); /* children are all w0's */
-  const char *what =
-      tm_arena_printf(a, "%.*s %s", len, g->run, tm_json_get_str(request_at(p), "key"));
+  const char *what = tm_arena_printf(a, "%s %s", sim_workflow(a, g->run),
+                                     tm_json_get_str(request_at(p), "key"));
   if (!tm_json_bool(tm_json_get(v, "found"), true) && strcmp(told, "null") == 0)
     return; /* recalled before it was decided */
   const char *before = tm_map_get(&g->decisions, what);
@@ -115,7 +118,7 @@ static void judge_decision(judge *g, const tm_place *p, const tm_entry *done) {
 static void judge_outcome(judge *g, const tm_place *p, const tm_entry *e) {
   const char *kind = tm_json_get_str(e->body, "k");
   const tm_json *request = request_at(p);
-  if (e->kind != TM_RECORD_DONE || !kind)
+  if (e->kind != TM_RECORD_DONE || !kind || tm_json_get(e->body, "edited"))
     return;
   if (strcmp(kind, "action") == 0 && !tm_json_bool(tm_json_get(request, "repeatable"), false))
     judge_action(g, p, e);
@@ -171,14 +174,17 @@ static int count_open(void *ctx, const tm_gate_row *row) {
   return 1;
 }
 
-/* A cancel, or the end of a race, lets an action that was begun come to its end first. When its
- * intent (or a result) was still on its way to the disk, and is lost, the next life tells the
- * branches in another order. Nothing that came of the difference can be on the disk, for it
- * would stand behind what was lost; the rehearsal judges what is. */
+/* A cancel, a fork's error, or the end of a race, lets an action that was begun come to its end
+ * first. When its intent (or a result) was still on its way to the disk, and is lost, the next
+ * life tells the branches in another order. Nothing that came of the difference can be on the
+ * disk, for it would stand behind what was lost; the rehearsal judges what is. */
 static bool may_differ(kit_world *w, const char *const *runs, int count) {
+  if (w->drained)
+    return true;
   for (int i = 0; i < count; i++) {
     const char *named = tm_arena_printf(&w->arena, "run %s was told", runs[i]);
-    if (strstr(w->breach, named))
+    const char *moved = tm_arena_printf(&w->arena, "run %s#", runs[i]);
+    if (strstr(w->breach, named) || strstr(w->breach, moved))
       return strstr(kit_journal(w, runs[i]), " cancel") || strstr(w->sources, "\"race\":true");
   }
   return false;

@@ -6,8 +6,8 @@
 typedef struct writer {
   tm_dice *dice;
   tm_buf text;
-  int workflow, keys, gates;
-  bool shared, locked, races;
+  int workflow, keys, gates, workflows, runs, links;
+  bool shared, locked, races, undoes;
   const char *told; /* what requests hang on: the branch's own past, or the whole run's */
 } writer;
 
@@ -42,9 +42,10 @@ static void write_action(writer *w) {
   int n = again ? 0 : ++w->keys;
   tm_buf_printf(&w->text, "['action','act',{'key':'%c%d_%d','on_unknown':'%s',",
                 again ? 'x' : *policy, w->workflow, n, policy);
-  tm_buf_printf(&w->text, "'args':{'of':'%s'},'blast':%d,'gate_above':50,'host':%s,'try':%s}]",
+  tm_buf_printf(&w->text, "'args':{'of':'%s'},'blast':%d,'gate_above':50,'host':%s,'try':%s,",
                 w->shared || again ? "all" : w->told, draw(w, 4) == 0 ? 60 : 40, yes(w, 2),
                 yes(w, 7));
+  tm_buf_printf(&w->text, "'undo':%s}]", w->undoes ? yes(w, 5) : "false");
 }
 
 static void write_gate(writer *w) {
@@ -63,21 +64,38 @@ static void write_decide(writer *w) {
   tm_buf_printf(&w->text, "['decide','d',{'key':'k%d','value':'%s','try':true}]", key, w->told);
 }
 
-/* A child, an event, or a turn at a lock. Only what has no children of its own is a child. */
+static void write_emit(writer *w) {
+  int run = draw(w, w->runs);
+  tm_buf_printf(&w->text, "['emit','paid',{'run':'w%d.r%d','payload':%s,'try':%s}]",
+                1 + run % w->workflows, run + 1, draw(w, 8) ? "7" : "'no number'", yes(w, 9));
+}
+
+static void write_lock(writer *w) {
+  w->locked = true;
+  tm_buf_puts(&w->text, "['lock','l'],");
+  write_step(w, 0);
+  tm_buf_puts(&w->text, ",['unlock','l']");
+  w->locked = false;
+}
+
+/* A child, an event, a turn at a lock, or the run that goes on for this one. Only what has no
+ * children of its own is a child. */
 static void write_company(writer *w, int depth) {
-  int what = draw(w, 3);
-  if (what == 0 && w->workflow > 0) {
+  int what = draw(w, 9);
+  if (what < 2 && w->workflow > 0) {
     tm_buf_printf(&w->text, "['call','w0',{'input':{},'try':%s", yes(w, 7));
     tm_buf_puts(&w->text, draw(w, 3) ? "}]" : ",'timeout_ms':900}]");
-  } else if (what == 1 && !w->locked && depth > 0) {
-    w->locked = true;
-    tm_buf_puts(&w->text, "['lock','l'],");
-    write_step(w, 0);
-    tm_buf_puts(&w->text, ",['unlock','l']");
-    w->locked = false;
-  } else {
+  } else if (what == 2 && w->workflow > 0) {
+    tm_buf_printf(&w->text, "['start','w0',{'input':{},'try':%s}]", yes(w, 7));
+  } else if (what < 5 && !w->locked && depth > 0) {
+    write_lock(w);
+  } else if (what < 7) {
     tm_buf_printf(&w->text, "['wait','paid',{'timeout_ms':%d,'try':%s}]",
                   draw(w, 2) ? 400 : 90000, yes(w, 8));
+  } else if (what == 7 && w->links > 0) {
+    tm_buf_printf(&w->text, "['again',%d,{'try':%s}]", w->links--, yes(w, 5));
+  } else {
+    write_emit(w);
   }
 }
 
@@ -101,7 +119,7 @@ static void write_note(writer *w) {
 }
 
 static void write_step(writer *w, int depth) {
-  switch (draw(w, 16)) {
+  switch (draw(w, 17)) {
   case 0:
   case 1:
     write_note(w);
@@ -133,6 +151,7 @@ static void write_step(writer *w, int depth) {
     break;
   case 12:
   case 13:
+  case 14:
     write_company(w, depth);
     break;
   default:
@@ -153,12 +172,14 @@ static void write_steps(writer *w, int depth) {
   tm_buf_putc(&w->text, ']');
 }
 
-char *sim_program(tm_dice *dice, int workflows, bool shared) {
-  writer w = {.dice = dice};
+char *sim_program(tm_dice *dice, int workflows, int runs, bool shared) {
+  writer w = {.dice = dice, .workflows = workflows, .runs = runs};
   w.races = draw(&w, 2);
+  w.undoes = draw(&w, 2);
   tm_buf_puts(&w.text, "{'events':{'paid':{'type':'integer'}},");
   for (w.workflow = 0; w.workflow <= workflows; w.workflow++) {
     w.told = draw(&w, 2) ? "$acc" : "$all";
+    w.links = draw(&w, 3);
     w.shared = shared || w.workflow == 0; /* children may be many */
     tm_buf_printf(&w.text, "%s'w%d':", w.workflow > 0 ? "," : "", w.workflow);
     write_steps(&w, w.workflow > 0 ? 2 : 1);

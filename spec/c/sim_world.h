@@ -5,7 +5,8 @@
 #include "engine/owner.h"
 #include "sim.h"
 
-#define MAX_LISTED 64
+#define MAX_LISTED 512
+#define MAX_TAKEN  8
 #define MAX_RUNS   4
 
 typedef struct sim sim;
@@ -18,13 +19,15 @@ typedef struct process {
   tm_batch *first, **last;                  /* committed, not yet applied */
   bool broken;                              /* its store takes nothing more */
   bool down;
-  char owner[TM_OWNER_MAX]; /* "": the process's own */
+  char owner[TM_OWNER_MAX];     /* "": the process's own */
+  const char *moved[MAX_TAKEN]; /* runs to be taken up: they were moved, or are forks */
+  int moved_count;
 } process;
 
 /* How bad it is: of 1000 steps, so many do this. */
 typedef struct weather {
   int crash, boot, unknown, takeover, decide, order, jump, late, notice;
-  int signal;
+  int signal, change;
   int lost, cut, refused, hangs, put_off; /* of 100 tasks */
   bool two;                               /* processes */
   bool park;                              /* what waits leaves the memory */
@@ -44,6 +47,11 @@ struct sim {
   int run_count;
   const char *shown[MAX_RUNS]; /* of each journal, when loud */
   tm_map signalled;            /* "RUN SID", as somebody was told */
+  tm_map refused;              /* keys of effects */
+  tm_map forks;                /* id -> sim_fork, of all that were asked for */
+  tm_map undoable;             /* "RUN PLACE" of actions, as their scripts were told */
+  tm_map stood;                /* run -> stood: its journal, as it was seen last */
+  int revision;                /* of the sources that runs are moved to */
   tm_map decided;              /* gate -> "approved" or "rejected", as somebody was told */
 };
 
@@ -51,6 +59,37 @@ typedef struct decision {
   sim *sim;
   const char *gate, *state;
 } decision;
+
+/* What a fork has to begin with. */
+typedef struct sim_fork {
+  const char *origin;
+  const char **story; /* "kind place name body" */
+  int count;
+  bool edited; /* the last one's body is another */
+  bool acked;  /* somebody was told that it is there */
+} sim_fork;
+
+typedef struct listing {
+  sim *sim;
+  const char *runs[MAX_LISTED], *parents[MAX_LISTED];
+  int count;
+} listing;
+
+int sim_draw(sim *s, int n);
+process *sim_other_up(process *p); /* or itself, when it is alone */
+/* All runs: children, forks and those that go on for others too. */
+listing sim_list(sim *s);
+const char *sim_any_run(sim *s); /* NULL: there is none */
+
+/* sim_change.c: somebody moves a run to other sources, lets it try again, or forks it. */
+void sim_change(process *p);
+
+/* sim_told.c: what holds at the moment when a script is told, or when a commit is applied. */
+void sim_told(kit *k, tm_branch *b, const tm_answer *a);
+void sim_apply(sim *s, const tm_batch *b);
+
+/* sim_kin.c: runs that came of runs, and what runs tell each other. */
+void sim_kin(sim *s, bool at_end);
 
 void sim_tell(sim *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* The first is kept. */

@@ -16,7 +16,7 @@ static double now_s(void) {
 
 static void no_history_breaks_a_law(void) {
   double until = now_s() + SECONDS;
-  int faults = 0, put_off = 0;
+  int faults = 0, put_off = 0, kin = 0, changes = 0;
   for (uint64_t seed = 1; seed <= SEEDS && now_s() < until; seed++) {
     sim_report r;
     if (!sim_play(&r, seed, false))
@@ -24,8 +24,10 @@ static void no_history_breaks_a_law(void) {
                  (unsigned long long)seed);
     faults += r.crashes + r.unknowns + r.cuts;
     put_off += r.put_off;
+    kin += r.emits > 0 && r.starts + r.links > 0;
+    changes += r.repins + r.forks + r.retries;
   }
-  CHECK(faults > 0 && put_off > 0);
+  CHECK(faults > 0 && put_off > 0 && kin > 0 && changes > 0);
 }
 
 static void a_seed_is_played_again_exactly(void) {

@@ -19,8 +19,12 @@ serve() {
   mock-server --no-log --rules rules </dev/zero >said & server=$!
   read -r _ port <said
   export OPENAI_API_KEY=no-secret-4711 OPENAI_BASE_URL="http://127.0.0.1:$port/v1"
+  export TIDEMILL_HTTP_PRIVATE="127.0.0.1:$port"
 }
-keep() { for id; do tidemill export "$id" >"$out/$id.capsule"; done; }
+with() { # ID INPUT CODE: a run of company
+  tidemill -q run company --id "$1" --input "{\"id\":\"$1\",\"text\":\"hello\",$2}" || test $? = "$3"
+}
+keep() { for id; do tidemill export "$id" >"$out/$(echo "$id" | tr ':~' '--').capsule"; done; }
 
 run whole '{"text":"hello","usd":10}' 0
 run conflict '{"text":"hello","usd":11}' 1 # the key of another payment
@@ -46,5 +50,32 @@ kill $server
 serve Retry-After-Ms 50
 TIDEMILL_LONG_WAIT_MS=1 tidemill -q run patient --id patient --input '{"text":"hello"}'
 kill $server
+
+with events '"events":true' 0
+with children '"children":true' 0
+with branches '"branches":true' 0
+with questions '"questions":true' 0
+with undone '"fail":true' 1
+with first '"again":"second"' 0
+with lost '"lost":true' 8
+tidemill -q approve lost --answer '{"seat":"found"}'
+with given_up '"wait":true' 8
+tidemill -q cancel given_up --note enough || true
+with cut_off '"wait":true' 8
+tidemill -q terminate cut_off --note enough || true
+tidemill -q run company --id stored --input '{"id":"events"}' # the key of another run
+tidemill -q run helper --id mended --input '{"fail":true,"text":"hello"}' || test $? = 1
+sed -i 's/if x.fail then/if x.fail == "again" then/' workflows/helper.lua
+tidemill -q retry mended --to disk
+tidemill -q fork whole --edit say='"another word"' --id edited
+serve Retry-After-Ms 50
+tidemill -q run kept --id kept --input '{"id":"kept","embed":true}'
+tidemill -q reopen kept fee customer --note "too low"
+tidemill -q run kept --id reopened --input '{"id":"kept"}'
+with web "\"web\":true,\"url\":\"http://127.0.0.1:$port\"" 0
+kill $server
+
+keep events children children:5 children:6 children:7 branches questions undone first first~2 lost
+keep given_up cut_off stored mended edited kept reopened web
 keep away patient
 keep whole conflict asked moved refused ended again forked approved

@@ -152,11 +152,13 @@ static void look_elsewhere(tm_engine *e, const tm_order_row *row) {
   tm_arena_free(&a);
 }
 
+/* One that is being taken up inherits it when it is ours: tm_control_inherit knows whether a
+ * person has resumed it since. */
 static void look_at_run(tm_engine *e, const tm_order_row *row) {
   tm_run *r = tm_engine_find(e, row->run);
   if (!r)
     look_elsewhere(e, row);
-  else if (at_work(r) && !r->order_kept)
+  else if (at_work(r) && !r->claiming && !r->order_kept)
     tm_control_obey_row(r, tm_orders_kind(row), row);
 }
 

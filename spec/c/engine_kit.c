@@ -485,11 +485,15 @@ void kit_decide(kit *k, const char *gate, bool approve, const char *decision) {
 
 typedef struct asked {
   tm_arena *arena;
+  int64_t now;
   const char *id, *body;
 } asked;
 
+/* Whose time is up is nobody's to decide; a paused run closes it only when it is resumed. */
 static int first_open(void *ctx, const tm_gate_row *row) {
   asked *a = ctx;
+  if (row->expires && row->expires <= a->now)
+    return 0;
   a->id = tm_arena_strdup(a->arena, row->id);
   a->body = tm_arena_strdup(a->arena, row->body);
   return 1;
@@ -498,7 +502,7 @@ static int first_open(void *ctx, const tm_gate_row *row) {
 /* Approves what is asked; of a doubt it tells how it is. */
 static bool person_acts(kit *k) {
   kit_world *w = k->world;
-  asked a = {.arena = &w->arena};
+  asked a = {.arena = &w->arena, .now = tm_clock_wall(&w->clock)};
   tm_gate_filter f = {.open = true};
   tm_err err = TM_ERR_INIT;
   tm_json *body;

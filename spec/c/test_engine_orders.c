@@ -33,6 +33,8 @@ static void name_other(char out[TM_OWNER_MAX]) {
            start);
 }
 
+static const char *const two = "{'flow': [['llm', 'a'], ['llm', 'b']]}";
+
 typedef struct pair {
   kit_world world;
   kit first, second;
@@ -135,6 +137,28 @@ static void whoever_takes_the_run_up_carries_the_order_out(void) {
   kit_world_close(&p.world);
 }
 
+/* The pause was given before, also when it is read only while the run is being taken up. */
+static void a_run_that_is_resumed_by_its_name_is_past_its_pause(void) {
+  pair p;
+  tm_err err = TM_ERR_INIT;
+  open_pair(&p, two);
+  p.first.reply = hangs;
+  kit_play(&p.first, "r");
+  CHECK_INT(order(&p.second, "r", TM_ORDER_PAUSE), 1);
+  kit_run(&p.second);
+  CHECK_INT(orders_left(&p.world), 1);
+  kit_crash(&p.first);
+  name_other(p.second.engine->owner);
+  CHECK_INT(tm_engine_resume(p.second.engine, "r", &err), 1);
+  p.second.foreign = true; /* somebody commits something */
+  tm_engine_notice(p.second.engine);
+  kit_run(&p.second);
+  CHECK_STR(kit_state(&p.world, "r"), "done");
+  CHECK_INT(orders_left(&p.world), 0);
+  kit_boot(&p.first);
+  kit_world_close(&p.world);
+}
+
 /* It ended before it could hear. */
 static void an_order_that_comes_too_late_is_gone(void) {
   pair p;
@@ -176,8 +200,6 @@ static void a_cancel_goes_down_to_a_child_that_another_process_has(void) {
 }
 
 /* -- many runs -------------------------------------------------------------------------- */
-
-static const char *const two = "{'flow': [['llm', 'a'], ['llm', 'b']]}";
 
 static void a_paused_workflow_begins_nothing_and_goes_on_when_resumed(void) {
   kit_box b;
@@ -351,6 +373,7 @@ CHECK_SUITE(engine_orders) {
   CHECK_RUN(a_cancel_reaches_a_run_that_another_process_has);
   CHECK_RUN(terminate_and_pause_reach_it_too);
   CHECK_RUN(whoever_takes_the_run_up_carries_the_order_out);
+  CHECK_RUN(a_run_that_is_resumed_by_its_name_is_past_its_pause);
   CHECK_RUN(an_order_that_comes_too_late_is_gone);
   CHECK_RUN(a_cancel_goes_down_to_a_child_that_another_process_has);
   CHECK_RUN(a_paused_workflow_begins_nothing_and_goes_on_when_resumed);

@@ -346,6 +346,25 @@ static void note_child(brood *k, const char *id) {
   k->ids[k->count++] = tm_arena_strdup(&k->arena, id);
 }
 
+static int see_fork(void *ctx, const tm_record *start) {
+  tm_arena a;
+  tm_json *body = NULL;
+  tm_err err = TM_ERR_INIT;
+  tm_arena_init(&a, 0);
+  tm_json_parse(&body, &a, start->body, start->body_len, NULL, &err);
+  *(bool *)ctx = tm_json_get(body, "fork") != NULL;
+  tm_arena_free(&a);
+  return 1;
+}
+
+/* Its row has the run it was forked from as parent; it is nobody's child. */
+static bool is_fork(tm_engine *e, const char *id) {
+  bool forked = false;
+  tm_err err = TM_ERR_INIT;
+  e->ports.store->vt->journal(e->ports.store, id, 0, see_fork, &forked, &err);
+  return forked;
+}
+
 static int collect(void *ctx, const tm_run_row *row) {
   note_child(ctx, row->id);
   return 0;
@@ -361,7 +380,8 @@ void tm_child_cancel_all(tm_run *r) {
   tm_arena_init(&k.arena, 0);
   e->ports.store->vt->runs(e->ports.store, &mine, collect, &k, &err);
   for (size_t i = 0; i < k.count; i++)
-    cancel(r, k.ids[i], "its parent was cancelled");
+    if (!is_fork(e, k.ids[i]))
+      cancel(r, k.ids[i], "its parent was cancelled");
   tm_free(k.ids);
   tm_arena_free(&k.arena);
 }

@@ -137,7 +137,7 @@ void tm_perform_call(tm_branch *b, tm_call_kind kind, const char *name, const tm
 static tm_json *roll(tm_branch *b) {
   tm_dice dice;
   char seed[512];
-  int n = snprintf(seed, sizeof seed, "%s %s", b->run->id, b->place);
+  int n = snprintf(seed, sizeof seed, "%s %s", b->run->seed, b->place);
   tm_dice_seed(&dice, seed, (size_t)n);
   const tm_json *lo = tm_json_get(b->request, "m"), *hi = tm_json_get(b->request, "n");
   if (!lo)

@@ -28,7 +28,8 @@ int tm_replay_load(tm_run *r, tm_err *err) {
   r->created = tm_json_int(tm_json_get(start, "at"), 0);
   r->only_step = tm_json_get_str(start, "step");
   r->seed = seed ? seed : r->id;
-  r->parent = tm_json_get_str(start, "parent");
+  /* a fork of a child has a copy of its START, and is not its parent's child */
+  r->parent = tm_json_get(start, "fork") ? NULL : tm_json_get_str(start, "parent");
   r->depth = tm_json_int(tm_json_get(start, "depth"), 0);
   r->allowance = tm_json_get(start, "budget");
   r->events = tm_json_get(start, "events");

@@ -367,6 +367,57 @@ static void a_fork_that_is_tried_again_has_a_child_of_its_own(void) {
   kit_box_close(&box);
 }
 
+/* Its row has the other run as parent, and yet it is nobody's child. */
+static void a_fork_is_not_cancelled_with_the_run_it_was_forked_from(void) {
+  kit_box box;
+  kit *k = kit_box_open(&box, "{'flow': [['start', 'sub'], ['gate', 'g', {'ask': '?'}]],"
+                              " 'sub': [['gate', 'h', {'ask': '?'}]]}");
+  kit_play(k, "r");
+  k->last_told = false;
+  tm_change_fork(k->engine, "r", &(tm_fork){.id = "f"}, on_done, k);
+  take_up(k, "f");
+  CHECK_STR(kit_state(&box.world, "f"), "waiting");
+  kit_cancel(k, "r");
+  kit_run(k);
+  CHECK_STR(kit_state(&box.world, "r"), "cancelled");
+  CHECK_STR(kit_state(&box.world, "r:1"), "cancelled");
+  CHECK_STR(kit_state(&box.world, "f"), "waiting");
+  kit_decide(k, "f/g@2", true, NULL);
+  kit_run(k);
+  CHECK_STR(kit_state(&box.world, "f"), "done");
+  kit_box_close(&box);
+}
+
+/* The value of the note at place 2, as text. */
+static const char *thrown(kit_box *box, const char *run) {
+  tm_json *body = NULL;
+  tm_err err = TM_ERR_INIT;
+  const char *text = kit_record(&box->world, run, "note", "2");
+  tm_json_parse(&body, &box->world.arena, text, strlen(text), NULL, &err);
+  const tm_json *value = tm_json_get(body, "v");
+  return value ? tm_json_text(&box->world.arena, value, NULL) : "";
+}
+
+static void a_fork_throws_the_dice_of_the_run_it_was_forked_from(void) {
+  kit_box box;
+  kit *k = kit_box_open(&box, "{'flow': [['gate', 'g', {'ask': '?'}],"
+                              " ['random', '', {'m': 1, 'n': 1000000000}]]}");
+  kit_play(k, "r");
+  kit_play(k, "s");
+  k->last_told = false;
+  tm_change_fork(k->engine, "r", &(tm_fork){.id = "f"}, on_done, k);
+  take_up(k, "f");
+  kit_decide(k, "r/g@1", true, NULL);
+  kit_decide(k, "f/g@1", true, NULL);
+  kit_decide(k, "s/g@1", true, NULL);
+  kit_run(k);
+  const char *first = thrown(&box, "r");
+  CHECK(*first);
+  CHECK_STR(thrown(&box, "f"), first);
+  CHECK(strcmp(thrown(&box, "s"), first) != 0);
+  kit_box_close(&box);
+}
+
 /* -- moments that a test has to meet ------------------------------------------------------- */
 
 /* What has come is no reason to wait, also before the script hears of it. */
@@ -575,6 +626,8 @@ CHECK_SUITE(engine_kin) {
   CHECK_RUN(another_try_begins_outside_of_all_locks);
   CHECK_RUN(a_child_that_ended_with_its_parent_is_made_anew);
   CHECK_RUN(a_fork_that_is_tried_again_has_a_child_of_its_own);
+  CHECK_RUN(a_fork_is_not_cancelled_with_the_run_it_was_forked_from);
+  CHECK_RUN(a_fork_throws_the_dice_of_the_run_it_was_forked_from);
   CHECK_RUN(a_run_does_not_wait_for_what_it_has);
   CHECK_RUN(a_terminated_run_takes_its_children_along);
   CHECK_RUN(an_approval_is_for_the_sources_that_it_was_given_on);

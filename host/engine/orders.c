@@ -114,18 +114,32 @@ void tm_orders_give(tm_engine *e, tm_run *from, const char *run, tm_order order,
   };
 }
 
+static void gone(tm_after *a, const tm_err *err) {
+  tm_engine *e = a->ctx;
+  if (err->code == TM_OK)
+    e->orders.read = false;
+}
+
+/* The store tells of what others commit: an order that goes by our own hand stays in the copy,
+ * and would be carried out again when its run is next taken up. */
+static void forget_copy(tm_engine *e) {
+  tm_turn_after(e, gone, NULL, NULL)->ctx = e;
+}
+
 void tm_orders_done(tm_run *r) {
   if (!r->order_kept)
     return;
   r->order_kept = false;
   tm_op *op = tm_turn_op(r->engine, r, TM_OP_ORDER_DONE);
   op->u.order.target = tm_arena_printf(&tm_turn_of(r->engine)->batch->arena, "run:%s", r->id);
+  forget_copy(r->engine);
 }
 
 void tm_orders_lift(tm_engine *e, const tm_order_row *row) {
   tm_op *op = tm_turn_free(e, TM_OP_ORDER_LIFT);
   op->u.order.target = tm_arena_strdup(&tm_turn_of(e)->batch->arena, row->target);
   op->u.order.at = row->at;
+  forget_copy(e);
 }
 
 /* -- carrying out ---------------------------------------------------------------------- */

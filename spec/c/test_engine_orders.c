@@ -159,6 +159,31 @@ static void a_run_that_is_resumed_by_its_name_is_past_its_pause(void) {
   kit_world_close(&p.world);
 }
 
+/* Also by the process that carried it out, which nobody tells of its own commits. */
+static void a_pause_is_carried_out_once(void) {
+  pair p;
+  tm_err err = TM_ERR_INIT;
+  open_pair(&p, "{'flow': [['llm', 'a'], ['gate', 'g', {'ask': '?'}], ['llm', 'b']]}");
+  p.first.engine->ports.park = true;
+  p.first.reply = hangs;
+  kit_play(&p.first, "r");
+  CHECK_INT(order(&p.second, "r", TM_ORDER_PAUSE), 1);
+  kit_run(&p.second);
+  tm_engine_notice(p.first.engine);
+  p.first.reply = NULL;
+  kit_finish(&p.first, kit_task_at(&p.first, "a"), KIT_OK);
+  kit_run(&p.first);
+  CHECK(strstr(kit_reason(&p.world, "r"), "\"for\":\"pause\"") != NULL);
+  CHECK_INT(orders_left(&p.world), 0);
+  CHECK_INT(tm_engine_resume(p.first.engine, "r", &err), 1);
+  kit_run(&p.first);
+  CHECK_STR(kit_gates(&p.world), "r/g@2 open");
+  kit_decide(&p.first, "r/g@2", true, NULL); /* it is taken up, and not by its name */
+  kit_run(&p.first);
+  CHECK_STR(kit_state(&p.world, "r"), "done");
+  kit_world_close(&p.world);
+}
+
 /* It ended before it could hear. */
 static void an_order_that_comes_too_late_is_gone(void) {
   pair p;
@@ -374,6 +399,7 @@ CHECK_SUITE(engine_orders) {
   CHECK_RUN(terminate_and_pause_reach_it_too);
   CHECK_RUN(whoever_takes_the_run_up_carries_the_order_out);
   CHECK_RUN(a_run_that_is_resumed_by_its_name_is_past_its_pause);
+  CHECK_RUN(a_pause_is_carried_out_once);
   CHECK_RUN(an_order_that_comes_too_late_is_gone);
   CHECK_RUN(a_cancel_goes_down_to_a_child_that_another_process_has);
   CHECK_RUN(a_paused_workflow_begins_nothing_and_goes_on_when_resumed);

@@ -35,9 +35,7 @@ enum tidemill_code {
   TIDEMILL_OK = 0,
   TIDEMILL_EFAILED = -1, /* the run failed */
   TIDEMILL_EUSAGE = -2,  /* a wrong argument or invalid input */
-  TIDEMILL_ECONFIG =
-      -3, /* configuration, key, authentication (also of a run that failed for it),
-                            a database that is not ours */
+  TIDEMILL_ECONFIG = -3, /* settings, a key (also why a run failed), another's database */
   TIDEMILL_ENOTFOUND = -4,
   TIDEMILL_ECONFLICT = -5, /* the id exists with other input; the gate is already decided */
   TIDEMILL_ECANCELLED = -6,
@@ -53,7 +51,6 @@ typedef struct tidemill_options tidemill_options;
 typedef struct tidemill_call tidemill_call;
 
 /* -- library ------------------------------------------------------------------ */
-
 /* "0.1.0" of the library that is loaded, which may differ from TIDEMILL_VERSION_STRING. */
 TIDEMILL_API const char *tidemill_version(void);
 /* The stable word of a code: "conflict", "usage" … */
@@ -68,12 +65,12 @@ TIDEMILL_API void tidemill_free(void *p);
  *   memory   bytes of memory for one run's script, "32M" (default 64M)
  *   steps    VM instructions between two waits of a script (default 200000000)
  *   clock    "system", or "virtual": time stands still until tidemill_advance
- *   record   a cassette: every model attempt is appended to this file; model "cassette/FILE" replays it
- *   http_private  hosts beside the internet that mill.http may reach, "127.0.0.1:8080, *.internal";
- *            may be set repeatedly (docs/primitives.md)
+ *   record   a cassette: the file that each model attempt goes to; model "cassette/FILE" replays it
+ *   http_private  what mill.http may reach beside the internet, "127.0.0.1:8080, *.internal"; may
+ *            be set repeatedly (docs/primitives.md)
  *   by       who decides gates through this handle (default: the user's login name)
- *   watchdog "60s": a process whose engine does not come back for so long ends, code 70 (default 0: never)
- *   paused   "true": everything is paused before anything is taken up, until "resume" with "all"
+ *   watchdog "60s": the process ends, code 70, when its engine is away so long (default 0: never)
+ *   paused   "true": all is paused before anything is taken up, until "resume" with "all"
  */
 TIDEMILL_API tidemill_options *tidemill_options_new(void);
 /* TIDEMILL_EUSAGE for an unknown key or a value that does not parse. Copies both. */
@@ -81,12 +78,11 @@ TIDEMILL_API int tidemill_options_set(tidemill_options *o, const char *key, cons
 TIDEMILL_API void tidemill_options_free(tidemill_options *o);
 
 /* -- engine ------------------------------------------------------------------- */
-
 /* Open an engine on a project and its database (created when absent). Nothing runs until
- * tidemill_run or tidemill_dispatch. `o` is copied, NULL: the defaults. On failure *out is still a
- * handle (NULL only without memory), good for tidemill_errmsg and tidemill_close. */
+ * tidemill_run or tidemill_dispatch. `o` is copied; NULL: the defaults. When it fails *out is still
+ * a handle (NULL only without memory), good for tidemill_errmsg and tidemill_close. */
 TIDEMILL_API int tidemill_open(tidemill **out, const tidemill_options *o);
-/* Runs in flight stay in the journal and go on at the next tidemill_control "resume". NULL is fine. */
+/* Runs in flight stay in the journal, for the next tidemill_control "resume". NULL is fine. */
 TIDEMILL_API void tidemill_close(tidemill *t);
 /* The sentence, and as JSON {"error":{code,message,run_id?,step?,…}}, of the last failed call;
  * valid until the next call on this engine. */
@@ -94,7 +90,6 @@ TIDEMILL_API const char *tidemill_errmsg(const tidemill *t);
 TIDEMILL_API const char *tidemill_errjson(tidemill *t);
 
 /* -- extend --------------------------------------------------------------------- */
-
 /* A function in this process, called by the engine. It must finish each call exactly once, by
  * tidemill_complete or tidemill_fail, before it returns or later, from any thread. */
 typedef void (*tidemill_fn)(void *user, tidemill_call *call);
@@ -112,140 +107,135 @@ TIDEMILL_API int tidemill_register_provider(tidemill *t, const char *name, tidem
 /* What the call is about; valid until it is finished. */
 TIDEMILL_API const char *tidemill_call_name(const tidemill_call *c);
 TIDEMILL_API const char *tidemill_call_input(const tidemill_call *c, size_t *len);
-/* The idempotency key to hand to the other side: the same on every retry, for ever. "" for models. */
+/* The idempotency key for the other side: the same on every retry, for ever. "" for models. */
 TIDEMILL_API const char *tidemill_call_key(const tidemill_call *c);
 /* Finish with a result (JSON). TIDEMILL_EUSAGE when it is not JSON: the call is still open then. */
 TIDEMILL_API int tidemill_complete(tidemill_call *c, const char *json, size_t len);
 /* Finish with an error. happened: 0 the effect certainly did not happen, 1 it may have. */
 TIDEMILL_API int tidemill_fail(tidemill_call *c, const char *message, int happened);
 
-/* What happens, as it happens: one JSON object an event, see docs/embedding.md. Never repeated by
- * a replay. NULL fn: stop. */
+/* What happens, as it happens: a JSON object an event (docs/embedding.md), never again in a
+ * replay. NULL fn: stop. */
 typedef void (*tidemill_event_fn)(void *user, const char *json, size_t len);
 TIDEMILL_API void tidemill_on_event(tidemill *t, tidemill_event_fn fn, void *user);
 
 /* -- runs -------------------------------------------------------------------------- */
-
-/* Start a run of workflows/WORKFLOW.lua. Returns after the run is on disk. `opts` is NULL or a JSON
- * object: {"id": KEY}: starting twice with the same id and input gives the same run, other input is
- * TIDEMILL_ECONFLICT. *id: its id. */
+/* Start a run of workflows/WORKFLOW.lua; returns when it is on disk. *id: its id. `opts`: NULL or
+ * {"id": KEY}: started twice with one id and input it is one run, another input is
+ * TIDEMILL_ECONFLICT. */
 TIDEMILL_API int tidemill_start(tidemill *t, const char *workflow, const char *input,
                                 size_t len, const char *opts, char **id);
 
-/* Decide a gate. `run` is a run's id (or a unique prefix of 6 characters or more); `gate` a gate's
- * name, NULL: the only open one. `opts`: NULL or {"answer": …, "note": "…", "by": "…", "digest": "…"}.
- * The answer is held to the gate's schema. Exactly one decision wins; a later one is
- * TIDEMILL_ECONFLICT and says who won. */
+/* Decide a gate. `run`, here and below: a run's id, or a unique prefix of 6 characters or more;
+ * `gate`: its name, NULL: the only open one. `opts`: NULL or {"answer", "note", "by", "digest"}; the
+ * answer is held to the gate's schema. One decision wins; a later one is TIDEMILL_ECONFLICT and
+ * says who won. */
 TIDEMILL_API int tidemill_approve(tidemill *t, const char *run, const char *gate,
                                   const char *opts);
 TIDEMILL_API int tidemill_reject(tidemill *t, const char *run, const char *gate,
                                  const char *opts);
-/* Settle an action in doubt (`action`: its name, NULL: the only one). `result`: what it returned, as JSON;
- * NULL: it did not happen, and is done now. `opts`: NULL or {"note", "by"}. One word counts, as at a gate. */
+/* Settle an action in doubt (`action`: its name, NULL: the only one). `result`: what it returned;
+ * NULL: it did not happen, and is done now. `opts`: NULL or {"note", "by"}. One word counts, as at
+ * a gate. */
 TIDEMILL_API int tidemill_resolve(tidemill *t, const char *run, const char *action,
                                   const char *result, size_t len, const char *opts);
 
-/* Send an event that the run's workflow declares (`events`); `json` is its payload (NULL: null), held
- * to the event's schema: TIDEMILL_EUSAGE, and nothing is kept, when it does not fit. It is kept until
- * the run asks for it by mill.wait. `opts`: NULL or {"id": KEY}: the same event under the same id is
- * kept once; another one is TIDEMILL_ECONFLICT, as is a run that has ended. Of a run that went on by
- * mill.continue_as the one that goes on hears it. */
+/* Send an event that the workflow declares; `json`: its payload (NULL: null), held to the event's
+ * schema: TIDEMILL_EUSAGE, and nothing kept, when it does not fit. It is kept until the run asks by
+ * mill.wait. `opts`: NULL or {"id": KEY}: the same event under one id is kept once; another one is
+ * TIDEMILL_ECONFLICT, as is a run that has ended. After mill.continue_as the last run hears it. */
 TIDEMILL_API int tidemill_signal(tidemill *t, const char *run, const char *event,
                                  const char *json, size_t len, const char *opts);
 
-/* op "cancel" (cooperative: its handlers and undo run), "terminate" (ends now, without clean-up),
- * "pause" (nothing new begins; a row until it is resumed), each with `opts` NULL or {"note", "by"};
- * or "resume" (`run` NULL: everything unfinished and not paused that nobody alive owns). What is to
- * happen happens in tidemill_run or tidemill_dispatch, or in the process that has the run. `run` NULL
- * with {"workflow": NAME} or {"all": true}: "pause" for all runs of it, those to come too; "resume" lifts
- * that. */
-/* Also "repin": move the run to other sources, proven by a replay first (TIDEMILL_EDIVERGED); opts
- * {"sources": "disk" (as they are now, the default) or the hash of sources it had before, "by"}; a
- * diverged run comes back to life. And "retry": a failed run goes on from its last good record; with
- * "sources" it is moved at once. docs/change.md. */
+/* Give an order. It is carried out in tidemill_run or tidemill_dispatch, or by the process that has
+ * the run. op:
+ *   "cancel"     its handlers and undo run; "terminate": it ends now, without clean-up; opts of
+ *                these and of "pause": NULL or {"note", "by"}
+ *   "pause"      nothing new begins until "resume"; `run` NULL with {"workflow": NAME} or {"all":
+ *                true}: for all of these, those to come too; "resume" with the same lifts it
+ *   "resume"     goes on; `run` NULL: all that is unfinished, not paused, and nobody's alive
+ *   "repin"      moved to other sources, proven by a replay first (TIDEMILL_EDIVERGED); opts
+ *                {"sources": "disk" (default) or a hash that it had before, "by"}. It revives a
+ *                diverged run. docs/change.md
+ *   "retry"      a failed run goes on from its last good record; with "sources" moved at once */
 TIDEMILL_API int tidemill_control(tidemill *t, const char *run, const char *op,
                                   const char *opts);
 
 /* One run: {schema, id, workflow, state, reason, created, updated, result?, error?, parent?,
  * continued?, state_fields?}. */
 TIDEMILL_API int tidemill_get(tidemill *t, const char *run, char **out, size_t *len);
-/* The result's JSON of a run that is done (of one that went on by mill.continue_as: of the last one); else TIDEMILL_EWAITING, _EFAILED, _ECANCELLED … */
+/* The result of a run that is done (after mill.continue_as: of the last one), as JSON; else
+ * TIDEMILL_EWAITING, _EFAILED, _ECANCELLED … */
 TIDEMILL_API int tidemill_result(tidemill *t, const char *run, char **out, size_t *len);
 /* {schema, runs:[…]}, newest first. filter: NULL or {workflow, state, unfinished, limit}. */
 TIDEMILL_API int tidemill_list(tidemill *t, const char *filter, char **out, size_t *len);
 /* {schema, gates:[{id, run, name, ask, show, answer, digest, opened, expires, …}]}. filter: NULL or
  * {run, all}. */
 TIDEMILL_API int tidemill_gates(tidemill *t, const char *filter, char **out, size_t *len);
-/* What mill.decide keeps: {schema, decisions:[{workflow, name, key, version, state: "holds" | "expired"
- * | "reopened", value, run, at, expires?, reopened?, by?, note?}]}, by name and key, the newest of a key
- * first. filter: NULL or {workflow, name, key, all}; all: those too that another one followed. */
+/* What mill.decide keeps: {schema, decisions:[{workflow, name, key, version, state: "holds" |
+ * "expired" | "reopened", value, run, at, expires?, reopened?, by?, note?}]}, by name and key, the
+ * newest first. filter: NULL or {workflow, name, key, all}; all: those too that were followed. */
 TIDEMILL_API int tidemill_decisions(tidemill *t, const char *filter, char **out, size_t *len);
-/* A decision holds no more: the next run that asks for it decides anew. Runs that were told it keep
- * it. opts: NULL or {"note": "…", "by": "…"}, kept with it. TIDEMILL_ECONFLICT when it holds no more. */
+/* A decision holds no more: the next run that asks decides anew; runs that were told it keep it.
+ * opts: NULL or {"note", "by"}, kept with it. TIDEMILL_ECONFLICT when it held no more. */
 TIDEMILL_API int tidemill_reopen(tidemill *t, const char *workflow, const char *name,
                                  const char *key, const char *opts);
-/* The journal of a run, in order: {schema, run, records:[…]}. opts: NULL or {"raw": true} for the exact
- * bytes of every model attempt, {"from": SEQ}. */
+/* The journal of a run, in order: {schema, run, records:[…]}. opts: NULL or {"raw": true, for the
+ * exact bytes of every model attempt, "from": SEQ}. */
 TIDEMILL_API int tidemill_history(tidemill *t, const char *run, const char *opts, char **out,
                                   size_t *len);
 
 /* -- what a run keeps: docs/change.md ---------------------------------------------------- */
-
-/* A document about a run. Nothing is written or asked. op:
- *   "replay"  {schema, run, verdict: "equal" | "diverged", records, message?, asked?, stands?, …};
- *             opts {"sources": "disk" | HASH}: not on its own sources but on these
- *   "diff"    {schema, run, from, to, files: [{name, change, diff}], models, prices}: since it began
+/* A document about a run, or about all (NULL). Nothing is written or asked. The shapes are in
+ * docs/embedding.md. op:
+ *   "replay"  does the script still ask for what the journal holds? verdict: "equal" | "diverged";
+ *             opts {"sources": "disk" | HASH}: on these sources and not on its own
+ *   "diff"    what changed since it began: files, models, prices; opts {"sources"}, as above
  *   "export"  its capsule, all of it in one document; opts {"redact": true}: texts become hashes
- *   "fsck"    {schema, ok, runs, records, findings: [{run, record?, what, hint}]}; run NULL: of all
- *   "usage"   {schema, by, rows: [{model | workflow | unit | day, calls, attempts, failed, tokens,
- *             untold, usd, unpriced}], total}: what the models cost; run NULL: of all; opts {"by":
- *             "model" | "workflow" | "unit" | "day", "since", "until": a day or a time, "workflow"}
- *   "drift"   {schema, findings: [{unit, model, other, drift, message, answers}]}: where another model
- *             answered than was asked, or not always the same one; of a run and some beside it;
- *             run NULL: of the newest
- *   "models"  {schema, providers: [{provider, key, ready, …}], models: [{model, units, price, drops}]}:
- *             who can be asked; run NULL */
+ *   "fsck"    findings about its records; run NULL: of all
+ *   "usage"   what the models cost; run NULL: of all; opts {"by": "model" | "workflow" | "unit" |
+ *             "day", "since", "until": a day or a time, "workflow"}
+ *   "drift"   where another model answered than was asked, or not always the same one; of a run and
+ *             some beside it; run NULL: of the newest
+ *   "models"  the providers with their keys, the units' models with price and dropped settings */
 TIDEMILL_API int tidemill_examine(tidemill *t, const char *run, const char *op,
                                   const char *opts, char **out, size_t *len);
-/* A new run (*id) that shares another one's journal up to a record: opts {"from": step, call or seq,
- * "with": [files to take from the disk], "edit": {CALL: another result}, "id"}. */
+/* A new run (*id) with a copy of another one's journal up to a record: opts {"from": step, call or
+ * seq, "with": [files to take from the disk], "edit": {CALL: another result}, "id"}. */
 TIDEMILL_API int tidemill_fork(tidemill *t, const char *run, const char *opts, char **id);
-/* Put a capsule's run (*id) into the database, verified; TIDEMILL_EUSAGE when it was changed. One that
- * had not ended is "imported": nothing takes it up. */
+/* Put a capsule's run (*id) into the database, verified; TIDEMILL_EUSAGE when it was changed. One
+ * that had not ended is "imported": nothing takes it up. */
 TIDEMILL_API int tidemill_import(tidemill *t, const char *capsule, size_t len, char **id);
 
-/* Take away runs that ended long ago, and what no run needs any more: {schema, dry_run, runs, records,
- * gates, events, sources, files, kept: {family, in_doubt}}. opts: {"older_than": "30d" (instead of
- * `retain` in tidemill.yaml), "workflow", "dry_run"}. Effects and decisions stay. docs/change.md. */
+/* Take away runs that ended long ago, and what no run needs any more; effects and decisions stay:
+ * {schema, dry_run, runs, records, gates, events, sources, files, kept: {family, in_doubt}}. opts:
+ * {"older_than": "30d" (instead of `retain` in tidemill.yaml), "workflow", "dry_run"}. */
 TIDEMILL_API int tidemill_gc(tidemill *t, const char *opts, char **out, size_t *len);
 
 /* -- prompts, checks ----------------------------------------------------------------- */
-
 /* op "list" (name NULL), "show", "render" (input: the variables; the exact first request), or "run":
- * ask the unit once, as mill.llm would, without a run or a journal; returns when it is answered:
- * {schema, unit, hash, model, value | error, meta, attempts}. */
+ * the unit is asked once, as by mill.llm, without a run or a journal; it returns when answered. */
 TIDEMILL_API int tidemill_prompt(tidemill *t, const char *op, const char *name,
                                  const char *input, size_t len, char **out, size_t *len_out);
-/* Look for mistakes in the project's files, without starting a run: {schema, ok, files, findings:
- * [{file, line?, message}]}, all that there are. what: NULL or "" for every prompt, schema and script;
- * or a list, with commas between: a workflow's name, "prompts", "prompts/UNIT". */
+/* All mistakes in the project's files, found without a run: {schema, ok, files, findings: [{file,
+ * line?, message}]}. what: NULL or "": every prompt, schema and script; or a list, with commas
+ * between: a workflow's name, "prompts", "prompts/UNIT". */
 TIDEMILL_API int tidemill_check(tidemill *t, const char *what, char **out, size_t *len);
-/* {schema, ok, checks:[{name, ok, detail, hint?}]}: project, database, keys, runs without a reason. */
+/* {schema, ok, checks:[{name, ok, detail, hint?}], limits}: project, database, keys, models, runs. */
 TIDEMILL_API int tidemill_doctor(tidemill *t, char **out, size_t *len);
 
 /* -- the loop -------------------------------------------------------------------------- */
-
 /* Work until `run` (NULL: every run of this engine) has ended or waits for something outside, or
- * timeout_ms (-1: none) is over; a gate with a deadline is waited for until then. 0 when done; TIDEMILL_EFAILED, _ECANCELLED, _EDIVERGED,
- * _EWAITING … as the run's state says. */
+ * timeout_ms (-1: none) is over; a gate with a deadline is waited for until then. 0 when done, else
+ * TIDEMILL_EFAILED, _ECANCELLED, _EDIVERGED, _EWAITING … as the run's state says. */
 TIDEMILL_API int tidemill_run(tidemill *t, const char *run, int64_t timeout_ms);
 
-/* For your own loop: poll `fd` for reading, at most `timeout_ms` (-1: no timer), then dispatch.
- * tidemill_dispatch does what is due, sleeping at most max_ms; returns 1 while there is work that is
- * ready, 0 when it waits. */
+/* For your own loop: poll the fd for reading, at most timeout ms (-1: no timer), then dispatch. */
 TIDEMILL_API int tidemill_fd(const tidemill *t);
 TIDEMILL_API int64_t tidemill_timeout(const tidemill *t);
+/* Do what is due, sleeping at most max_ms: 1 while there is work that is ready, 0 when it waits. */
 TIDEMILL_API int tidemill_dispatch(tidemill *t, int64_t max_ms);
+/* The fd becomes readable: a thread that waits for it comes back. */
 TIDEMILL_API void tidemill_wakeup(tidemill *t);
 /* A virtual clock goes on by ms; what becomes due runs at the next dispatch. */
 TIDEMILL_API int tidemill_advance(tidemill *t, int64_t ms);

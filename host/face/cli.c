@@ -23,7 +23,7 @@ static void print_flags(uint64_t set) {
     if (!(set & UINT64_C(1) << f))
       continue;
     const tm_cli_flag_info *i = &tm_cli_flags[f];
-    char left[40];
+    char left[48];
     snprintf(left, sizeof left, "%c%c%s--%s%s%s", i->letter ? '-' : ' ',
              i->letter ? i->letter : ' ', i->letter ? ", " : "  ", i->name, i->value ? " " : "",
              i->value ? i->value : "");
@@ -48,10 +48,10 @@ static void print_command_help(const tm_cli_command *k) {
 static void print_help(void) {
   printf("usage: tidemill [FLAG…] COMMAND [FLAG…] [ARGUMENT…]\n\n");
   for (const tm_cli_command *k = tm_cli_commands; k->name; k++) {
-    char left[40];
+    char left[48];
     tm_buf cell = TM_BUF_INIT;
     snprintf(left, sizeof left, "%s %s", k->name, k->args);
-    tm_cli_text_cell(&cell, left, 31, true); /* printf pads by bytes */
+    tm_cli_text_cell(&cell, left, 35, true); /* printf pads by bytes */
     printf("  %s%s\n", tm_buf_str(&cell), k->about);
     tm_buf_free(&cell);
   }

@@ -41,15 +41,7 @@ static tm_run *hand_of(tm_engine *e, const tm_tale *t) {
 static void append(tm_run *r, const tm_record *rec) {
   tm_op *op = tm_turn_op(r->engine, r, TM_OP_RECORD);
   tm_arena *a = &tm_turn_of(r->engine)->batch->arena;
-  op->u.record = (tm_record){
-      .seq = rec->seq,
-      .kind = rec->kind,
-      .place = tm_arena_strdup(a, rec->place),
-      .name = tm_arena_strdup(a, rec->name),
-      .body = tm_arena_strndup(a, rec->body, rec->body_len),
-      .body_len = rec->body_len,
-      .chain = tm_arena_strdup(a, rec->chain),
-  };
+  op->u.record = tm_journal_copy(a, rec);
 }
 
 static void tell_when_durable(tm_run *r, tm_op *op, tm_engine_fn done, void *ctx) {

@@ -17,6 +17,18 @@ const char *tm_record_word(int kind) {
   return kind >= 0 && kind < TM_RECORD_KIND_COUNT ? words[kind] : "?";
 }
 
+tm_record tm_journal_copy(tm_arena *a, const tm_record *r) {
+  return (tm_record){
+      .seq = r->seq,
+      .kind = r->kind,
+      .place = tm_arena_strdup(a, r->place),
+      .name = tm_arena_strdup(a, r->name),
+      .body = tm_arena_strndup(a, r->body, r->body_len),
+      .body_len = r->body_len,
+      .chain = tm_arena_strdup(a, r->chain),
+  };
+}
+
 void tm_journal_link(char chain[TM_HASH_HEX + 1], const tm_record *r) {
   char head[2 * TM_NUMBER_TEXT];
   size_t n = tm_number_write_int(head, r->seq);

@@ -22,16 +22,16 @@
  *
  *   START    run begins       {input, workflow, closure, step?, env?, at} + {fork?, seed?}
  *                             + {events?} + {parent, depth, budget?}: of a child
- *   NOTE     a noted call     {k kind, i identity, v value}
+ *   NOTE     a noted call     {k kind, i identity (not of a log), v value, w?, s?}
  *   OPEN     a wait begins    {k, i, q request, w where, s step?, at}
  *                             + {due} | {gate, digest, expires?}
- *                             | {key, epoch} + {taken, since}: another run's
+ *                             | {key, epoch} + {taken: the run whose doubt it was, since}
  *                             | {child, due?}: a call | {to}: continue_as
  *                             | {due, back: {state, meta, error}}: a model is asked again then
  *   ATTEMPT  one try          {k, a: what was sent and what came back}
  *   DECIDED  a gate's end     {gate, approved, answer?, note?, by, digest, at}
  *   DONE     a call's result  {k, i, v value, m meta?, q request, w, s?, ms}
- *                             (q when no OPEN holds it)
+ *                             (q when no OPEN holds it) + {edited}: by a fork, hash of what was
  *   FAIL     a call's error   {k, i, e error, m?, q, w, s?, ms}
  *   CANCEL   asked to stop    {note?, by, at}
  *   END      run is over      {state, v result | e error, at} + {llm_calls?, usd?}: spent
@@ -128,6 +128,9 @@ const tm_entry *tm_journal_unasked(const tm_journal *j);
 
 /* The END of the story, or NULL. */
 const tm_entry *tm_journal_end(const tm_journal *j);
+
+/* A record as it is, its texts in the arena. */
+tm_record tm_journal_copy(tm_arena *a, const tm_record *r);
 
 /* The chain's next link. */
 void tm_journal_link(char chain[TM_HASH_HEX + 1], const tm_record *r);

@@ -89,15 +89,7 @@ static int read_record(void *ctx, const tm_record *rec) {
       memcpy(more, t->records, t->count * sizeof *more);
     t->records = more;
   }
-  t->records[t->count++] = (tm_record){
-      .seq = rec->seq,
-      .kind = rec->kind,
-      .place = tm_arena_strdup(a, rec->place),
-      .name = tm_arena_strdup(a, rec->name),
-      .body = tm_arena_strndup(a, rec->body, rec->body_len),
-      .body_len = rec->body_len,
-      .chain = tm_arena_strdup(a, rec->chain),
-  };
+  t->records[t->count++] = tm_journal_copy(a, rec);
   return 0;
 }
 

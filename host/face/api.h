@@ -63,14 +63,22 @@ int tm_api_follow(tidemill *t, tm_arena *a, tm_run_row *row, tm_err *err);
 /* Only these members (a list that ends with NULL) in an object of the caller's. */
 int tm_api_members(const tm_json *o, const char *const *known, const char *what, tm_err *err);
 
-/* Waiting for a continuation of the engine: hand tm_api_finished and a zeroed one to it, then wait. */
+/* Waiting for a continuation of the engine: hand tm_api_finished and a zeroed one to it, then wait:
+ * _await gives the error as it is, _wait makes it the engine's last one and gives its code. */
 typedef struct tm_api_waiting {
   bool done;
   char id[64];
   tm_err err;
 } tm_api_waiting;
 void tm_api_finished(void *ctx, const char *id, const tm_err *err); /* a tm_engine_fn */
+int tm_api_await(tidemill *t, tm_api_waiting *w, tm_err *err);
 int tm_api_wait(tidemill *t, tm_api_waiting *w);
+
+/* A member of a document, left out when there is nothing to say: ms since 1970 as RFC 3339; a text;
+ * a stored JSON text as a value. */
+void tm_api_put_time(tm_arena *a, tm_json *o, const char *key, int64_t ms);
+void tm_api_put_text(tm_arena *a, tm_json *o, const char *key, const char *s);
+void tm_api_put_json(tm_arena *a, tm_json *o, const char *key, const char *text);
 
 /* Why a run has no result: its error, or what it waits for. */
 void tm_api_explain(tm_err *err, const tm_run_row *row);

@@ -10,28 +10,6 @@
 
 #define MIN_HASH 6
 
-/* -- waiting for a continuation of the engine ------------------------------------------- */
-
-typedef struct waiting {
-  bool done;
-  char id[64];
-  tm_err err;
-} waiting;
-
-static void finished(void *ctx, const char *id, const tm_err *err) {
-  waiting *w = ctx;
-  w->done = true;
-  w->err = *err;
-  snprintf(w->id, sizeof w->id, "%s", id ? id : "");
-}
-
-static int wait_for(tidemill *t, waiting *w, tm_err *err) {
-  while (!w->done)
-    tm_loop_turn(t->loop, -1);
-  *err = w->err;
-  return w->err.code == TM_OK ? 0 : -1;
-}
-
 /* -- sources ---------------------------------------------------------------------------- */
 
 static int add_hash(tm_arena *a, tm_json *list, const char *hash) {
@@ -96,7 +74,7 @@ int tm_api_move(tidemill *t, const char *run, const char *op, const tm_json *opt
   tm_arena a;
   tm_run_row row;
   tm_closure *to = NULL;
-  waiting w = {0};
+  tm_api_waiting w = {0};
   const char *by = tm_json_get_str(opts, "by"), *which = tm_json_get_str(opts, "sources");
   bool retry = strcmp(op, "retry") == 0;
   tm_arena_init(&a, 0);
@@ -105,10 +83,10 @@ int tm_api_move(tidemill *t, const char *run, const char *op, const tm_json *opt
     rc = sources_named(t, &row, which, &to, err);
   if (rc == 0) {
     if (retry)
-      tm_change_retry(t->engine, row.id, to, by ? by : t->options->by, finished, &w);
+      tm_change_retry(t->engine, row.id, to, by ? by : t->options->by, tm_api_finished, &w);
     else
-      tm_change_repin(t->engine, row.id, to, by ? by : t->options->by, finished, &w);
-    rc = wait_for(t, &w, err);
+      tm_change_repin(t->engine, row.id, to, by ? by : t->options->by, tm_api_finished, &w);
+    rc = tm_api_await(t, &w, err);
   }
   if (rc == 0 && !tm_control_is_paused(&row))
     rc = take_up(t, row.id, err);
@@ -277,8 +255,8 @@ static int mixed_sources(tidemill *t, const tm_run_row *row, const tm_json *name
   return rc;
 }
 
-static int start_fork(tidemill *t, const char *run, const tm_json *o, waiting *w, tm_arena *a,
-                      tm_err *err) {
+static int start_fork(tidemill *t, const char *run, const tm_json *o, tm_api_waiting *w,
+                      tm_arena *a, tm_err *err) {
   tm_run_row row;
   tm_closure *sources = NULL;
   const tm_json *edit = tm_json_get(o, "edit");
@@ -295,8 +273,8 @@ static int start_fork(tidemill *t, const char *run, const tm_json *o, waiting *w
                    .closure = sources,
                    .edited = edited ? edited->key : NULL,
                    .result = edited ? &edited->value : NULL};
-    tm_change_fork(t->engine, row.id, &how, finished, w);
-    rc = wait_for(t, w, err);
+    tm_change_fork(t->engine, row.id, &how, tm_api_finished, w);
+    rc = tm_api_await(t, w, err);
   }
   tm_closure_release(&sources);
   return rc == 0 ? take_up(t, w->id, err) : -1;
@@ -307,7 +285,7 @@ int tidemill_fork(tidemill *t, const char *run, const char *opts, char **id) {
   tm_err err = TM_ERR_INIT;
   tm_arena a;
   tm_json *o;
-  waiting w = {0};
+  tm_api_waiting w = {0};
   if (rc < 0)
     return rc;
   tm_arena_init(&a, 0);
@@ -328,7 +306,7 @@ int tidemill_import(tidemill *t, const char *capsule, size_t len, char **id) {
   tm_err err = TM_ERR_INIT;
   tm_arena a;
   tm_json *o;
-  waiting w = {0};
+  tm_api_waiting w = {0};
   tm_json_opts deep = {.max_depth = TM_JSON_DEPTH + 16, .max_bytes = TM_JSON_BYTES_MAX};
   if (rc < 0)
     return rc;
@@ -337,8 +315,8 @@ int tidemill_import(tidemill *t, const char *capsule, size_t len, char **id) {
   if (rc < 0) {
     tm_err_wrap(&err, "this is no run capsule");
   } else {
-    tm_capsule_import(t->engine, o, finished, &w);
-    rc = wait_for(t, &w, &err);
+    tm_capsule_import(t->engine, o, tm_api_finished, &w);
+    rc = tm_api_await(t, &w, &err);
   }
   if (rc == 0 && id)
     *id = tm_strdup(w.id);

@@ -5,21 +5,20 @@
 #include "engine/wake.h"
 #include "face/api.h"
 
-static void set_time(tm_arena *a, tm_json *o, const char *key, int64_t ms) {
+void tm_api_put_time(tm_arena *a, tm_json *o, const char *key, int64_t ms) {
   char text[TM_CLOCK_TEXT];
-  if (!ms)
+  if (ms <= 0)
     return;
   tm_clock_format(ms, text);
   tm_json_set_str(a, o, key, text);
 }
 
-static void set_text(tm_arena *a, tm_json *o, const char *key, const char *s) {
+void tm_api_put_text(tm_arena *a, tm_json *o, const char *key, const char *s) {
   if (s && *s)
     tm_json_set_str(a, o, key, s);
 }
 
-/* A stored JSON text as a value; absent when it is "" or damaged. */
-static void set_json(tm_arena *a, tm_json *o, const char *key, const char *text) {
+void tm_api_put_json(tm_arena *a, tm_json *o, const char *key, const char *text) {
   tm_json *v;
   tm_err ignored = TM_ERR_INIT;
   tm_json_opts opts = {.max_depth = TM_JSON_DEPTH + 8};
@@ -40,15 +39,15 @@ static tm_json *run_json(tm_arena *a, const tm_run_row *row) {
   tm_json_set_str(a, o, "workflow", row->workflow);
   tm_json_set_str(a, o, "state", row->state);
   if (is(row->state, "done"))
-    set_json(a, o, "result", row->result);
+    tm_api_put_json(a, o, "result", row->result);
   else
-    set_json(a, o, ended_badly ? "error" : "reason", row->reason);
-  set_text(a, o, "continued", tm_wake_successor(row, a));
-  set_time(a, o, "created", row->created);
-  set_time(a, o, "updated", row->updated);
-  set_time(a, o, "wake_at", row->wake_at);
-  set_text(a, o, "parent", row->parent);
-  set_text(a, o, "sources", row->closure);
+    tm_api_put_json(a, o, ended_badly ? "error" : "reason", row->reason);
+  tm_api_put_text(a, o, "continued", tm_wake_successor(row, a));
+  tm_api_put_time(a, o, "created", row->created);
+  tm_api_put_time(a, o, "updated", row->updated);
+  tm_api_put_time(a, o, "wake_at", row->wake_at);
+  tm_api_put_text(a, o, "parent", row->parent);
+  tm_api_put_text(a, o, "sources", row->closure);
   tm_json_set_int(a, o, "records", row->records);
   return o;
 }
@@ -173,11 +172,11 @@ static int list_gate(void *ctx, const tm_gate_row *row) {
   if (tm_json_parse(&body, a, row->body, strlen(row->body), NULL, &ignored) == 0)
     for (size_t i = 0; i < tm_json_len(body); i++)
       tm_json_set(a, o, tm_json_member_at(body, i)->key, &tm_json_member_at(body, i)->value);
-  set_json(a, o, "decision", row->decision);
-  set_text(a, o, "by", row->by);
-  set_time(a, o, "opened", row->opened);
-  set_time(a, o, "expires", row->expires);
-  set_time(a, o, "decided", row->decided);
+  tm_api_put_json(a, o, "decision", row->decision);
+  tm_api_put_text(a, o, "by", row->by);
+  tm_api_put_time(a, o, "opened", row->opened);
+  tm_api_put_time(a, o, "expires", row->expires);
+  tm_api_put_time(a, o, "decided", row->decided);
   tm_json_push(a, read->list, o);
   return 0;
 }
@@ -244,8 +243,8 @@ static int history_record(void *ctx, const tm_record *r) {
     return -1;
   tm_json_set_int(a, o, "seq", r->seq);
   tm_json_set_str(a, o, "record", tm_record_word(r->kind));
-  set_text(a, o, "place", r->place);
-  set_text(a, o, "name", r->name);
+  tm_api_put_text(a, o, "place", r->place);
+  tm_api_put_text(a, o, "name", r->name);
   for (size_t i = 0; i < tm_json_len(body); i++) {
     const tm_json_member *m = tm_json_member_at(body, i);
     bool attempt = r->kind == TM_RECORD_ATTEMPT && strcmp(m->key, "a") == 0;

@@ -10,23 +10,9 @@ typedef struct reading {
   int64_t now;
 } reading;
 
-static void set_time(reading *r, tm_json *o, const char *key, int64_t ms) {
-  char text[TM_CLOCK_TEXT];
-  if (ms <= 0)
-    return;
-  tm_clock_format(ms, text);
-  tm_json_set_str(r->arena, o, key, text);
-}
-
-static void set_text(reading *r, tm_json *o, const char *key, const char *text) {
-  if (text && *text)
-    tm_json_set_str(r->arena, o, key, text);
-}
-
 static int list_decision(void *ctx, const tm_decision_row *row) {
   reading *r = ctx;
-  tm_json *o = tm_json_new_object(r->arena), *value;
-  tm_err ignored = TM_ERR_INIT;
+  tm_json *o = tm_json_new_object(r->arena);
   const char *state = row->voided                      ? "reopened"
                       : tm_decision_holds(row, r->now) ? "holds"
                                                        : "expired";
@@ -35,14 +21,13 @@ static int list_decision(void *ctx, const tm_decision_row *row) {
   tm_json_set_str(r->arena, o, "key", row->key);
   tm_json_set_int(r->arena, o, "version", row->version);
   tm_json_set_str(r->arena, o, "state", state);
-  if (tm_json_parse(&value, r->arena, row->value, strlen(row->value), NULL, &ignored) == 0)
-    tm_json_set(r->arena, o, "value", value);
-  set_text(r, o, "run", row->run);
-  set_time(r, o, "at", row->at);
-  set_time(r, o, "expires", row->expires);
-  set_time(r, o, "reopened", row->voided);
-  set_text(r, o, "by", row->by);
-  set_text(r, o, "note", row->note);
+  tm_api_put_json(r->arena, o, "value", row->value);
+  tm_api_put_text(r->arena, o, "run", row->run);
+  tm_api_put_time(r->arena, o, "at", row->at);
+  tm_api_put_time(r->arena, o, "expires", row->expires);
+  tm_api_put_time(r->arena, o, "reopened", row->voided);
+  tm_api_put_text(r->arena, o, "by", row->by);
+  tm_api_put_text(r->arena, o, "note", row->note);
   tm_json_push(r->arena, r->list, o);
   return 0;
 }

@@ -20,10 +20,16 @@ void tm_api_finished(void *ctx, const char *id, const tm_err *err) {
   snprintf(w->id, sizeof w->id, "%s", id ? id : "");
 }
 
-int tm_api_wait(tidemill *t, tm_api_waiting *w) {
+int tm_api_await(tidemill *t, tm_api_waiting *w, tm_err *err) {
   while (!w->done)
     tm_loop_turn(t->loop, -1);
-  return w->err.code == TM_OK ? 0 : tm_api_fail(t, &w->err);
+  *err = w->err;
+  return err->code == TM_OK ? 0 : -1;
+}
+
+int tm_api_wait(tidemill *t, tm_api_waiting *w) {
+  tm_err err;
+  return tm_api_await(t, w, &err) == 0 ? 0 : tm_api_fail(t, &err);
 }
 
 /* -- finding --------------------------------------------------------------------------------

@@ -221,17 +221,38 @@ static void put_reason(tm_buf *b, const tm_json *reason) {
     tm_json_print(b, reason);
 }
 
+/* "everything is paused by ann: spring cleaning", and the operand of the `resume` that lifts it. */
+static void put_pause(tm_buf *b, tm_buf *go, const char *run, const tm_json *pause) {
+  const char *workflow = tm_json_get_str(pause, "workflow");
+  const char *by = tm_json_get_str(pause, "by"), *note = tm_json_get_str(pause, "note");
+  bool all = tm_json_bool(tm_json_get(pause, "all"), false);
+  tm_buf_puts(b, all ? "everything" : workflow ? "workflow " : "it");
+  tm_buf_printf(b, "%s is paused", workflow ? workflow : "");
+  if (by && *by)
+    tm_buf_printf(b, " by %s", by);
+  if (note && *note)
+    tm_buf_printf(b, ": %s", note);
+  tm_buf_puts(go, all ? "--all" : workflow ? "--workflow " : run);
+  tm_buf_puts(go, workflow ? workflow : "");
+}
+
 static void tell_waiting(tm_cli *c, const char *run, const tm_json *info) {
   if (tell_gates(c, run) > 0)
     return;
-  tm_buf b = TM_BUF_INIT;
-  const tm_json *reason = tm_json_get(info, "reason");
-  put_reason(&b, reason);
-  tm_buf go = TM_BUF_INIT;
+  tm_buf b = TM_BUF_INIT, go = TM_BUF_INIT;
+  const tm_json *reason = tm_json_get(info, "reason"), *first = tm_json_at(reason, 0);
+  const char *what = tm_json_get_str(first, "for");
   own_name(c, &go);
-  tm_cli_note(c, "run %s is still %s%s%s\n  %s resume %s", run,
+  tm_buf_puts(&go, " resume ");
+  if (what && strcmp(what, "pause") == 0) {
+    put_pause(&b, &go, run, first);
+  } else {
+    put_reason(&b, reason);
+    tm_buf_puts(&go, run);
+  }
+  tm_cli_note(c, "run %s is still %s%s%s\n  %s", run,
               tm_json_get_str(info, "state") ? tm_json_get_str(info, "state") : "waiting",
-              b.len ? ": " : "", tm_buf_str(&b), tm_buf_str(&go), run);
+              b.len ? ": " : "", tm_buf_str(&b), tm_buf_str(&go));
   tm_buf_free(&go);
   tm_buf_free(&b);
 }

@@ -1,4 +1,4 @@
-/* bind.c - the C half of `require "tidemill"`: perform, note, pure functions. A dozen in all.
+/* bind.c - the C half of `require "tidemill"`: perform, note, pure functions.
  *
  * A binding owns nothing but the guest's scratch arena, so a Lua error cannot leak. Each one
  * checks, builds, performs; whatever waits goes through perform(), which is a jump.

@@ -13,9 +13,9 @@
  *   └ group of a ────┘   └ group of b ────┘   └ in none     └ group of c ──────┘
  *
  *   RUN_NEW, RUN_CLAIM and FENCE open a group; a chained RUN_NEW is also the last op of the one
- *   before it. When that fails (EXISTS, LOST,
- *   FENCED), the ops of the group are skipped and marked FENCED, and the batch
- *   goes on behind it.
+ *   before it. When that fails (EXISTS, LOST, FENCED), the ops of the group are skipped and
+ *   marked FENCED, and the batch goes on behind it. An op that ends a guarded group, or stands in
+ *   none, says so below.
  */
 #ifndef TM_STORE_STORE_H
 #define TM_STORE_STORE_H
@@ -71,9 +71,9 @@ typedef enum tm_op_kind {
   TM_OP_LOCK_WANT, /* the guarded run joins the line for ns+key, once; EXISTS (and `found`, the
                       holder) when it is not the first in it */
   TM_OP_LOCK_DROP, /* the guarded run leaves the line; without a key, every line it stands in */
-  TM_OP_CELL_PUT, /* another body for the cell `name`, whose version is still `version` (0: there is
-                      none) and is one more then; else EXISTS (and `found`): another process was
-                      faster; LOST when there is none. In no group */
+  TM_OP_CELL_PUT, /* another body for the cell `name`, whose version is still `version` (0: there
+                      is none) and is one more then; else EXISTS (and `found`): another process
+                      was faster; LOST when there is none. In no group */
   TM_OP_ORDER_NEW,  /* kept until it is carried out or lifted; it replaces an earlier one of its
                       target, unless that ranks higher (LOST). For a run: LOST when it has ended
                       or there is none. Needs no fence and ends a guarded group */
@@ -96,8 +96,7 @@ typedef enum tm_op_kind {
                       that started it has not ended, or when an effect that it claimed has no
                       result. Effects and decisions stay. In no group, like the next three */
   TM_OP_SWEEP,    /* what dropped runs left behind, records and signals, and answers that have
-                      expired: at most `limit` rows;
-                      `swept` says how many, 0: there are none */
+                      expired: at most `limit` rows; `swept` says how many, 0: there are none */
   TM_OP_CLOSURE_DROP, /* sources that no run has; LOST when one has them by now */
   TM_OP_BLOB_DROP,    /* a file of no sources; LOST when there are new ones */
 } tm_op_kind;
@@ -263,7 +262,8 @@ struct tm_op {
     tm_order_row order;
     tm_spend_row spend;
   } u;
-  /* EXISTS (SPEND_HOLD: LOST, too): the row that was there, copied into the batch's arena; NULL otherwise. */
+  /* EXISTS (SPEND_HOLD: LOST, too): the row that was there, copied into the batch's arena; NULL
+   * otherwise. */
   union {
     const tm_run_row *run;
     const tm_effect_row *effect;
@@ -294,8 +294,7 @@ void tm_batch_free(tm_batch **b);
 
 typedef struct tm_store tm_store;
 
-/* Called for each row; what it points at is valid during the call. Non-zero ends the reading.
- */
+/* Called for each row; what it points at is valid during the call. Non-zero ends the reading. */
 typedef int (*tm_run_fn)(void *ctx, const tm_run_row *row);
 typedef int (*tm_record_fn)(void *ctx, const tm_record *r);
 typedef int (*tm_gate_fn)(void *ctx, const tm_gate_row *row);
@@ -338,12 +337,12 @@ typedef struct tm_cell_filter {
   const char *name;   /* exact, or */
   const char *prefix; /* of the name */
 } tm_cell_filter;
+
 /* One statement of the user's. */
 typedef struct tm_query {
   const char *text;
   size_t len;
-  const tm_json
-      *values; /* for its `?`: a list of texts, numbers, booleans, nulls; NULL: none */
+  const tm_json *values; /* for its `?`: texts, numbers, booleans, nulls; NULL: none */
 } tm_query;
 
 typedef struct tm_rows {

@@ -226,11 +226,7 @@ static int drop_content(tm_writer *w, tm_sql which, tm_op *op, int64_t seen, tm_
     return -1;
   tm_conn_text(&u, op->u.unused.hash);
   tm_conn_int(&u, seen);
-  if (tm_conn_run(&u, err) < 0)
-    return -1;
-  if (!tm_conn_hit(&w->conn))
-    op->status = TM_OP_LOST;
-  return 0;
+  return tm_writer_run(&u, op, TM_OP_LOST, err);
 }
 
 int tm_drop_closure(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {

@@ -4,15 +4,6 @@
 
 #include "store/sqlite_write.h"
 
-/* Nothing hit: it is not there, or does not give way. */
-static int finish(tm_writer *w, tm_use *u, tm_op *op, tm_err *err) {
-  if (tm_conn_run(u, err) < 0)
-    return -1;
-  if (!tm_conn_hit(&w->conn))
-    op->status = TM_OP_LOST;
-  return 0;
-}
-
 int tm_sqlite_order_give(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   tm_writer *w = ctx;
   const tm_order_row *o = &op->u.order;
@@ -26,7 +17,7 @@ int tm_sqlite_order_give(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   tm_conn_text(&u, o->note);
   tm_conn_text(&u, o->by);
   tm_conn_int(&u, o->at ? o->at : b->at);
-  return finish(w, &u, op, err);
+  return tm_writer_run(&u, op, TM_OP_LOST, err);
 }
 
 int tm_sqlite_order_lift(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
@@ -37,7 +28,7 @@ int tm_sqlite_order_lift(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
     return -1;
   tm_conn_text(&u, op->u.order.target);
   tm_conn_int(&u, op->u.order.at);
-  return finish(w, &u, op, err);
+  return tm_writer_run(&u, op, TM_OP_LOST, err);
 }
 
 int tm_sqlite_order_done(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {

@@ -108,11 +108,7 @@ static int by_place(tm_writer *w, tm_sql which, tm_op *op, tm_err *err) {
   tm_conn_int(&u, tm_writer_guarded(w));
   tm_conn_text(&u, op->u.signal.sid);
   tm_conn_text(&u, op->u.signal.place);
-  if (tm_conn_run(&u, err) < 0)
-    return -1;
-  if (!tm_conn_hit(&w->conn))
-    op->status = TM_OP_LOST;
-  return 0;
+  return tm_writer_run(&u, op, TM_OP_LOST, err);
 }
 
 int tm_queue_consume(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {

@@ -199,9 +199,5 @@ int tm_reuse_cache(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   tm_conn_text(&u, row->run);
   tm_conn_int(&u, row->at ? row->at : b->at);
   tm_conn_int(&u, row->expires);
-  if (tm_conn_run(&u, err) < 0)
-    return -1;
-  if (!tm_conn_hit(c))
-    op->status = TM_OP_EXISTS;
-  return 0;
+  return tm_writer_run(&u, op, TM_OP_EXISTS, err);
 }

@@ -17,6 +17,7 @@
 #include "store/apply.h"
 #include "store/sqlite_cell.h"
 #include "store/sqlite_drop.h"
+#include "store/sqlite_effect.h"
 #include "store/sqlite_order.h"
 #include "store/sqlite_queue.h"
 #include "store/sqlite_read.h"
@@ -200,6 +201,20 @@ int64_t tm_writer_guarded(const tm_writer *w) {
   return w->guarded->n;
 }
 
+const char *tm_writer_guarded_id(const tm_writer *w) {
+  assert(w->guarded && "an op that needs a run stands outside of any group");
+  return w->guarded->id;
+}
+
+int tm_writer_run(tm_use *u, tm_op *op, tm_op_status missed, tm_err *err) {
+  tm_conn *c = u->conn;
+  if (tm_conn_run(u, err) < 0)
+    return -1;
+  if (!tm_conn_hit(c))
+    op->status = missed;
+  return 0;
+}
+
 static int run_set(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   tm_writer *w = ctx;
   const tm_run_row *r = &op->u.run;
@@ -307,17 +322,7 @@ static int closure(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   return rc < 0 ? -1 : 0;
 }
 
-/* -- ops: gates, effects ---------------------------------------------------- */
-
-/* Run it; when no row was hit, the op has another status. */
-static int run_or(tm_use *u, tm_op *op, tm_op_status missed, tm_err *err) {
-  tm_conn *c = u->conn;
-  if (tm_conn_run(u, err) < 0)
-    return -1;
-  if (!tm_conn_hit(c))
-    op->status = missed;
-  return 0;
-}
+/* -- ops: gates ------------------------------------------------------------------------ */
 
 static int gate_new(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   tm_writer *w = ctx;
@@ -333,7 +338,7 @@ static int gate_new(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   tm_conn_text(&u, g->body);
   tm_conn_int(&u, g->opened ? g->opened : b->at);
   tm_conn_int(&u, g->expires);
-  return run_or(&u, op, TM_OP_EXISTS, err);
+  return tm_writer_run(&u, op, TM_OP_EXISTS, err);
 }
 
 static int gate_decide(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
@@ -349,7 +354,7 @@ static int gate_decide(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   tm_conn_text(&u, g->decision);
   tm_conn_text(&u, g->by);
   tm_conn_int(&u, g->decided ? g->decided : b->at);
-  return run_or(&u, op, TM_OP_LOST, err);
+  return tm_writer_run(&u, op, TM_OP_LOST, err);
 }
 
 static int gate_close(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
@@ -360,78 +365,7 @@ static int gate_close(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   tm_conn_text(&u, op->u.gate.id);
   tm_conn_int(&u, guarded(w)->n);
   tm_conn_int(&u, b->at);
-  return run_or(&u, op, TM_OP_LOST, err);
-}
-
-static void bind_effect(tm_use *u, const tm_effect_row *e) {
-  tm_conn_text(u, e->ns);
-  tm_conn_text(u, e->action);
-  tm_conn_text(u, e->key);
-}
-
-static bool same(const char *a, const char *b) {
-  return strcmp(a ? a : "", b ? b : "") == 0;
-}
-
-/* Taken: by whom? */
-static int effect_taken(tm_writer *w, tm_batch *b, tm_op *op, tm_err *err) {
-  tm_effect_row *found = tm_arena_new(&b->arena, tm_effect_row);
-  op->found.effect = found;
-  if (tm_read_find_effect(&w->conn, &op->u.effect, &b->arena, found, err) < 0)
-    return -1;
-  if (!same(found->run, guarded(w)->id) || !same(found->place, op->u.effect.place))
-    op->status = TM_OP_EXISTS;
-  return 0;
-}
-
-static int effect_claim(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
-  tm_writer *w = ctx;
-  tm_use u;
-  if (tm_conn_use(&u, &w->conn, TM_SQL_EFFECT_CLAIM, err) < 0)
-    return -1;
-  bind_effect(&u, &op->u.effect);
-  tm_conn_text(&u, op->u.effect.args_hash);
-  tm_conn_text(&u, guarded(w)->id);
-  tm_conn_text(&u, op->u.effect.place);
-  if (tm_conn_run(&u, err) < 0)
-    return -1;
-  return tm_conn_hit(&w->conn) ? 0 : effect_taken(w, b, op, err);
-}
-
-static int effect_done(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
-  (void)b;
-  tm_writer *w = ctx;
-  tm_use u;
-  if (tm_conn_use(&u, &w->conn, TM_SQL_EFFECT_DONE, err) < 0)
-    return -1;
-  bind_effect(&u, &op->u.effect);
-  tm_conn_text(&u, guarded(w)->id);
-  tm_conn_text(&u, op->u.effect.result);
-  return run_or(&u, op, TM_OP_LOST, err);
-}
-
-static int effect_drop(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
-  (void)b;
-  tm_writer *w = ctx;
-  tm_use u;
-  if (tm_conn_use(&u, &w->conn, TM_SQL_EFFECT_DROP, err) < 0)
-    return -1;
-  bind_effect(&u, &op->u.effect);
-  tm_conn_text(&u, guarded(w)->id);
-  return run_or(&u, op, TM_OP_LOST, err);
-}
-
-static int effect_take(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
-  (void)b;
-  tm_writer *w = ctx;
-  tm_use u;
-  if (tm_conn_use(&u, &w->conn, TM_SQL_EFFECT_TAKE, err) < 0)
-    return -1;
-  bind_effect(&u, &op->u.effect);
-  tm_conn_text(&u, guarded(w)->id);
-  tm_conn_text(&u, op->u.effect.place);
-  tm_conn_text(&u, op->u.effect.run);
-  return run_or(&u, op, TM_OP_LOST, err);
+  return tm_writer_run(&u, op, TM_OP_LOST, err);
 }
 
 /* From outside of any group. */
@@ -467,10 +401,10 @@ static const tm_apply_fn apply_fns[TM_OP_KINDS] = {
     [TM_OP_GATE_NEW] = gate_new,
     [TM_OP_GATE_DECIDE] = gate_decide,
     [TM_OP_GATE_CLOSE] = gate_close,
-    [TM_OP_EFFECT_CLAIM] = effect_claim,
-    [TM_OP_EFFECT_DONE] = effect_done,
-    [TM_OP_EFFECT_DROP] = effect_drop,
-    [TM_OP_EFFECT_TAKE] = effect_take,
+    [TM_OP_EFFECT_CLAIM] = tm_sqlite_effect_claim,
+    [TM_OP_EFFECT_DONE] = tm_sqlite_effect_done,
+    [TM_OP_EFFECT_DROP] = tm_sqlite_effect_drop,
+    [TM_OP_EFFECT_TAKE] = tm_sqlite_effect_take,
     [TM_OP_DECISION] = tm_reuse_decide,
     [TM_OP_DECISION_VOID] = decision_void,
     [TM_OP_CACHE] = tm_reuse_cache,

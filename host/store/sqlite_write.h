@@ -45,8 +45,11 @@ int tm_writer_begin(tm_writer *w, tm_err *err);
 int tm_writer_query(tm_writer *w, const tm_query *q, tm_arena *a, tm_rows *out, tm_err *err);
 void tm_writer_abandon(tm_writer *w);
 
-/* For the ops of sqlite_queue.c: the number of the open group's run. */
+/* For ops that have files of their own: number and id of the open group's run. */
 int64_t tm_writer_guarded(const tm_writer *w);
+const char *tm_writer_guarded_id(const tm_writer *w);
+/* Run an op's statement; when it hit no row, the op has the status `missed`. */
+int tm_writer_run(tm_use *u, tm_op *op, tm_op_status missed, tm_err *err);
 
 /* Did others commit since the last call? */
 bool tm_writer_foreign(tm_writer *w);

@@ -13,8 +13,8 @@ local fences = {
   { "^curl/", { "^net/" } },
   { "^sqlite3%.h$", { "^store/sqlite_[%w_]+%.[ch]$", "^store/store_sqlite%.c$" } },
   { "^libpq%-fe%.h$", { "^store/store_pg%.c$" } },
-  { "^lua[%w-]*%.h$", { "^script/", "^face/kit%.c$" } },
-  { "^lauxlib%.h$", { "^script/", "^face/kit%.c$" } },
+  { "^lua[%w-]*%.h$", { "^script/", "^face/kit[_%a]*%.c$" } },
+  { "^lauxlib%.h$", { "^script/", "^face/kit[_%a]*%.c$" } },
   { "^sodium%.h$", { "^base/hash%.c$", "^base/id%.c$" } },
   { "^microhttpd%.h$", { "^face/server[%w_]*%.[ch]$" } },
 }

@@ -8,4 +8,8 @@
  * were given to it. 0 when all passed, 1 when not, 3 when busted is not installed. */
 int tm_kit_test(tm_cli *c);
 
+/* The module `tidemill.engine`, a lua_CFunction that opens it: kit_engine.c. */
+struct lua_State;
+int tm_kit_engine(struct lua_State *L);
+
 #endif

@@ -1,5 +1,5 @@
 /* vm.h - one lua_State for one run: bounded, deterministic, sandboxed (lua.h from here upwards
- * only in script/ and face/kit.c).
+ * only in script/ and face/kit*.c).
  *
  * A vm owns its state. Memory is counted by its allocator and capped; instructions are counted
  * by a hook between two tm_vm_resume calls. Once stopped (limit or kill) a vm never runs script

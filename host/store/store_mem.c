@@ -14,6 +14,7 @@
 #include "store/mem_cell.h"
 #include "store/mem_content.h"
 #include "store/mem_effect.h"
+#include "store/mem_gate.h"
 #include "store/mem_order.h"
 #include "store/mem_queue.h"
 #include "store/mem_reuse.h"
@@ -31,7 +32,7 @@ typedef struct mem_store {
   tm_store base;
   tm_store_host host;
   tm_arena arena;
-  tm_map runs, gates;     /* by id */
+  tm_map runs, gates;     /* by id; see mem_gate.h */
   tm_mem_content content; /* blobs and closures */
   tm_mem_effects effects; /* actions' keys */
   tm_map orders;          /* by target */
@@ -167,58 +168,25 @@ static int content(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   return 0;
 }
 
-/* -- ops: gates, effects ---------------------------------------------------- */
+/* -- ops: gates, effects --------------------------------------------------------------- */
 
 static int gate_new(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   mem_store *m = ctx;
-  const mem_run *r = guarded(m);
-  if (tm_map_get(&m->gates, op->u.gate.id)) {
-    op->status = TM_OP_EXISTS;
-    return 0;
-  }
-  tm_gate_row *g = tm_arena_new(&m->arena, tm_gate_row);
-  tm_map_set(&m->gates, op->u.gate.id, g);
-  if (tm_apply_copy_gate(&m->arena, g, &op->u.gate, err) < 0)
-    return -1;
-  g->run = r->row.id;
-  g->workflow = r->row.workflow;
-  g->state = "open";
-  g->decision = g->by = NULL;
-  g->decided = 0;
-  if (!g->opened)
-    g->opened = b->at;
-  return 0;
+  return tm_mem_gate_new(&m->gates, &m->arena, &guarded(m)->row, b, op, err);
 }
 
 static int gate_decide(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   (void)err;
   mem_store *m = ctx;
   m->guarded = NULL;
-  const tm_gate_row *set = &op->u.gate;
-  tm_gate_row *g = tm_map_get(&m->gates, set->id);
-  bool shown = g && (same(set->digest, "") || same(set->digest, g->digest));
-  if (!shown || strcmp(g->state, "open") != 0) {
-    op->status = TM_OP_LOST;
-    return 0;
-  }
-  g->state = keep(m, set->state);
-  g->decision = keep(m, set->decision);
-  g->by = keep(m, set->by);
-  g->decided = set->decided ? set->decided : b->at;
+  tm_mem_gate_decide(&m->gates, &m->arena, b, op);
   return 0;
 }
 
 static int gate_close(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   (void)err;
   mem_store *m = ctx;
-  const mem_run *r = guarded(m);
-  tm_gate_row *g = tm_map_get(&m->gates, op->u.gate.id);
-  if (!g || g->run != r->row.id || strcmp(g->state, "open") != 0) {
-    op->status = TM_OP_LOST;
-    return 0;
-  }
-  g->state = "closed";
-  g->decided = b->at;
+  tm_mem_gate_close(&m->gates, guarded(m)->row.id, b, op);
   return 0;
 }
 
@@ -305,10 +273,7 @@ static int run_drop(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
     op->status = TM_OP_LOST;
     return 0;
   }
-  tm_map_entry *e;
-  for (size_t i = 0; (e = tm_map_next(&m->gates, &i));)
-    if (same(((tm_gate_row *)e->value)->run, r->row.id))
-      tm_map_remove(&m->gates, e->key);
+  tm_mem_gate_drop(&m->gates, r->row.id);
   tm_mem_queue_forget(&m->queue, r->row.id);
   tm_map_remove(&m->runs, op->u.run.id);
   if (m->guarded == r)
@@ -498,18 +463,7 @@ static int mem_journal(tm_store *s, const char *run, int64_t from_seq, tm_record
 static int mem_gates(tm_store *s, const tm_gate_filter *f, tm_gate_fn fn, void *ctx,
                      tm_err *err) {
   (void)err;
-  mem_store *m = (mem_store *)s;
-  size_t end = m->gates.used;
-  for (size_t i = 0; i < end; i++) {
-    if (!m->gates.entries[i].key)
-      continue;
-    tm_gate_row g = *(const tm_gate_row *)m->gates.entries[i].value;
-    bool wanted = (!f->id || strcmp(f->id, g.id) == 0) &&
-                  (!f->run || strcmp(f->run, g.run) == 0) &&
-                  (!f->open || strcmp(g.state, "open") == 0);
-    if (wanted && fn(ctx, &g) != 0)
-      break;
-  }
+  tm_mem_gate_read(&((mem_store *)s)->gates, f, fn, ctx);
   return 0;
 }
 

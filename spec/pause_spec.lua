@@ -40,7 +40,10 @@ describe("a pause", function()
 
   it("of a workflow keeps its new runs as paused rows, until it is resumed", function()
     assert.equal(0, cli("pause", "--workflow", "w", "--note", "too dear").code)
-    assert.equal(8, run("w", "one-in-w").code)
+    local rests = run("w", "one-in-w")
+    assert.equal(8, rests.code)
+    assert.matches("workflow w is paused by .+: too dear\n", rests.err)
+    assert.matches("resume --workflow w\n", rests.err, 1, true)
     assert.equal(0, run("v", "one-in-v").code)
     local got = cli("show", "one-in-w", "--json").json
     assert.equal("waiting", got.state)

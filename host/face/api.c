@@ -10,8 +10,7 @@
 #include "base/fault.h"
 #include "face/watchdog.h"
 
-#define NOTICE_MS     40 /* how often a waiting engine looks for other processes' commits */
-#define STAMP_MS      5  /* how long a look at the project's files is good */
+#define STAMP_MS      5             /* how long a look at the project's files is good */
 #define VIRTUAL_START 1767225600000 /* 2026-01-01T00:00:00Z */
 
 const char *tidemill_version(void) {
@@ -245,7 +244,7 @@ void tidemill_close(tidemill *t) {
 
 static void notice(tidemill *t) {
   int64_t now = tm_clock_mono(&tm_clock_system);
-  if (now - t->noticed < NOTICE_MS)
+  if (now - t->noticed < TM_API_NOTICE_MS)
     return;
   t->noticed = now;
   tm_engine_notice(t->engine);
@@ -260,7 +259,7 @@ int64_t tidemill_timeout(const tidemill *t) {
     return -1;
   int64_t wait = tm_loop_timeout(t->loop);
   bool waits = !tm_list_empty(&t->engine->runs) || t->engine->parked.count;
-  return waits && (wait < 0 || wait > NOTICE_MS) ? NOTICE_MS : wait;
+  return waits && (wait < 0 || wait > TM_API_NOTICE_MS) ? TM_API_NOTICE_MS : wait;
 }
 
 int tidemill_dispatch(tidemill *t, int64_t max_ms) {

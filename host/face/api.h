@@ -12,6 +12,8 @@
 #include "script/guest.h"
 #include "tidemill.h"
 
+#define TM_API_NOTICE_MS 40 /* how often a waiting engine looks for other processes' commits */
+
 typedef struct tm_host_fn {
   tidemill *owner;
   tidemill_fn fn;

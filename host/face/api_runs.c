@@ -1,5 +1,5 @@
-/* api_runs.c - start, run: calls that change something and wait until it is
- * durable.
+/* api_runs.c - start, run: calls that change something and wait until it is durable; and what the
+ * files beside it share: finding a run, waiting for the engine.
  */
 #include <stdio.h>
 #include <string.h>
@@ -8,7 +8,6 @@
 #include "engine/wake.h"
 #include "face/api.h"
 
-#define NOTICE_MS 40
 #define MAX_DEPTH 100 /* runs that wait for each other; more is a circle */
 
 /* -- waiting for a continuation of the engine ------------------------------------------ */
@@ -286,7 +285,7 @@ static int drive(tidemill *t, const char *run, int64_t timeout_ms) {
     int64_t left = end - tm_clock_mono(&tm_clock_system);
     if (left <= 0)
       return TIDEMILL_EWAITING;
-    int rc = tidemill_dispatch(t, left < NOTICE_MS ? left : NOTICE_MS);
+    int rc = tidemill_dispatch(t, left < TM_API_NOTICE_MS ? left : TM_API_NOTICE_MS);
     if (rc < 0)
       return rc;
   }

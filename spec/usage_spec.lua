@@ -133,6 +133,35 @@ prices:
       assert.near(2 * dear, row.usd, 1e-12)
     end)
 
+  it("counts vectors, and those that a look for like answers asked for", function()
+    content.write(dir .. "/workflows/first.lua", [[
+local mill = require "tidemill"
+local flow = mill.workflow "first" {}
+function flow.main()
+  mill.embed({ "a", "b" }, { model = "openai/vectors" })
+  mill.embed({ "a" }, { model = "openai/vectors" }) -- is there
+  for _ = 1, 2 do mill.llm("draft", { text = "where is my card" }) end
+  return "done"
+end
+return flow
+]])
+    content.write(dir .. "/prompts/draft.prompt", "---\nmodel: openai/small\n"
+      .. "tidemill.cache: { similar: 0.9, of: text, embed: openai/vectors }\n---\n"
+      .. "draft: {{text}}\n")
+    content.write(dir .. "/tidemill.yaml", "prices:\n"
+      .. "  openai/small: { input: 1, output: 2 }\n  openai/vectors: { input: 1000, output: 0 }\n")
+    server = content.serve(rules)
+    assert.equal(0, run("first", {}, "--id", "t1").code)
+    local vectors = rows "model"["openai/vectors"]
+    assert.equal(2, vectors.calls)
+    assert.equal(2, vectors.attempts)
+    assert.near(vectors.tokens.input / 1000, vectors.usd, 1e-12)
+    assert.equal(1, rows "unit".embed.calls)
+    assert.equal(1, rows "unit".draft.calls) -- and a hit, for which nobody was asked
+    assert.near(vectors.usd + cheap, usage().total.usd, 1e-12)
+    assert.equal(2, usage().total.calls)
+  end)
+
   it("counts a run that failed, with all it cost", function()
     server = content.serve { { match = "sort:", answer = "{}", with = { usage = big } } }
     content.write(dir .. "/prompts/sort.prompt", "---\nmodel: openai/big\noutput:\n"

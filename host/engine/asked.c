@@ -17,10 +17,13 @@ typedef struct reading {
 
 /* The engine writes `k` first; so what is no model's need not be parsed, however long it is. */
 static bool about_a_model(const tm_record *r) {
-  static const char head[] = "{\"k\":\"llm\"";
-  return (r->kind == TM_RECORD_ATTEMPT || r->kind == TM_RECORD_DONE ||
-          r->kind == TM_RECORD_FAIL) &&
-         r->body_len >= sizeof head && memcmp(r->body, head, sizeof head - 1) == 0;
+  static const char *const heads[] = {"{\"k\":\"llm\"", "{\"k\":\"embed\""};
+  if (r->kind != TM_RECORD_ATTEMPT && r->kind != TM_RECORD_DONE && r->kind != TM_RECORD_FAIL)
+    return false;
+  for (size_t i = 0; i < 2; i++)
+    if (r->body_len > strlen(heads[i]) && memcmp(r->body, heads[i], strlen(heads[i])) == 0)
+      return true;
+  return false;
 }
 
 static void keep_time(reading *x, const char *place, int64_t at) {

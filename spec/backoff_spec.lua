@@ -65,6 +65,37 @@ describe("a wait of two minutes that a provider asks for", function()
     assert.equal(2, requests())
   end)
 
+  it("is one for vectors, too, also in another process", function()
+    content.write(dir .. "/workflows/w.lua", [[
+local mill = require "tidemill"
+local flow = mill.workflow "w" {}
+function flow.main(x)
+  if x.like then return mill.llm("like", { text = "a" }) end
+  local v, meta = mill.embed({ "a", "b" }, { model = "openai/vectors" })
+  return { #v, meta.attempts }
+end
+return flow
+]])
+    content.write(dir .. "/prompts/like.prompt", "---\ntidemill.cache: { similar: 0.9, of: text, "
+      .. "embed: openai/vectors }\n---\nSay {{text}}\n")
+    start()
+    assert.equal("waiting", run:state())
+    assert.equal("backoff", run.engine:get(run.id).reason[1]["for"])
+    assert.equal("waiting", run:advance "100s")
+    assert.equal("waiting", run:restart())
+    assert.equal("waiting", run:advance "19s")
+    assert.equal(1, requests())
+    assert.equal("done", run:advance "14s")
+    assert.same({ 2, 2 }, run:result())
+    assert.equal(2, requests())
+    assert.equal("equal", run.engine:examine(run.id, "replay").verdict)
+    run:close()
+    server.stop()
+    start { like = true } -- nobody waits two minutes to look for a like answer
+    assert.equal("done", run:state())
+    assert.equal("Hello.", run:result())
+  end)
+
   it("has a reason that a person understands", function()
     start()
     local info = run.engine:get(run.id)

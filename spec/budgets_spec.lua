@@ -209,6 +209,48 @@ describe("budgets of a day", function()
     assert.equal(1, run("talk", "t3", { calls = 1 }).code)
   end)
 
+  it("are for vectors, too, which are no model calls", function()
+    content.write(dir .. "/workflows/vec.lua", [[
+local mill = require "tidemill"
+local flow = mill.workflow "vec" {}
+local function embed(text) return mill.embed(text, { model = "openai/vectors" }) end
+function flow.main(input)
+  return #mill.map(input.texts, function(text)
+    local ok, err = pcall(embed, text)
+    if not ok and err.kind ~= "budget" then error(err) end
+    return ok
+  end)
+end
+return flow
+]])
+    content.write(dir .. "/prompts/say.prompt", "---\nmodel: openai/small\n"
+      .. "tidemill.cache: { similar: 0.9, of: text, embed: openai/vectors }\n---\n"
+      .. "Say {{text}}.\n")
+    content.write(dir .. "/workflows/talk.lua", [[
+local mill = require "tidemill"
+local flow = mill.workflow "talk" {}
+function flow.main() return mill.llm("say", { text = "seven" }) end
+return flow
+]])
+    serve { path = "chat" } -- and of vectors each text is a token
+    budgets "  day: { usd: 0.0015, llm_calls: 1 }\n"
+    content.write(dir .. "/tidemill.yaml",
+      (content.read(dir .. "/tidemill.yaml"):gsub("budgets:", "  openai/vectors: { input: 1000, output: 0 }\n%0")))
+    assert.equal(0, run("vec", "t1", { texts = { "one" } }).code)
+    local before = spent()
+    assert.truthy(before > 0 and before < 0.0015, before)
+    assert.equal(0, run("vec", "t2", { texts = { "two", "three", "four", "five" } }).code)
+    local all = cli("usage", "--by", "model", "--json").json.rows[1]
+    assert.equal(2, all.attempts) -- one went over, and the rest waited for it
+    assert.equal(0, run("vec", "t3", { texts = { "one" } }).code) -- is there: costs nothing
+    assert.equal(1, run("talk", "t4", {}).code)
+    assert.equal("usd", refused("t4").budget)
+    assert.equal(2, cli("usage", "--json").json.total.attempts) -- nor for a look
+    budgets "  day: { usd: 10, llm_calls: 1 }\n"
+    assert.equal(0, cli("retry", "t4", "-q").code)
+    assert.truthy(cli("doctor").out:find("1 of 1 calls", 1, true))
+  end)
+
   it("go on when they are raised", function()
     serve()
     budgets "  day: { usd: 1 }\n"

@@ -67,12 +67,16 @@ void tm_backoff_due(tm_branch *b) {
   tm_exec_launch(b);
 }
 
+static bool asks(const tm_branch *b) {
+  return b->kind == TM_CALL_LLM || b->kind == TM_CALL_EMBED;
+}
+
 bool tm_backoff_is(const tm_branch *b) {
-  return b->kind == TM_CALL_LLM && b->phase == TM_PHASE_LIVE && b->due != 0 && !b->money_waits;
+  return asks(b) && b->phase == TM_PHASE_LIVE && b->due != 0 && !b->money_waits;
 }
 
 const tm_json *tm_backoff_state(const tm_branch *b) {
-  return b->kind == TM_CALL_LLM ? tm_json_get(b->back, "state") : NULL;
+  return asks(b) ? tm_json_get(b->back, "state") : NULL;
 }
 
 void tm_backoff_explain(const tm_branch *b, tm_arena *a, tm_json *reason) {

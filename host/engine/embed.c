@@ -4,8 +4,10 @@
  */
 #include <string.h>
 
+#include "engine/backoff.h"
 #include "engine/budget.h"
 #include "engine/reuse.h"
+#include "engine/spend.h"
 
 /* -- what is known --------------------------------------------------------------------- */
 
@@ -54,7 +56,7 @@ void tm_embed_ask(tm_branch *b, const char *model, int64_t dimensions, const tm_
     tm_json_set_int(a, config, "dimensions", dimensions);
     tm_json_set(a, request, "config", config);
   }
-  tm_exec_start_task(b, TM_CALL_EMBED, b->name, request);
+  tm_spend_ask(b, TM_CALL_EMBED, request);
 }
 
 /* -- mill.embed ------------------------------------------------------------------------ */
@@ -80,6 +82,8 @@ static tm_json *no_cost(tm_branch *b) {
 }
 
 void tm_embed_launch(tm_branch *b) {
+  if (tm_backoff_waits(b))
+    return;
   tm_arena *a = &b->scratch;
   const tm_json *texts = tm_json_get(b->request, "input");
   const char *model = tm_json_get_str(b->request, "model");

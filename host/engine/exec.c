@@ -89,8 +89,8 @@ void tm_task_finish(tm_task *t, const tm_json *value, const tm_json *meta,
   if (!b)
     return;
   b->task = NULL;
-  if (kind == TM_CALL_LLM)
-    tm_spend_settle(b, true);
+  if (kind == TM_CALL_LLM || kind == TM_CALL_EMBED)
+    tm_spend_settle(b, kind == TM_CALL_LLM);
   if (b->kind == TM_CALL_LLM)
     tm_reuse_done(b, kind, value, meta, error);
   else if (b->kind == TM_CALL_EMBED)
@@ -102,6 +102,10 @@ void tm_task_finish(tm_task *t, const tm_json *value, const tm_json *meta,
 void tm_task_later(tm_task *t, int64_t wait_ms, const tm_json *state, const tm_json *meta,
                    const tm_json *error) {
   tm_branch *b = t->branch;
+  if (b && t->kind == TM_CALL_EMBED && b->kind == TM_CALL_LLM) {
+    tm_task_finish(t, NULL, meta, error); /* no answer waits for a look for like ones */
+    return;
+  }
   t->engine->tasks--;
   tm_free(t);
   if (!b)
@@ -224,8 +228,10 @@ static void money_due(tm_branch *b) {
   if (b->run->order == TM_ORDER_PAUSE) {
     b->phase = TM_PHASE_HELD;
     tm_flight_fail(b, false);
+  } else if (b->kind == TM_CALL_EMBED) {
+    tm_embed_launch(b);
   } else {
-    tm_reuse_ask(b);
+    tm_reuse_go_on(b);
   }
 }
 
@@ -234,9 +240,9 @@ void tm_exec_due(tm_branch *b) {
     return;
   if (b->kind == TM_CALL_SLEEP)
     tm_run_outcome(b, NULL, NULL, NULL);
-  else if (b->kind == TM_CALL_LLM && b->money_waits)
+  else if (b->money_waits)
     money_due(b);
-  else if (b->kind == TM_CALL_LLM)
+  else if (b->kind == TM_CALL_LLM || b->kind == TM_CALL_EMBED)
     tm_backoff_due(b);
   else if (b->kind == TM_CALL_GATE)
     tm_gate_due(b);
@@ -251,7 +257,7 @@ void tm_exec_due(tm_branch *b) {
 void tm_exec_abandon(tm_branch *b) {
   tm_engine *e = b->run->engine;
   tm_engine_clear_timer(b);
-  tm_spend_settle(b, b->task != NULL);
+  tm_spend_settle(b, b->task && b->task->kind == TM_CALL_LLM);
   tm_budget_release(b);
   if (b->task) {
     tm_task *t = b->task;

@@ -336,13 +336,16 @@ static bool may_spend(tm_branch *b) {
   tm_json *error = tm_budget_refuses(b, tm_json_get(b->live, "budget"));
   if (!error)
     return true;
-  tm_run_outcome(b, NULL, error, tm_json_get(b->back, "meta"));
+  tm_run_outcome(b, NULL, error, tm_reuse_so_far(b, tm_json_get(b->back, "meta")));
   tm_flight_fail(b, false);
   return false;
 }
 
-void tm_reuse_ask(tm_branch *b) {
+/* Nothing that is kept will do: the model is asked, as soon as the budgets allow it. */
+static void ask_model(tm_branch *b) {
   const tm_json *budget = tm_json_get(b->live, "budget");
+  if (b->reuse)
+    b->reuse->looked = true;
   if (!may_spend(b))
     return;
   if (tm_budget_full(b, budget)) {
@@ -350,7 +353,7 @@ void tm_reuse_ask(tm_branch *b) {
     return;
   }
   tm_budget_hold(b, budget);
-  tm_spend_ask(b);
+  tm_spend_ask(b, TM_CALL_LLM, tm_json_get(b->live, "request"));
 }
 
 static const char *embedder(const tm_branch *b) {
@@ -363,12 +366,19 @@ static void look_for_like_ones(tm_branch *b) {
   if (u->vector && take_similar(b))
     return;
   if (u->vector) {
-    tm_reuse_ask(b);
+    ask_model(b);
   } else if (may_spend(b)) {
     tm_json *texts = tm_json_new_array(&b->scratch);
     tm_json_push(&b->scratch, texts, tm_json_new_str(&b->scratch, u->text));
     tm_embed_ask(b, embedder(b), 0, texts);
   }
+}
+
+void tm_reuse_go_on(tm_branch *b) {
+  if (b->reuse && b->reuse->text && !b->back && !b->reuse->looked)
+    look_for_like_ones(b);
+  else
+    ask_model(b);
 }
 
 void tm_reuse_launch(tm_branch *b) {
@@ -377,13 +387,13 @@ void tm_reuse_launch(tm_branch *b) {
   if (!b->reuse)
     b->reuse = question_of(b);
   if (!b->reuse || b->reuse->flight) /* none to look for; or others follow it already */
-    tm_reuse_ask(b);
+    ask_model(b);
   else if (take_exact(b) || (!b->reuse->alone && tm_flight_join(b)))
     return;
   else if (b->reuse->text && !b->back) /* it looked before it asked for the first time */
     look_for_like_ones(b);
   else
-    tm_reuse_ask(b);
+    ask_model(b);
 }
 
 /* A mistake of ours, not bad weather: it is told, and does not just go without effect. */
@@ -426,7 +436,7 @@ static void embedded(tm_branch *b, const tm_json *value, const tm_json *meta,
     if (take_similar(b))
       return;
   }
-  tm_reuse_ask(b);
+  ask_model(b);
 }
 
 /* -- keeping --------------------------------------------------------------------------- */

@@ -45,14 +45,15 @@ struct tm_reuse {
   const tm_json *embed;              /* what asking for it cost; NULL: nothing */
   tm_json *vectors;                  /* mill.embed: those known, null where one is asked for */
   struct tm_flight *flight;          /* it leads, or follows */
+  bool looked;                       /* for like ones: what comes is the model */
   bool alone;                        /* whom it followed failed: it asks for itself */
   tm_list link;                      /* among those that follow, or that ask again */
 };
 
 /* A call of mill.llm goes live. */
 void tm_reuse_launch(tm_branch *b);
-/* Nothing that is kept will do: the model is asked, as soon as the budgets allow it. */
-void tm_reuse_ask(tm_branch *b);
+/* It waited for the rest of a budget: look, or ask, once more. */
+void tm_reuse_go_on(tm_branch *b);
 /* A task of it is done: of kind LLM, or EMBED. */
 void tm_reuse_done(tm_branch *b, tm_call_kind kind, const tm_json *value, const tm_json *meta,
                    const tm_json *error);

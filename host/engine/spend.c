@@ -39,14 +39,16 @@ static void drop(tm_branch *b, int64_t calls) {
 /* -- may it be asked? ------------------------------------------------------------------ */
 
 typedef struct holding {
+  tm_call_kind kind;
+  const tm_json *request;
   tm_op *ops[TM_SCOPES];
   tm_scope scopes[TM_SCOPES];
   size_t count;
 } holding;
 
-static void start(tm_branch *b) {
+static void start(tm_branch *b, const holding *x) {
   b->money_waits = 0;
-  tm_exec_start_task(b, TM_CALL_LLM, b->name, tm_json_get(b->live, "request"));
+  tm_exec_start_task(b, x->kind, b->name, x->request);
 }
 
 static tm_json *used_up(tm_branch *b, const tm_scope *s, const tm_spend_row *now) {
@@ -82,7 +84,7 @@ static void held(tm_after *after, const tm_err *err) {
     waits = waits || op->status == TM_OP_EXISTS;
   }
   if (!error && !waits && b->run->order != TM_ORDER_PAUSE) {
-    start(b);
+    start(b, x);
     return;
   }
   drop(b, 0);
@@ -91,7 +93,7 @@ static void held(tm_after *after, const tm_err *err) {
     return;
   }
   if (error)
-    tm_run_outcome(b, NULL, error, tm_json_get(b->back, "meta"));
+    tm_run_outcome(b, NULL, error, tm_reuse_so_far(b, tm_json_get(b->back, "meta")));
   else
     b->phase = TM_PHASE_HELD;
   tm_flight_fail(b, false);
@@ -103,15 +105,14 @@ static void set_day(tm_branch *b) {
   snprintf(b->spend_day, sizeof b->spend_day, "%.10s", now);
 }
 
-void tm_spend_ask(tm_branch *b) {
+void tm_spend_ask(tm_branch *b, tm_call_kind kind, const tm_json *request) {
   tm_engine *e = b->run->engine;
-  const tm_json *request = tm_json_get(b->live, "request");
-  holding x = {.count = 0};
+  holding x = {.kind = kind, .request = request};
   if (e->ports.scopes)
     x.count = e->ports.scopes(e->ports.ctx, b->run->workflow, tm_json_get_str(request, "model"),
                               x.scopes);
   if (!x.count) {
-    start(b);
+    start(b, &x);
     return;
   }
   set_day(b);
@@ -124,7 +125,7 @@ void tm_spend_ask(tm_branch *b) {
     x.ops[i] = put(b, TM_OP_SPEND_HOLD, s->name);
     x.ops[i]->u.spend.nano = nano(cost);
     x.ops[i]->u.spend.limit_nano = s->usd < 0 ? -1 : nano(s->usd);
-    x.ops[i]->u.spend.limit_calls = s->llm_calls;
+    x.ops[i]->u.spend.limit_calls = kind == TM_CALL_LLM ? s->llm_calls : -1;
   }
   tm_after *after = tm_turn_after(e, held, b->run, b);
   after->ctx = tm_arena_new(a, holding);
@@ -174,7 +175,7 @@ void tm_spend_attempt(tm_branch *b, const tm_json *attempt) {
   if (!e->ports.scopes || !cost || !provider || !model)
     return;
   if (!held)
-    set_day(b); /* an embedding, or a fallback with a budget of its own: only counted */
+    set_day(b); /* a fallback with a budget of its own: only counted */
   const char *name = tm_arena_printf(&b->scratch, "%s/%s", provider, model);
   size_t n = e->ports.scopes(e->ports.ctx, b->run->workflow, name, scopes);
   for (size_t i = 0; i < n; i++)

@@ -14,9 +14,9 @@
 
 #include "engine/engine.h"
 
-/* The call may be asked, as far as its run's own budget goes: ask it when the day's budgets allow
- * it. */
-void tm_spend_ask(tm_branch *b);
+/* The request (in the branch's scratch, or its own) may be asked, as far as the run's own budget
+ * goes: ask it when the day's budgets allow it. An EMBED costs money and is no model call. */
+void tm_spend_ask(tm_branch *b, tm_call_kind kind, const tm_json *request);
 /* An attempt was recorded in this turn. */
 void tm_spend_attempt(tm_branch *b, const tm_json *attempt);
 /* The call has ended (its outcome is recorded in this turn), or is given up; `asked`: it counts. */

@@ -202,8 +202,14 @@ static int start_llm(work *w, const tm_json *request, tm_err *err) {
 
 static int start_embed(work *w, const tm_json *request, tm_err *err) {
   tm_llm *llm;
-  tm_llm_events ev = {.attempt = on_attempt, .done = on_answer, .ctx = w};
-  return tm_world_llm(w->t, &llm, err) < 0 ? -1 : tm_llm_embed(&w->ask, llm, request, &ev, err);
+  tm_llm_events ev = {.attempt = on_attempt,
+                      .waiting = on_waiting,
+                      .done = on_answer,
+                      .later = on_later,
+                      .ctx = w};
+  return tm_world_llm(w->t, &llm, err) < 0
+             ? -1
+             : tm_llm_embed(&w->ask, llm, request, w->task->state, &ev, err);
 }
 
 /* -- HTTP

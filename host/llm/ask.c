@@ -602,7 +602,7 @@ int tm_llm_resume(tm_llm_ask **out, tm_llm *l, const tm_json *request, const tm_
   return start(out, l, request, state, ev, false, err);
 }
 
-int tm_llm_embed(tm_llm_ask **out, tm_llm *l, const tm_json *request, const tm_llm_events *ev,
-                 tm_err *err) {
-  return start(out, l, request, NULL, ev, true, err);
+int tm_llm_embed(tm_llm_ask **out, tm_llm *l, const tm_json *request, const tm_json *state,
+                 const tm_llm_events *ev, tm_err *err) {
+  return start(out, l, request, state, ev, true, err);
 }

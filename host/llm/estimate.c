@@ -31,11 +31,13 @@ double tm_llm_estimate(const tm_llm *l, const tm_json *request) {
   const char *model = tm_ladder_model(&ladder, request);
   const tm_json *price = model ? tm_llm_price(l, model) : NULL;
   const tm_json *most = tm_json_get(tm_json_get(request, "config"), "maxOutputTokens");
-  double input = bytes_of(tm_json_get(request, "messages")) +
+  const tm_json *texts = tm_json_get(request, "input"); /* to be embedded: nothing comes out */
+  double input = bytes_of(texts) + bytes_of(tm_json_get(request, "messages")) +
                  bytes_of(tm_json_get(request, "schema")) +
                  bytes_of(tm_json_get(request, "tools"));
   return (input / BYTES_A_TOKEN * tm_json_number(tm_json_get(price, "input"), 0) +
-          tm_json_number(most, OUTPUT) * tm_json_number(tm_json_get(price, "output"), 0)) /
+          (texts ? 0 : tm_json_number(most, OUTPUT)) *
+              tm_json_number(tm_json_get(price, "output"), 0)) /
          1e6;
 }
 

@@ -155,9 +155,9 @@ void tm_llm_cancel(tm_llm_ask **ask);
 
 /* The vectors of texts: request {model, input:[text], config?:{dimensions}, retries?,
  * timeout_ms?, fallback?}, value an array of arrays of numbers in the order of the texts; meta,
- * attempts and errors as above. */
-int tm_llm_embed(tm_llm_ask **out, tm_llm *l, const tm_json *request, const tm_llm_events *ev,
-                 tm_err *err);
+ * attempts and errors as above; `state` from `later`, or NULL. */
+int tm_llm_embed(tm_llm_ask **out, tm_llm *l, const tm_json *request, const tm_json *state,
+                 const tm_llm_events *ev, tm_err *err);
 
 /* Append every settled attempt from now on to a cassette (cassette.h); NULL: no more. The model
  * "cassette/FILE" replays one. */

@@ -6,7 +6,7 @@ static void embed(llm_box *b, const char *request) {
   tm_err err = TM_ERR_INIT;
   b->attempt_count = b->done = 0;
   b->value = b->meta = b->error = NULL;
-  if (tm_llm_embed(&b->ask, b->llm, box_json(b, request), &ev, &err) < 0) {
+  if (tm_llm_embed(&b->ask, b->llm, box_json(b, request), NULL, &ev, &err) < 0) {
     check_fail(__FILE__, __LINE__, "%s", err.msg);
     return;
   }
@@ -95,7 +95,7 @@ static void what_cannot_be_embedded_is_refused_at_once(void) {
   for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {
     tm_err err = TM_ERR_INIT;
     tm_llm_events ev = {.done = box_done, .ctx = &b};
-    CHECK_INT(tm_llm_embed(&b.ask, b.llm, box_json(&b, requests[i]), &ev, &err), -1);
+    CHECK_INT(tm_llm_embed(&b.ask, b.llm, box_json(&b, requests[i]), NULL, &ev, &err), -1);
     CHECK_INT(err.code, TM_USAGE);
   }
   box_close(&b);

@@ -96,6 +96,23 @@ describe("tidemill prompt run", function()
     assert.is_nil(got.json.value)
   end)
 
+  it("says that it waits for its turn, and does not wait for long", function()
+    server = content.serve {
+      { times = 1, fault = "429", headers = { ["Retry-After"] = "3600" } }, { answer = "Hello." },
+    }
+    local got = run "say"
+    assert.equal(1, got.code)
+    assert.truthy(got.err:find("rate_limited: ", 1, true), got.err)
+    assert.truthy(got.err:match "ask again in %d%d%d%d s", got.err)
+    assert.equal(1, #server.get "/log")
+    content.write(dir .. "/tidemill.yaml", "limits: { openai: { requests_per_minute: 30 } }\n")
+    content.write(dir .. "/prompts/say.prompt",
+      "---\nmodel: openai/m\ntidemill.checks: { min_chars: 99 }\ntidemill.repair: 1\n---\nHello.\n")
+    got = run "say"
+    assert.truthy(got.err:find("2 attempts", 1, true), got.err)
+    assert.truthy(got.err:find("waiting for the rate limit of openai", 1, true), got.err)
+  end)
+
   it("leaves nothing behind", function()
     server = content.serve { { answer = "Hello." } }
     assert.equal(0, run("say").code)

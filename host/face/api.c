@@ -114,7 +114,7 @@ static const char *setting(void *ctx, const char *name) {
   return getenv(name);
 }
 
-static void say(void *ctx, const tm_json *event) {
+void tm_api_say(void *ctx, const tm_json *event) {
   tidemill *t = ctx;
   if (!t->event)
     return;
@@ -127,7 +127,7 @@ void tidemill_on_event(tidemill *t, tidemill_event_fn fn, void *user) {
   t->event = fn;
   t->event_user = user;
   if (t->engine)
-    t->engine->ports.event = fn ? say : NULL;
+    t->engine->ports.event = fn ? tm_api_say : NULL;
 }
 
 static void wake(void *ctx) {

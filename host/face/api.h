@@ -118,6 +118,8 @@ double tm_budgets_cost(void *ctx, const tm_json *request);
 int tm_budgets_tell(bool *used_up, tm_buf *out, tm_arena *a, tidemill *t, tm_err *err);
 /* The model floor, opened at first use. */
 int tm_world_llm(tidemill *t, tm_llm **out, tm_err *err);
+/* To whom tidemill_on_event named, if there is one; ctx: the tidemill. */
+void tm_api_say(void *ctx, const tm_json *event);
 void tm_world_close(tidemill *t);
 
 #endif

@@ -9,6 +9,7 @@ typedef struct asking {
   tm_arena *arena;
   tm_json *attempts, *out;
   bool done;
+  tidemill *t;
 } asking;
 
 static void on_attempt(void *ctx, const tm_json *attempt) {
@@ -30,6 +31,29 @@ static void on_done(void *ctx, const tm_json *value, const tm_json *meta,
   x->done = true;
 }
 
+/* Nobody is there to ask once more: what is put off in a run ends here. */
+static void on_later(void *ctx, int64_t wait_ms, const tm_json *state, const tm_json *meta,
+                     const tm_json *error) {
+  (void)state;
+  asking *x = ctx;
+  tm_arena *a = x->arena;
+  const char *message = tm_json_get_str(error, "message");
+  tm_json *e = tm_json_copy(a, error);
+  tm_json_set_str(a, e, "message",
+                  tm_arena_printf(a, "%s; ask again in %lld s", message ? message : "?",
+                                  (long long)(wait_ms + 999) / 1000));
+  on_done(ctx, NULL, meta, e);
+}
+
+static void on_waiting(void *ctx, const tm_json *why) {
+  asking *x = ctx;
+  tm_json *event = tm_json_new_object(x->arena);
+  tm_json_set_str(x->arena, event, "event", "call.waiting");
+  tm_json_set(x->arena, event, "name", tm_json_get(x->out, "unit"));
+  tm_json_set(x->arena, event, "waiting", tm_json_copy(x->arena, why));
+  tm_api_say(x->t, event);
+}
+
 int tm_api_prompt_run(tm_json **out, tm_arena *a, tidemill *t, tm_closure *c, const char *name,
                       const tm_json *vars, tm_err *err) {
   const tm_prompt *unit;
@@ -37,8 +61,13 @@ int tm_api_prompt_run(tm_json **out, tm_arena *a, tidemill *t, tm_closure *c, co
   tm_json *request;
   tm_llm *llm;
   tm_llm_ask *ask;
-  asking x = {.arena = a, .attempts = tm_json_new_array(a), .out = tm_json_new_object(a)};
-  tm_llm_events ev = {.attempt = on_attempt, .done = on_done, .ctx = &x};
+  asking x = {
+      .arena = a, .attempts = tm_json_new_array(a), .out = tm_json_new_object(a), .t = t};
+  tm_llm_events ev = {.attempt = on_attempt,
+                      .waiting = on_waiting,
+                      .done = on_done,
+                      .later = on_later,
+                      .ctx = &x};
   tm_json_set_str(a, x.out, "schema", "tidemill.promptrun/1");
   tm_json_set_str(a, x.out, "unit", name);
   if (!tm_closure_file(c, tm_arena_printf(a, "prompts/%s.prompt", name)))

@@ -44,6 +44,17 @@ static int tell_error(tm_cli *c, const tm_json *error) {
                      message ? message : "the call failed");
 }
 
+static void on_event(void *user, const char *text, size_t len) {
+  tm_cli *c = user;
+  tm_json *event;
+  tm_err err = TM_ERR_INIT;
+  if (tm_json_parse(&event, &c->arena, text, len, NULL, &err) < 0)
+    return;
+  const char *what = tm_json_get_str(tm_json_get(event, "waiting"), "for");
+  if (what)
+    tm_cli_note(c, "waiting for %s", what);
+}
+
 int tm_cli_prompt_run(tm_cli *c, const char *name, const char *input, size_t input_len) {
   char *text = NULL;
   size_t len = 0;
@@ -52,6 +63,7 @@ int tm_cli_prompt_run(tm_cli *c, const char *name, const char *input, size_t inp
   int code = tm_cli_open(c);
   if (code)
     return code;
+  tidemill_on_event(c->engine, on_event, c);
   int rc = tidemill_prompt(c->engine, "run", name, input, input_len, &text, &len);
   if (rc < 0)
     return tm_cli_api_fail(c, rc);

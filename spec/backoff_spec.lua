@@ -76,8 +76,8 @@ function flow.main(x)
 end
 return flow
 ]])
-    content.write(dir .. "/prompts/like.prompt", "---\ntidemill.cache: { similar: 0.9, of: text, "
-      .. "embed: openai/vectors }\n---\nSay {{text}}\n")
+    content.write(dir .. "/prompts/like.prompt", "---\ntidemill.cache: { similar: 0.9, "
+      .. "of: text, embed: openai/vectors }\n---\nSay {{text}}\n")
     start()
     assert.equal("waiting", run:state())
     assert.equal("backoff", run.engine:get(run.id).reason[1]["for"])

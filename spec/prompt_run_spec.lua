@@ -98,7 +98,8 @@ describe("tidemill prompt run", function()
 
   it("says that it waits for its turn, and does not wait for long", function()
     server = content.serve {
-      { times = 1, fault = "429", headers = { ["Retry-After"] = "3600" } }, { answer = "Hello." },
+      { times = 1, fault = "429", headers = { ["Retry-After"] = "3600" } },
+      { answer = "Hello." },
     }
     local got = run "say"
     assert.equal(1, got.code)
@@ -107,7 +108,8 @@ describe("tidemill prompt run", function()
     assert.equal(1, #server.get "/log")
     content.write(dir .. "/tidemill.yaml", "limits: { openai: { requests_per_minute: 30 } }\n")
     content.write(dir .. "/prompts/say.prompt",
-      "---\nmodel: openai/m\ntidemill.checks: { min_chars: 99 }\ntidemill.repair: 1\n---\nHello.\n")
+      "---\nmodel: openai/m\ntidemill.checks: { min_chars: 99 }\n"
+        .. "tidemill.repair: 1\n---\nHello.\n")
     got = run "say"
     assert.truthy(got.err:find("2 attempts", 1, true), got.err)
     assert.truthy(got.err:find("waiting for the rate limit of openai", 1, true), got.err)

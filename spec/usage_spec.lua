@@ -149,7 +149,8 @@ return flow
       .. "tidemill.cache: { similar: 0.9, of: text, embed: openai/vectors }\n---\n"
       .. "draft: {{text}}\n")
     content.write(dir .. "/tidemill.yaml", "prices:\n"
-      .. "  openai/small: { input: 1, output: 2 }\n  openai/vectors: { input: 1000, output: 0 }\n")
+      .. "  openai/small: { input: 1, output: 2 }\n"
+      .. "  openai/vectors: { input: 1000, output: 0 }\n")
     server = content.serve(rules)
     assert.equal(0, run("first", {}, "--id", "t1").code)
     local vectors = rows "model"["openai/vectors"]

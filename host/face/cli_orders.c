@@ -128,6 +128,8 @@ static int order(tm_cli *c, const char *op, bool pause) {
   const tm_json *info = see_through(c, id, pause, &code);
   if (!info)
     return code;
+  if (!pause && !goes_on(info) && (rc = tm_cli_drive(c, NULL)) > 0) /* its children */
+    return rc;
   if (tm_cli_has(c, TM_FLAG_JSON))
     tm_cli_print_value(c, info, false);
   if (pause ? is_paused(info) : is_state(info, "cancelled"))

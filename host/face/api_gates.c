@@ -56,11 +56,12 @@ static int match_gate(void *ctx, const tm_gate_row *row) {
 
 static int no_gate(const matching *m, const char *run, tm_err *err) {
   if (*m->doubt)
-    return tm_err_set(err, TM_CONFLICT,
-                      "action \"%s\" of run %s is in doubt: nobody can approve or reject what may "
-                      "have happened. Look at the other side, then `tidemill resolve %s %s` with "
-                      "--applied or --not-applied",
-                      m->doubt, run, run, m->doubt);
+    return tm_err_set(
+        err, TM_CONFLICT,
+        "action \"%s\" of run %s is in doubt: nobody can approve or reject what may "
+        "have happened. Look at the other side, then `tidemill resolve %s %s` with "
+        "--applied or --not-applied",
+        m->doubt, run, run, m->doubt);
   return tm_err_set(err, TM_NOTFOUND, "run %s %s%s%s", run,
                     m->doubts ? "has no action in doubt" : "waits at no gate",
                     m->name ? " called " : "", m->name ? m->name : "");

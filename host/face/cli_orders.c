@@ -42,8 +42,8 @@ static int tell_states(tm_cli *c, const tm_json *runs) {
     else
       printf("%s  %-9s  %s\n", id ? id : "?",
              tm_cli_is_paused(info) ? "paused"
-             : state         ? state
-                             : "?",
+             : state                ? state
+                                    : "?",
              flow ? flow : "");
     if (state && (strcmp(state, "failed") == 0 || strcmp(state, "diverged") == 0))
       worst = 1;

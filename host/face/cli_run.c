@@ -102,8 +102,8 @@ static bool rests(tm_cli *c, const char *id) {
   int code = 0;
   if (!tm_cli_is_paused(tm_cli_get(c, id, &code)))
     return false;
-  tm_cli_note(c, "run %s is paused: it hears of this when it goes on (`tidemill resume %s`)", id,
-              id);
+  tm_cli_note(c, "run %s is paused: it hears of this when it goes on (`tidemill resume %s`)",
+              id, id);
   return true;
 }
 

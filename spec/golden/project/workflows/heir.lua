@@ -1,4 +1,4 @@
---- A key that a run which was ended left in doubt: for the golden capsule of the one that takes it.
+--- A key that an ended run left in doubt: for the golden capsule of the one that takes it over.
 local mill = require "tidemill"
 
 local flow = mill.workflow "heir" {}

@@ -126,10 +126,10 @@ TIDEMILL_API void tidemill_on_event(tidemill *t, tidemill_event_fn fn, void *use
 TIDEMILL_API int tidemill_start(tidemill *t, const char *workflow, const char *input,
                                 size_t len, const char *opts, char **id);
 
-/* Decide a gate. `run`, here and below: a run's id, or a unique prefix of 6 characters or more;
- * `gate`: its name, NULL: the only open one. `opts`: NULL or {"answer", "note", "by", "digest"}; the
- * answer is held to the gate's schema. One decision wins; a later one is TIDEMILL_ECONFLICT and
- * says who won. */
+/* Decide a gate; an action in doubt is TIDEMILL_ECONFLICT here, see _resolve. `run`, here and
+ * below: a run's id, or a unique prefix of 6 characters or more; `gate`: its name, NULL: the only
+ * open one. `opts`: NULL or {"answer", "note", "by", "digest"}; the answer is held to the gate's
+ * schema. One decision wins; a later one is TIDEMILL_ECONFLICT and says who won. */
 TIDEMILL_API int tidemill_approve(tidemill *t, const char *run, const char *gate,
                                   const char *opts);
 TIDEMILL_API int tidemill_reject(tidemill *t, const char *run, const char *gate,

@@ -439,6 +439,34 @@ return { units = {
       assert.truthy(there("doctor", "--deep").out:find("2 runs, ", 1, true))
     end)
 
+    it("that had ended is sound there, and is not retried but forked", function()
+      content.write(dir .. "/workflows/bad.lua", [[
+        local mill = require "tidemill"
+        local flow = mill.workflow "bad" {}
+        local note = flow:action "note" { db = true, key = function(a) return a.id end,
+          run = function() return true end }
+        local pay = flow:action "pay" { key = function(a) return a.id end,
+          run = function(a) mill.file.append("ledger", a.id) return true end }
+        local fall = flow:action "fall" { key = function(a) return a.id end,
+          run = function() error "not today" end }
+        function flow.main() note { id = "k" } pay { id = "k" } fall { id = "k" } end
+        return flow]])
+      assert.equal(1, cli("run", "bad", "--id", "bad-1").code)
+      export("bad-1")
+      local other = content.folder()
+      finally(function() content.remove(other) end)
+      local function there(...) return content.tidemill(other, { ... }) end
+      assert.equal(0, there("import", dir .. "/run.capsule").code)
+      assert.equal("failed", there("show", "bad-1", "--json").json.state)
+      assert.matches("1 runs, %d+ records, 0 findings", there("doctor", "--deep").out)
+      local got = there("retry", "bad-1")
+      assert.equal(5, got.code)
+      assert.matches("run bad-1 was imported", got.err, 1, true)
+      assert.equal(1, there("fork", "bad-1", "--from", "fall", "--id", "fork-1").code)
+      assert.equal(0, there("gc", "--older-than", "0s").code)
+      assert.same({}, there("list", "--json", "--all").json.runs)
+    end)
+
     it("that was tampered with is refused", function()
       assert.equal(0, start("done-1").code)
       local text = export("done-1")

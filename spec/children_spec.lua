@@ -182,6 +182,38 @@ return flow
     assert.equal("2\n", cli("approve", "second").out)
   end)
 
+  describe("a cancel", function()
+    before_each(function()
+      workflow("w", "", [[
+        if input.depth > 0 then return mill.call("w", { depth = input.depth - 1 }) end
+        mill.gate("sure", { ask = "Sure?" })
+        mill.sleep(0)
+        return "went on"]])
+    end)
+
+    local function state(id) return cli("show", id, "--json").json.state end
+
+    it("goes down to children that no process has, before the command ends", function()
+      for _, order in ipairs { "cancel", "terminate" } do
+        assert.equal(8, cli("run", "w", "--id", order, "--input", '{"depth":2}').code)
+        assert.equal("waiting", state(order .. ":1:1"))
+        assert.equal(0, cli(order, order).code)
+        assert.equal("cancelled", state(order .. ":1"))
+        assert.equal("cancelled", state(order .. ":1:1"))
+      end
+      assert.same({}, cli("gates", "--json").json.gates)
+    end)
+
+    it("reaches a child that rests under a pause and was approved meanwhile", function()
+      assert.equal(8, cli("run", "w", "--id", "p", "--input", '{"depth":1}').code)
+      assert.equal(0, cli("pause", "--workflow", "w").code)
+      cli("approve", "p:1")
+      assert.equal(0, cli("cancel", "p").code)
+      assert.equal(0, cli("resume", "--workflow", "w").code)
+      assert.equal("cancelled", state "p:1")
+    end)
+  end)
+
   describe("mill.continue_as", function()
     it("goes on as a fresh run, and its result is the last one's", function()
       workflow("w", 'input = { type = "integer" }', [[

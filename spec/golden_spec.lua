@@ -11,7 +11,8 @@ describe("a golden journal", function()
   -- What a record of that kind may have and need not: one of each is among the journals.
   local variants = {
     start = { "fork", "seed", "events", "parent", "depth", "budget", "env" },
-    open = { "due", "gate", "expires", "key", "epoch", "child", "to", "back" },
+    open = { "due", "gate", "expires", "key", "epoch", "child", "to", "back", "taken",
+      "since" },
     decided = { "answer", "note" },
     done = { "m", "q", "s", "edited", "cached", "was" },
     fail = { "m", "q" },

@@ -71,6 +71,34 @@ describe("a pause", function()
     assert.equal("did g\n", cli("result", "gated-1").out)
   end)
 
+  it("of one run is lifted by resume, not by what it waited for", function()
+    content.write(dir .. "/workflows/e.lua", [[
+      local mill = require "tidemill"
+      local flow = mill.workflow "e" { events = { hello = { type = "string" } } }
+      function flow.main(input)
+        if input.ask then mill.gate("go", { ask = "Go on?" }) end
+        if input.hear then return mill.wait "hello" end
+        return "went on"
+      end
+      return flow]])
+    for id, input in pairs { one = '{"ask":true}', two = '{"hear":true}' } do
+      assert.equal(8, cli("run", "e", "--id", id, "--input", input).code)
+      assert.equal(0, cli("pause", id).code)
+    end
+    assert.equal(8, cli("approve", "one").code)
+    local said = cli("signal", "two", "hello", "--input", '"x"')
+    assert.equal(0, said.code, said.err)
+    assert.matches("run two is paused", said.err, 1, true)
+    assert.equal(0, cli("resume").code)
+    for _, id in ipairs { "one", "two" } do
+      local info = cli("show", id, "--json").json
+      assert.equal("pause", info.reason[1]["for"])
+      assert.equal(0, cli("resume", id).code)
+    end
+    assert.equal("went on\n", cli("result", "one").out)
+    assert.equal("x\n", cli("result", "two").out)
+  end)
+
   it("of everything at start-up: nothing begins until it is resumed", function()
     assert.equal(0, cli("start", "w", "--id", "before", "--input", '{"id":"b"}').code)
     assert.equal(0, cli("resume", "--paused").code)

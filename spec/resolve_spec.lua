@@ -93,6 +93,19 @@ describe("tidemill resolve", function()
     assert.equal(4, cli("resolve", "doubt-1", "sure", "--applied", "1").code)
   end)
 
+  it("is the only word for a doubt: approve and reject are refused", function()
+    doubtful "doubt-1"
+    for _, word in ipairs { "approve", "reject", "approve pay", "reject pay" } do
+      local command, gate = word:match "^(%w+) ?(%w*)$"
+      local got = cli(command, "doubt-1", gate ~= "" and gate or nil)
+      assert.equal(5, got.code)
+      assert.matches('action "pay" of run doubt-1 is in doubt', got.err, 1, true)
+      assert.matches("`tidemill resolve doubt-1 pay`", got.err, 1, true)
+    end
+    assert.equal("k\n", lines "pay")
+    assert.equal(0, cli("resolve", "doubt-1", "--applied", "null").code)
+  end)
+
   it("wants one of the two, and a result that is JSON", function()
     doubtful "doubt-1"
     for _, flags in ipairs { {}, { "--not-applied", "--applied", "1" } } do

@@ -122,6 +122,11 @@ static int check_repin(const tm_tale *t, const tm_closure *to, tm_err *err) {
 }
 
 static int check_retry(const tm_tale *t, tm_err *err) {
+  if (is(t->state, "failed") && t->epoch == 0) /* import.c */
+    return tm_err_set(err, TM_CONFLICT,
+                      "run %s was imported, and may be retried where it came from; `tidemill "
+                      "fork %s --from STEP` makes a new run of it",
+                      t->run, t->run);
   if (is(t->state, "failed"))
     return 0;
   return tm_err_set(

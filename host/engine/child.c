@@ -318,17 +318,20 @@ void tm_child_ended(tm_run *r) {
 /* -- cancelling
  * -------------------------------------------------------------------------------- */
 
-/* A child that another living process has is told there, if this run is still ours. */
+/* The order stands in the store with what this run did: whoever has the child, or takes it up
+ * next, carries it out, also when this process ends now. */
 static void cancel(tm_run *r, const char *id, const char *why) {
   tm_engine *e = r->engine;
   tm_err err = TM_ERR_INIT;
+  tm_order_row row = {.run = id, .note = why, .by = "tidemill"};
   tm_run *c = tm_engine_find(e, id);
   if (c && (c->ended || c->cancelling || c->order == TM_ORDER_CANCEL)) /* once is enough */
     return;
-  if (c || tm_engine_resume(e, id, &err) > 0)
-    tm_control_give(e, id, TM_ORDER_CANCEL, why, "tidemill", &err);
-  else if (err.code == TM_OK)
-    tm_orders_give(e, r, id, TM_ORDER_CANCEL, why, "tidemill");
+  tm_orders_give(e, r, id, TM_ORDER_CANCEL, why, row.by);
+  if (!c && tm_engine_resume(e, id, &err) > 0)
+    c = tm_engine_find(e, id);
+  if (c && !c->lost)
+    tm_control_obey_row(c, TM_ORDER_CANCEL, &row);
 }
 
 typedef struct brood {

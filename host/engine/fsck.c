@@ -304,7 +304,8 @@ static void check_reason(checking *c) {
 
 /* Records of a fork or an import tell of effects and gates that are kept elsewhere. */
 static bool is_foreign(const checking *c) {
-  return tm_json_get(c->journal.first->body, "fork") != NULL || is(c->row->state, "imported");
+  return tm_json_get(c->journal.first->body, "fork") != NULL || c->row->epoch == 0 ||
+         is(c->row->state, "imported");
 }
 
 static void check_story(checking *c, tm_err *err) {

@@ -169,7 +169,7 @@ static int read_row(tm_tale *t, tm_arena *a, const tm_json *run, tm_err *err) {
       .parent = tm_json_get_str(run, "parent"),
       .reason = json_of(a, tm_json_get(run, "reason")),
       .result = json_of(a, tm_json_get(run, "result")),
-      .epoch = 1,
+      .epoch = 0, /* no process of this database ever had it */
       .created = tm_json_int(tm_json_get(run, "created"), 0),
       .updated = tm_json_int(tm_json_get(run, "updated"), 0),
   };

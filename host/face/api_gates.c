@@ -1,6 +1,7 @@
 /* api_gates.c - what people decide: approve and reject a gate, resolve an action in doubt.
  *
- * A doubt is a gate like others (engine/action.c); resolve decides it in the words of the doubt.
+ * A doubt is a gate like others (engine/action.c), but "yes" and "no" mean nothing clear there: a
+ * "no" would do it again. So it is decided in the words of the doubt, by resolve alone.
  */
 #include <stdio.h>
 #include <string.h>
@@ -11,9 +12,10 @@
 
 typedef struct matching {
   const char *name; /* NULL: any */
-  bool doubts;      /* actions in doubt only */
+  bool doubts;      /* actions in doubt only; else only what is none */
   char id[256];
   int count, seen;
+  char doubt[128]; /* an action in doubt that was passed over; "": none */
 } matching;
 
 /* "NAME", "NAME@PLACE" or the whole id. */
@@ -38,8 +40,13 @@ static bool is_doubt(const tm_gate_row *row) {
 static int match_gate(void *ctx, const tm_gate_row *row) {
   matching *m = ctx;
   bool open = strcmp(row->state, "open") == 0;
-  if ((m->name && !gate_matches(row, m->name)) || (m->doubts && !is_doubt(row)))
+  if (m->name && !gate_matches(row, m->name))
     return 0;
+  if (is_doubt(row) != m->doubts) {
+    if (!m->doubts && open)
+      snprintf(m->doubt, sizeof m->doubt, "%s", row->name);
+    return 0;
+  }
   m->seen++;
   if (open || m->count == 0)
     snprintf(m->id, sizeof m->id, "%s", row->id);
@@ -48,6 +55,13 @@ static int match_gate(void *ctx, const tm_gate_row *row) {
 }
 
 static int no_gate(const matching *m, const char *run, tm_err *err) {
+  if (*m->doubt)
+    return tm_err_set(
+        err, TM_CONFLICT,
+        "action \"%s\" of run %s is in doubt: nobody can approve or reject what may "
+        "have happened. Look at the other side, then `tidemill resolve %s %s` with "
+        "--applied or --not-applied",
+        m->doubt, run, run, m->doubt);
   return tm_err_set(err, TM_NOTFOUND, "run %s %s%s%s", run,
                     m->doubts ? "has no action in doubt" : "waits at no gate",
                     m->name ? " called " : "", m->name ? m->name : "");

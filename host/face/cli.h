@@ -183,6 +183,8 @@ void tm_cli_gate_commands(tm_cli *c, tm_buf *out, const tm_json *gates, size_t i
 int tm_cli_full_id(tm_cli *c, const char **id);
 /* Take the run up, follow it, tell how it ends. The exit code. */
 int tm_cli_go_on(tm_cli *c, const char *id);
+/* Does the run, as `tidemill_get` tells it, rest under a pause? */
+bool tm_cli_is_paused(const tm_json *info);
 
 /* -- cli_progress.c: events as lines on stderr ----------------------------------------- */
 

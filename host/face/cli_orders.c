@@ -14,7 +14,7 @@ static bool is_state(const tm_json *info, const char *state) {
   return is && strcmp(is, state) == 0;
 }
 
-static bool is_paused(const tm_json *info) {
+bool tm_cli_is_paused(const tm_json *info) {
   const char *why = tm_json_get_str(tm_json_at(tm_json_get(info, "reason"), 0), "for");
   return is_state(info, "waiting") && why && strcmp(why, "pause") == 0;
 }
@@ -41,9 +41,9 @@ static int tell_states(tm_cli *c, const tm_json *runs) {
       tm_cli_print_value(c, info, false);
     else
       printf("%s  %-9s  %s\n", id ? id : "?",
-             is_paused(info) ? "paused"
-             : state         ? state
-                             : "?",
+             tm_cli_is_paused(info) ? "paused"
+             : state                ? state
+                                    : "?",
              flow ? flow : "");
     if (state && (strcmp(state, "failed") == 0 || strcmp(state, "diverged") == 0))
       worst = 1;
@@ -107,7 +107,7 @@ static const tm_json *see_through(tm_cli *c, const char *id, bool pause, int *co
   int rc = tm_cli_drive(c, id);
   const tm_json *info = tm_cli_get(c, id, code);
   for (int i = 0; info && rc <= 0 && i < ELSEWHERE_MS / SLICE_MS; i++) {
-    if (pause ? is_paused(info) || !goes_on(info) : !goes_on(info))
+    if (pause ? tm_cli_is_paused(info) || !goes_on(info) : !goes_on(info))
       break;
     tidemill_dispatch(c->engine, SLICE_MS);
     info = tm_cli_get(c, id, code);
@@ -128,9 +128,11 @@ static int order(tm_cli *c, const char *op, bool pause) {
   const tm_json *info = see_through(c, id, pause, &code);
   if (!info)
     return code;
+  if (!pause && !goes_on(info) && (rc = tm_cli_drive(c, NULL)) > 0) /* its children */
+    return rc;
   if (tm_cli_has(c, TM_FLAG_JSON))
     tm_cli_print_value(c, info, false);
-  if (pause ? is_paused(info) : is_state(info, "cancelled"))
+  if (pause ? tm_cli_is_paused(info) : is_state(info, "cancelled"))
     return 0;
   tm_cli_note(c, "run %s was asked to %s; it is %s", id, op, tm_json_get_str(info, "state"));
   return code;

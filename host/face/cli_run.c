@@ -97,13 +97,23 @@ int tm_cli_go_on(tm_cli *c, const char *id) {
   return rc < 0 ? tm_cli_api_fail(c, rc) : tm_cli_conclude(c, id, tm_cli_drive(c, id));
 }
 
+/* What was said to a paused run is kept: only `resume` lifts a pause. */
+static bool rests(tm_cli *c, const char *id) {
+  int code = 0;
+  if (!tm_cli_is_paused(tm_cli_get(c, id, &code)))
+    return false;
+  tm_cli_note(c, "run %s is paused: it hears of this when it goes on (`tidemill resume %s`)",
+              id, id);
+  return true;
+}
+
 static int decide(tm_cli *c, int (*op)(tidemill *, const char *, const char *, const char *)) {
   const char *opts = NULL, *id = NULL;
   int code = decision(c, &opts);
   if (code || (code = tm_cli_open(c)) || (code = tm_cli_full_id(c, &id)))
     return code;
   int rc = op(c->engine, id, c->arg_count > 1 ? c->args[1] : NULL, opts);
-  return rc < 0 ? tm_cli_api_fail(c, rc) : tm_cli_go_on(c, id);
+  return rc < 0 ? tm_cli_api_fail(c, rc) : rests(c, id) ? 8 : tm_cli_go_on(c, id);
 }
 
 int tm_cli_approve(tm_cli *c) {
@@ -128,12 +138,14 @@ int tm_cli_resolve(tm_cli *c) {
     return code;
   int rc =
       tidemill_resolve(c->engine, id, c->arg_count > 1 ? c->args[1] : NULL, result, len, opts);
-  return rc < 0 ? tm_cli_api_fail(c, rc) : tm_cli_go_on(c, id);
+  return rc < 0 ? tm_cli_api_fail(c, rc) : rests(c, id) ? 8 : tm_cli_go_on(c, id);
 }
 
 /* It is told. Whoever has the run goes on with it; when nobody does, it goes on here. */
 static int tell_and_go_on(tm_cli *c, const char *first) {
   const char *id = tm_cli_latest(c, first);
+  if (rests(c, id))
+    return 0;
   int rc = tidemill_control(c->engine, id, "resume", NULL);
   if (rc == TIDEMILL_ECONFLICT) {
     tm_cli_note(c, "run %s has the event; another process goes on with it", id);

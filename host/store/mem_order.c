@@ -2,6 +2,8 @@
  */
 #include "store/mem_order.h"
 
+#include <string.h>
+
 #include "store/apply.h"
 
 static int give(tm_map *orders, tm_arena *a, int64_t at, tm_op *op, tm_err *err) {
@@ -26,6 +28,15 @@ int tm_mem_order_apply(tm_map *orders, tm_arena *a, tm_batch *b, tm_op *op, bool
   else if (op->kind != TM_OP_ORDER_DONE)
     op->status = TM_OP_LOST;
   return 0;
+}
+
+void tm_mem_order_forget(tm_map *orders, const char *run) {
+  tm_map_entry *e;
+  for (size_t i = 0; (e = tm_map_next(orders, &i));) {
+    const tm_order_row *row = e->value;
+    if (row->run && strcmp(row->run, run) == 0)
+      tm_map_remove(orders, e->key);
+  }
 }
 
 int tm_mem_order_read(const tm_map *orders, tm_order_fn fn, void *ctx) {

@@ -8,6 +8,8 @@
 /* The ops of orders; `takes`: what a new one is for has not ended. */
 int tm_mem_order_apply(tm_map *orders, tm_arena *a, tm_batch *b, tm_op *op, bool takes,
                        tm_err *err);
+/* The run is dropped: an order for it that nobody carried out goes with it. */
+void tm_mem_order_forget(tm_map *orders, const char *run);
 int tm_mem_order_read(const tm_map *orders, tm_order_fn fn, void *ctx);
 
 #endif

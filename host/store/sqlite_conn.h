@@ -213,6 +213,7 @@
   X(DROP_ANSWERS, "DELETE FROM tm_cache WHERE n IN (SELECT n FROM tm_cache WHERE expires > 0 " \
                   "AND expires <= ?1 LIMIT ?2)")                                               \
   X(DROP_PINS, "DELETE FROM tm_pin WHERE run = ?1")                                            \
+  X(DROP_ORDERS, "DELETE FROM tm_order WHERE run = ?1")                                        \
   X(DROPPED, "SELECT n, last, records FROM tm_run WHERE state = 'removed' AND (records > 0 "   \
              "OR n < (SELECT max(n) FROM tm_run)) LIMIT 1")                                    \
   X(DROP_SIGNALS, "DELETE FROM tm_signal WHERE n IN (SELECT n FROM tm_signal WHERE run = ?1 "  \

@@ -101,6 +101,15 @@ static int number_of(tm_writer *w, const char *id, int64_t *out, tm_err *err) {
   return rc < 0 ? -1 : 0;
 }
 
+/* An order that nobody carried out is no order for the next run of that name. */
+static int drop_orders(tm_writer *w, const char *id, tm_err *err) {
+  tm_use u;
+  if (tm_conn_use(&u, &w->conn, TM_SQL_DROP_ORDERS, err) < 0)
+    return -1;
+  tm_conn_text(&u, id);
+  return tm_conn_run(&u, err);
+}
+
 int tm_drop_run(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   (void)b;
   tm_writer *w = ctx;
@@ -119,7 +128,7 @@ int tm_drop_run(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
     return 0;
   }
   if (run_for(w, TM_SQL_DROP_GATES, n, err) < 0 || run_for(w, TM_SQL_DROP_LOCKS, n, err) < 0 ||
-      run_for(w, TM_SQL_DROP_SPENDING, n, err) < 0)
+      run_for(w, TM_SQL_DROP_SPENDING, n, err) < 0 || drop_orders(w, op->u.run.id, err) < 0)
     return -1;
   return run_for(w, TM_SQL_DROP_PINS, n, err);
 }

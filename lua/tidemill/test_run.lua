@@ -1,5 +1,6 @@
 --- A run in the hands of a spec: its engine, its stand-ins, its end. Used by tidemill.test.
 -- @module tidemill.test_run
+local cjson = require("cjson")
 local engine = require("tidemill.engine")
 
 local PATIENCE_S = 60 -- real time that one drive may take
@@ -17,7 +18,7 @@ Run.__index = Run
 -- -- stand-ins --------------------------------------------------------------------------
 
 local function as_text(value)
-  return type(value) == "string" and value or require("cjson").encode(value)
+  return type(value) == "string" and value or cjson.encode(value)
 end
 
 --- The provider that answers from `answers`; every request is noted in `asked`.
@@ -242,15 +243,25 @@ local function decision_for(self, gate)
   return decision
 end
 
+--- An action in doubt is resolved: approved is applied, with the answer as its result.
+local function decide_gate(self, gate, decision)
+  local opts = { answer = decision.answer, note = decision.note, by = decision.by }
+  if gate.kind ~= "doubt" then
+    local op = decision.approve and "approve" or "reject"
+    return self.engine[op](self.engine, self.id, gate.id, opts)
+  end
+  local result
+  if decision.approve then result = decision.answer == nil and cjson.null or decision.answer end
+  return self.engine:resolve(self.id, gate.id, result, { note = opts.note, by = opts.by })
+end
+
 --- Decide one gate: "decided"; else "open" (nobody answers one of them) or nil (no gate).
 local function decide_gates(self)
   local open_gate
   for _, gate in ipairs(self:gates()) do
     local decision = decision_for(self, gate)
     if type(decision) == "table" then
-      local op = decision.approve and "approve" or "reject"
-      local _, err = self.engine[op](self.engine, self.id, gate.id,
-        { answer = decision.answer, note = decision.note, by = decision.by })
+      local _, err = decide_gate(self, gate, decision)
       if err then error(("tidemill.test: gate %q: %s"):format(gate.name, err.message), 0) end
       return "decided"
     end

@@ -161,7 +161,8 @@ static void an_action_that_may_have_happened_waits_for_a_person(void) {
   CHECK_INT(tidemill_run(b.t, id, -1), TIDEMILL_EWAITING);
   CHECK_INT(tidemill_gates(b.t, NULL, &gates, &len), 0);
   CHECK(gates && strstr(gates, "the line went dead"));
-  CHECK_INT(tidemill_approve(b.t, id, NULL, "{\"answer\":{\"found\":true}}"), 0);
+  CHECK_INT(tidemill_approve(b.t, id, NULL, NULL), TIDEMILL_ECONFLICT);
+  CHECK_INT(tidemill_resolve(b.t, id, NULL, "{\"found\":true}", 14, NULL), 0);
   CHECK_INT(tidemill_run(b.t, id, -1), 0);
   CHECK_INT(tidemill_result(b.t, id, &result, &len), 0);
   CHECK_STR(result, "{\"found\":true}");

@@ -221,6 +221,32 @@ static void a_cancel_goes_down_to_the_children(void) {
   kit_box_close(&box);
 }
 
+/* The process dies behind each of its commits: the children hear of it in the next one. */
+static void a_cancel_goes_down_whenever_the_process_dies(void) {
+  bool over = false;
+  for (int n = 1; !over; n++) {
+    kit_box box;
+    kit *k = kit_box_open(&box, "{'flow': [['start', 'sub'], ['call', 'sub']],"
+                                " 'sub': [['gate', 'g', {'ask': '?'}]]}");
+    kit_play(k, "r");
+    kit_crash(k); /* the children are rows now */
+    kit_boot(k);
+    k->die_after = k->commits + n;
+    kit_cancel(k, "r");
+    kit_run(k);
+    over = k->commits < k->die_after;
+    bool asked = kit_record(&box.world, "r", "cancel", "") != NULL;
+    kit_crash(k);
+    k->die_after = 0;
+    kit_boot(k);
+    kit_run(k);
+    static const char *const all[] = {"r", "r:1", "r:2"};
+    for (int i = 0; asked && i < 3; i++)
+      CHECK_STR(kit_state(&box.world, all[i]), "cancelled");
+    kit_box_close(&box);
+  }
+}
+
 static void a_child_that_lost_its_race_is_cancelled(void) {
   for (int dies = 0; dies < 2; dies++) {
     kit_box box;
@@ -334,6 +360,7 @@ CHECK_SUITE(engine_child) {
   CHECK_RUN(all_is_the_same_whatever_commit_is_the_last);
   CHECK_RUN(a_child_that_ends_elsewhere_wakes_its_parent);
   CHECK_RUN(a_cancel_goes_down_to_the_children);
+  CHECK_RUN(a_cancel_goes_down_whenever_the_process_dies);
   CHECK_RUN(a_child_that_lost_its_race_is_cancelled);
   CHECK_RUN(a_run_goes_on_as_a_fresh_one);
   CHECK_RUN(what_nobody_waited_for_moves_on);

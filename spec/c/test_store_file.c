@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sqlite3.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -11,6 +12,7 @@
 
 #include "base/buf.h"
 #include "check.h"
+#include "store/migrate.h"
 #include "store_box.h"
 
 /* -- the file -------------------------------------------------------------------------- */
@@ -171,6 +173,100 @@ static void effects_and_sources_of_version_2_are_kept(void) {
   CHECK_INT(number(box_path(&b, ""), "SELECT count(*) FROM tm_pin"), 2);
   CHECK_STR(box_verify(&b), "");
   box_close(&b);
+}
+
+/* What each schema added, with something in it: from that version on. */
+static const char *const left_by[] = {
+    NULL,
+    "INSERT INTO tm_blob VALUES (1, 'f', x'00');"
+    "INSERT INTO tm_closure VALUES (1, 'c', x'7b7d');"
+    "INSERT INTO tm_run (n, epoch, records, last, wake_at, created, updated, state, id, "
+    "workflow,"
+    " closure) VALUES (1, 1, 1, 1, 0, 1, 1, 'queued', 'r1', 'flow', 'c');"
+    "INSERT INTO tm_journal (pos, run, prev, seq, kind, body) VALUES (1, 1, 0, 0, 7, 'x');"
+    "INSERT INTO tm_gate (n, run, id, name, place, state, opened, expires)"
+    " VALUES (1, 1, 'r1/a@1', 'a', '1', 'open', 1, 0);"
+    "INSERT INTO tm_decision (ns, name, key, value, run, at)"
+    " VALUES ('flow', 'd', 'k', '5', 'r1', 1);",
+    "INSERT INTO tm_signal VALUES (1, 1, 's', 'hello', '8', NULL, 1);"
+    "INSERT INTO tm_lock VALUES (1, 1, 'flow', 'customer');",
+    "INSERT INTO tm_cell VALUES ('rate', 1, '9');",
+    "INSERT INTO tm_pin VALUES (1, 'c');",
+    "INSERT INTO tm_cache (hash, value, at, expires) VALUES ('q', '10', 1, 0);",
+    "INSERT INTO tm_spent VALUES ('all', '2026-11-20', 11, 1);",
+    "INSERT INTO tm_order VALUES ('run:r1', 'r1', 'cancel', 2, '', '', 1);",
+};
+#define LEFT (sizeof left_by / sizeof left_by[0])
+
+static int counted(void *ctx) {
+  return ++*(int *)ctx, 0;
+}
+static int on_signal(void *ctx, const tm_signal_row *row) {
+  CHECK_STR(row->body, "8");
+  return counted(ctx);
+}
+static int on_lock(void *ctx, const tm_lock_row *row) {
+  CHECK_STR(row->key, "customer");
+  return counted(ctx);
+}
+static int on_cell(void *ctx, const tm_cell_row *row) {
+  CHECK_STR(row->body, "9");
+  return counted(ctx);
+}
+static int on_order(void *ctx, const tm_order_row *row) {
+  CHECK_STR(row->target, "run:r1");
+  return counted(ctx);
+}
+
+static void check_rest(box *b, unsigned version) {
+  int n = 0;
+  tm_err err = TM_ERR_INIT;
+  tm_store *s = b->store;
+  tm_cache_row answer;
+  tm_spend_row spent = {.nano = 0};
+  CHECK_INT(s->vt->signals(s, &(tm_signal_filter){.run = "r1"}, on_signal, &n, &err), 0);
+  CHECK_INT(s->vt->locks(s, &(tm_lock_filter){.run = "r1"}, on_lock, &n, &err), 0);
+  CHECK_INT(s->vt->cells(s, &(tm_cell_filter){.name = "rate"}, on_cell, &n, &err), 0);
+  CHECK_INT(s->vt->orders(s, on_order, &n, &err), 0);
+  CHECK_INT(n, (version > 1) * 2 + (version > 2) + (version > 6));
+  CHECK_INT(s->vt->cached(s, "q", &b->arena, &answer, &err), version > 4);
+  CHECK_INT(s->vt->account(s, "all", "2026-11-20", &spent, &err), 0);
+  CHECK_INT(spent.nano, version > 5 ? 11 : 0);
+}
+
+static void what_any_earlier_schema_held_is_there_now(void) {
+  unsigned version = 1;
+  for (; tm_migrate_step(version - 1); version++) {
+    box b;
+    char sql[4000] = "";
+    const char *bytes;
+    size_t len;
+    tm_err err = TM_ERR_INIT;
+    tm_effect_row effect = {.ns = "flow", .action = "pay", .key = "k"};
+    tm_decision_row decision = {.ns = "flow", .name = "d", .key = "k"};
+    REQUIRE(version < LEFT); /* a new schema wants a row above */
+    for (unsigned v = 1; v <= version; v++)
+      strncat(sql, left_by[v], sizeof sql - strlen(sql) - 1);
+    snprintf(sql + strlen(sql), sizeof sql - strlen(sql),
+             "INSERT INTO tm_effect VALUES ('flow', 'pay', 'k', 'h', %s, '1', '7')",
+             version < 4 ? "1" : "'r1'");
+    box_open_old(&b, version, sql);
+    CHECK_STR(box_run(&b, "r1")->state, "queued");
+    CHECK_STR(box_journal(&b, "r1", 0), "0:x");
+    CHECK_STR(box_gate(&b, "r1/a@1")->state, "open");
+    CHECK_INT(b.store->vt->blob(b.store, "f", &b.arena, &bytes, &len, &err), 1);
+    CHECK_INT(b.store->vt->closure(b.store, "c", &b.arena, &bytes, &len, &err), 1);
+    CHECK_INT(b.store->vt->effect(b.store, &effect, &b.arena, &effect, &err), 1);
+    CHECK_STR(effect.run, "r1");
+    CHECK_STR(effect.result, "7");
+    CHECK_INT(b.store->vt->decision(b.store, &decision, &b.arena, &decision, &err), 1);
+    CHECK_STR(decision.value, "5");
+    check_rest(&b, version);
+    CHECK_STR(err.msg, "");
+    CHECK_STR(box_verify(&b), "");
+    box_close(&b);
+  }
+  CHECK_INT(version, LEFT);
 }
 
 static void unknown_urls_are_refused(void) {
@@ -397,6 +493,7 @@ CHECK_SUITE(store_file) {
   CHECK_RUN(a_newer_schema_is_refused);
   CHECK_RUN(a_newer_schema_that_is_only_in_the_log_is_refused_too);
   CHECK_RUN(effects_and_sources_of_version_2_are_kept);
+  CHECK_RUN(what_any_earlier_schema_held_is_there_now);
   CHECK_RUN(unknown_urls_are_refused);
   CHECK_RUN(damage_is_found_and_never_read_over);
   CHECK_RUN(another_journal_mode_is_set_right);

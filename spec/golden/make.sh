@@ -58,7 +58,7 @@ with questions '"questions":true' 0
 with undone '"fail":true' 1
 with first '"again":"second"' 0
 with lost '"lost":true' 8
-tidemill -q approve lost --answer '{"seat":"found"}'
+tidemill -q resolve lost --applied '{"seat":"found"}'
 with given_up '"wait":true' 8
 tidemill -q cancel given_up --note enough || true
 with cut_off '"wait":true' 8
@@ -77,5 +77,10 @@ kill $server
 
 keep events children children:5 children:6 children:7 branches questions undone first first~2 lost
 keep given_up cut_off stored mended edited kept reopened web
+tidemill -q run heir --id left --input '{"odd":true}' || test $? = 8
+tidemill -q terminate left
+tidemill -q run heir --id heir --input '{"odd":true}' || test $? = 8 # it takes over the key in doubt
+tidemill -q resolve heir --applied '"seen"'
+keep heir
 keep away patient
 keep whole conflict asked moved refused ended again forked approved

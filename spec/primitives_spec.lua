@@ -239,6 +239,25 @@ return flow
     end)
   end)
 
+  describe("an error", function()
+    it("is a plain table: kind, code, message, step and retryable", function()
+      local e = value [[
+        flow:step "station" { run = function()
+          local _, e = pcall(mill.emit, "nobody", "paid", 1)
+          local names = {}
+          for name, v in pairs(e) do names[#names + 1] = name .. ":" .. type(v) end
+          return { names = names, e = e }
+        end }
+        return flow.station()]]
+      assert.same({ "code:string", "kind:string", "message:string", "retryable:boolean",
+        "step:string" }, e.names)
+      assert.equal("station", e.e.step)
+      assert.equal(e.e.kind, e.e.code)
+      assert.is_false(e.e.retryable)
+      assert.is_nil(e.e.message:find "0x%x%x")
+    end)
+  end)
+
   describe("a decision", function()
     it("is made once for its key", function()
       assert.same({ 1, 1, 2 }, value [[

@@ -138,7 +138,10 @@ describe("a process that dies", function()
 
   it("leaves one when TIDEMILL_CORE is set, for who looks for a bug", function()
     local pattern = content.read "/proc/sys/kernel/core_pattern"
-    if not pattern:match "^core" then return pending "core files go elsewhere here" end
+    local sanitized = (os.getenv "TIDEMILL_BUILD" or ""):find("asan", 1, true)
+    if sanitized or not pattern:match "^core" then
+      return pending "core files go elsewhere here, or are not written"
+    end
     local got = abort "TIDEMILL_CORE=1"
     assert.is_true(tonumber(got.out:match "%d+") > 0, got.err)
   end)

@@ -19,6 +19,9 @@
  * of actions, and half of them in one batch, so that scripts run while the other half is
  * written. */
 #define MAX_EFFECTS 64
+/* Ops of a turn that are worth a batch of their own while the store has nothing to do: it writes
+ * them while the rest of a crowd is driven. */
+#define EARLY_OPS 128
 
 int tm_engine_open(tm_engine **out, const tm_ports *ports, tm_err *err) {
   (void)err;
@@ -131,7 +134,8 @@ static void drive_all(tm_engine *e) {
   while (e->begun < MAX_EFFECTS / 2 && !must_wait_for_store(e) &&
          (l = tm_list_shift(&e->runnable))) {
     tm_run_drive(TM_LIST_OF(l, tm_run, runnable));
-    if (effects_of(e->turn) >= MAX_EFFECTS / 2 && e->in_flight < MAX_IN_FLIGHT)
+    bool early = e->in_flight == 0 && e->turn && e->turn->batch->count >= EARLY_OPS;
+    if (early || (effects_of(e->turn) >= MAX_EFFECTS / 2 && e->in_flight < MAX_IN_FLIGHT))
       tm_turn_submit(e);
   }
 }

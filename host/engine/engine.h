@@ -55,8 +55,9 @@ typedef struct tm_ports {
   double (*cost)(void *ctx, const tm_json *request);
   /* What happens, for people; may be NULL. */
   void (*event)(void *ctx, const tm_json *event);
-  bool park;        /* a waiting run leaves the memory */
-  bool still_clock; /* time stands still until it is moved: every timer is a long wait */
+  bool park;           /* a waiting run leaves the memory */
+  int64_t records_max; /* of one journal; 0: a million */
+  bool still_clock;    /* time stands still until it is moved: every timer is a long wait */
   /* The engine wants a turn soon. */
   void (*wake)(void *ctx);
   void *ctx;

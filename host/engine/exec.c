@@ -15,6 +15,8 @@
 #include "engine/signal.h"
 #include "engine/spend.h"
 
+#define RECORDS_MAX 1000000
+
 /* -- tasks: work outside the engine ---------------------------------------------------- */
 
 void tm_exec_start_task(tm_branch *b, tm_call_kind kind, const char *name,
@@ -212,8 +214,29 @@ static bool is_a_row(tm_call_kind k) {
          k == TM_CALL_CALL || k == TM_CALL_START || k == TM_CALL_CONTINUE || k == TM_CALL_LOCK;
 }
 
+/* A journal is read whole for each replay. Who needs more than a million records goes on as a fresh
+ * run: that is still allowed. */
+static bool too_long(const tm_branch *b) {
+  int64_t max = b->run->engine->ports.records_max;
+  return b->run->next_seq >= (max ? max : RECORDS_MAX) && b->kind != TM_CALL_CONTINUE;
+}
+
+static void stop_at(tm_branch *b) {
+  tm_err err;
+  tm_err_set(
+      &err, TM_LIMIT,
+      "%s: the run's journal has %lld records, the most that a run may have, and \"%s\" was "
+      "not begun; a run that never ends goes on as a fresh one by mill.continue_as",
+      b->where, (long long)b->run->next_seq, b->name);
+  tm_run_stop(b->run, &err);
+}
+
 void tm_exec_launch(tm_branch *b) {
   tm_run *r = b->run;
+  if (too_long(b)) {
+    stop_at(b);
+    return;
+  }
   if (r->order == TM_ORDER_PAUSE)
     return; /* held until it is taken up again */
   b->phase = TM_PHASE_LIVE;

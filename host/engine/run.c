@@ -231,6 +231,22 @@ static void deliver(tm_after *a, const tm_err *err) {
   tm_engine_make_runnable(b->run);
 }
 
+/* What a script may look at in any error: {kind, code, message, step?, retryable}. The code is the
+ * kind where nothing more is known. */
+static tm_json *whole_error(tm_branch *b, const tm_json *error) {
+  tm_arena *a = &b->scratch;
+  tm_json *e = tm_json_copy(a, error);
+  if (tm_json_type_of(e) != TM_JSON_OBJECT)
+    return e;
+  if (!tm_json_get(e, "code") && tm_json_get(e, "kind"))
+    tm_json_set(a, e, "code", tm_json_get(e, "kind"));
+  if (!tm_json_get(e, "step") && *b->step)
+    tm_json_set_str(a, e, "step", b->step);
+  if (!tm_json_get(e, "retryable"))
+    tm_json_set_bool(a, e, "retryable", false);
+  return e;
+}
+
 static tm_json *outcome_body(tm_branch *b, const tm_json *value, const tm_json *error,
                              const tm_json *meta) {
   tm_arena *a = &b->scratch;
@@ -238,7 +254,7 @@ static tm_json *outcome_body(tm_branch *b, const tm_json *value, const tm_json *
   tm_json_lend_str(a, body, "k", tm_call_word(b->kind));
   tm_json_lend_str(a, body, "i", b->identity);
   if (error)
-    tm_json_lend(a, body, "e", tm_json_copy(a, error));
+    tm_json_lend(a, body, "e", whole_error(b, error));
   else
     tm_json_lend(a, body, "v", value ? tm_json_copy(a, value) : tm_json_null(a));
   if (meta)

@@ -627,6 +627,7 @@ void kit_boot(kit *k) {
       .setting = setting,
       .event = on_event,
       .wake = wake,
+      .records_max = k->records_max,
       .ctx = k,
   };
   k->dead = k->woken = k->foreign = false;

@@ -97,10 +97,11 @@ struct kit {
   int die_before, die_after; /* the commit with this number, from 1; 0: none */
   bool dead;
   kit_reply (*reply)(kit *k, const kit_task *t); /* how it will end; NULL: KIT_OK */
-  bool person; /* approves gates, and tells doubts as they are */
-  bool random; /* the next thing is drawn */
-  bool still;  /* time does not pass */
-  bool trial;  /* what is rehearsed now may be on other sources: no promise for law 7 */
+  bool person;         /* approves gates, and tells doubts as they are */
+  bool random;         /* the next thing is drawn */
+  int64_t records_max; /* of one journal; 0: as it comes */
+  bool still;          /* time does not pass */
+  bool trial;          /* what is rehearsed now may be on other sources: no promise for law 7 */
   tm_dice dice;
   int64_t later_ms;  /* 0: a minute */
   int started;       /* tasks, since boot */

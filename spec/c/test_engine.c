@@ -21,6 +21,24 @@ static void finish(kit *k, const char *name) {
     kit_finish(k, t, KIT_OK);
 }
 
+/* -- limits ---------------------------------------------------------------------------- */
+
+static void a_journal_that_is_too_long_stops_its_run_and_sends_nothing_more(void) {
+  kit_box box;
+  kit *k = kit_box_open(&box, "{'flow': [['llm', 'a'], ['llm', 'b'], ['llm', 'c']]}");
+  k->records_max = 5; /* start, and two calls of two records each */
+  kit_crash(k);
+  kit_boot(k);
+  kit_start(k, "r");
+  kit_run(k);
+  CHECK_INT(k->started, 2);
+  CHECK_STR(kit_journal(&box.world, "r"), "start attempt:1 done:1 attempt:2 done:2 end");
+  CHECK_STR(kit_state(&box.world, "r"), "failed");
+  CHECK(strstr(kit_reason(&box.world, "r"), "has 5 records") &&
+        strstr(kit_reason(&box.world, "r"), "mill.continue_as"));
+  kit_box_close(&box);
+}
+
 /* -- law 1 ----------------------------------------------------------------------------- */
 
 static void law_1_a_call_starts_after_the_records_it_rests_on(void) {
@@ -608,6 +626,7 @@ static void a_model_that_cannot_be_called_is_an_error_of_the_call(void) {
 }
 
 CHECK_SUITE(engine) {
+  CHECK_RUN(a_journal_that_is_too_long_stops_its_run_and_sends_nothing_more);
   CHECK_RUN(law_1_a_call_starts_after_the_records_it_rests_on);
   CHECK_RUN(law_1_a_result_is_told_after_its_commit);
   CHECK_RUN(law_1_what_is_not_committed_is_never_told);

@@ -179,3 +179,41 @@ for name, wire in pairs(wires) do
     end)
   end)
 end
+
+describe("a cassette", function()
+  it("answers all rungs of a unit offline, without a key", function()
+    local dir = content.folder()
+    finally(function() content.remove(dir) end)
+    os.execute(("mkdir -p %s/workflows %s/prompts"):format(dir, dir))
+    content.write(dir .. "/workflows/w.lua", [[
+      local mill = require "tidemill"
+      local flow = mill.workflow "w" {}
+      function flow.main() return (mill.llm("rate", {})) end
+      return flow
+    ]])
+    content.write(dir .. "/prompts/rate.prompt", [[
+---
+model: openai/small
+output: { schema: { stars: integer } }
+tidemill.repair: 0
+tidemill.tries: [{}, { model: anthropic/larger }]
+tidemill.fallback: [gemini/other]
+---
+How many stars?
+]])
+    local server = content.serve { { match = "How many",
+      answer = { "many", { stars = 4 } } } }
+    if not server then return pending "needs build/dev/mock-server" end
+    local function run(env, ...)
+      return content.tidemill(dir, { "run", "w", "-q", ... }, env)
+    end
+    local keys = ("OPENAI_API_KEY=k OPENAI_BASE_URL=http://127.0.0.1:%s/v1 ANTHROPIC_API_KEY=k "
+      .. "ANTHROPIC_BASE_URL=http://127.0.0.1:%s"):format(server.port, server.port)
+    local live = run(keys, "--record", dir .. "/tape")
+    server.stop()
+    assert.equal('{"stars":4}\n', live.out, live.err)
+    local offline = run("OPENAI_API_KEY= ANTHROPIC_API_KEY=", "--model",
+      "cassette/" .. dir .. "/tape")
+    assert.equal('{"stars":4}\n', offline.out, offline.err)
+  end)
+end)

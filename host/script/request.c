@@ -1,6 +1,7 @@
 /* request.c - a unit and its variables become the common model request (llm/llm.h).
  */
 #include <stdio.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "script/guest.h"
@@ -121,6 +122,23 @@ static void put_cache(tm_json *request, tm_arena *a, const tm_closure *c, const 
   tm_json_set(a, request, "cache", own);
 }
 
+/* A cassette has the answers of all rungs, in the order in which they came: asking another model
+ * would ask for its key. */
+static void stay_with_cassette(tm_json *request, tm_arena *a, const char *model) {
+  const tm_json *tries = tm_json_get(request, "tries");
+  tm_json *own = tm_json_new_array(a);
+  if (strncmp(model, "cassette/", 9) != 0)
+    return;
+  for (size_t i = 0; i < tm_json_len(tries); i++) {
+    tm_json *rung = tm_json_copy(a, tm_json_at(tries, i));
+    tm_json_remove(rung, "model");
+    tm_json_push(a, own, rung);
+  }
+  if (tries)
+    tm_json_set(a, request, "tries", own);
+  tm_json_remove(request, "fallback");
+}
+
 int tm_request_build(tm_json **out, tm_arena *a, const tm_closure *c, const tm_prompt *unit,
                      const tm_json *vars, const tm_json *opts, tm_err *err) {
   tm_json *messages;
@@ -152,6 +170,7 @@ int tm_request_build(tm_json **out, tm_arena *a, const tm_closure *c, const tm_p
     tm_json_set(a, r, "schema", unit->output_schema);
   tm_json_set_str(a, r, "schema_name", unit->name);
   put_cache(r, a, c, unit, opts);
+  stay_with_cassette(r, a, model);
   *out = r;
   return put_checks(r, a, unit, opts, err);
 }

@@ -82,7 +82,7 @@ describe("an allocation that is refused", function()
       local context = ("allocation %d: exit %d\n%s"):format(n, got.code, got.err)
       if got.code ~= 0 then
         refused = refused + 1
-        assert.truthy(({ [1] = true, [2] = true, [3] = true, [10] = true, [70] = true,
+        assert.truthy(({ [2] = true, [3] = true, [10] = true, [70] = true,
           [75] = true, [127] = true })[got.code], context)
         assert.not_equal("", got.err, context)
       end

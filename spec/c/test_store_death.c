@@ -93,7 +93,7 @@ static void a_torn_log_is_read_up_to_the_tear(void) {
   CHECK_INT(acknowledged(&b, "store.commit.post:6", true), 5);
   tm_buf log = box_slurp(box_path(&b, "-wal")), db = box_slurp(box_path(&b, ""));
   int64_t before = 0;
-  for (size_t len = 0; len <= log.len && len < 400000; len += 1997) {
+  for (size_t len = 0; len <= log.len && len < 400000; len += 997) {
     FILE *f = fopen(box_path(&b, "-wal"), "w");
     fwrite(log.data, 1, len, f);
     fclose(f);

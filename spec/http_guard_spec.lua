@@ -99,6 +99,29 @@ describe("a media URL", function()
     assert.equal(0, render("http://127.0.0.1/a.png", "TIDEMILL_HTTP_PRIVATE=127.0.0.1").code)
     content.remove(dir)
   end)
+
+  it("is judged in messages that a script hands over, and nothing is sent", function()
+    local dir, server = content.project(), content.serve {}
+    finally(function() server.stop() content.remove(dir) end)
+    content.write(dir .. "/prompts/look.prompt", "What is it?\n")
+    content.write(dir .. "/workflows/look.lua", [[
+      local mill = require "tidemill"
+      local flow = mill.workflow "look" {}
+      function flow.main(input)
+        local ok, e = pcall(mill.llm, "look", {}, { messages = { { role = "user", content = {
+          { media = { url = input.url, contentType = "image/png" } } } } } })
+        return { ok = ok, said = not ok and e.message or nil }
+      end
+      return flow
+    ]])
+    local got = content.tidemill(dir, { "run", "look", "-q", "--model", "openai/m", "--input",
+      '{"url":"http://169.254.169.254/latest"}' }, ("OPENAI_API_KEY=k OPENAI_BASE_URL="
+      .. "http://127.0.0.1:%s/v1"):format(server.port))
+    assert.equal(0, got.code, got.err)
+    assert.is_false(got.json.ok)
+    assert.truthy(got.json.said:find("is not sent to fetch media", 1, true), got.json.said)
+    assert.equal(0, #server.get "/log")
+  end)
 end)
 
 describe("TLS", function()

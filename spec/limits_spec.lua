@@ -173,6 +173,30 @@ return flow
       assert.truthy(lane.breaker["until"]:match "^20%d%d%-")
     end)
 
+    it("leave the rungs and limits of the fallback model as they are", function()
+      server = content.serve { { fault = "500" } }
+      local other = content.serve { { answer = { { ok = "bad" }, { ok = true } } } }
+      finally(function() other.stop() end)
+      content.write(dir .. "/prompts/say.prompt",
+        "---\ninput: { schema: { n: integer } }\noutput: { schema: { ok: boolean } }\n"
+          .. "tidemill.retries: 0\ntidemill.repair: 0\ntidemill.tries: [{}, { temperature: 0 }]\n"
+          .. "tidemill.fallback: [anthropic/b]\n---\nSay {{n}}.\n")
+      settings("  anthropic: { concurrent: 1 }\n" .. breaker)
+      local keys = ("%s ANTHROPIC_API_KEY=k ANTHROPIC_BASE_URL=http://127.0.0.1:%s")
+        :format(env(), other.port)
+      local function go(n)
+        return content.tidemill(dir,
+          { "run", "many", "-q", "--input", ('{"n":%d}'):format(n) }, keys)
+      end
+      local got = go(6)
+      assert.equal(0, got.code, got.err)
+      assert.same({ ok = 6 }, classes(got.json))
+      local before = #server.get "/log"
+      assert.same({ ok = 5 }, classes(go(5).json))
+      assert.equal(before, #server.get "/log") -- it stays shut for the next process, too
+      assert.equal(6 + 5 + 1, #other.get "/log") -- and one answer was no good
+    end)
+
     it("count answers that break their schema", function()
       local got = break_it { answer = { ok = "yes" } }
       assert.same({ unavailable = 5 }, classes(got.json))

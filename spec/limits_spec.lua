@@ -179,7 +179,8 @@ return flow
       finally(function() other.stop() end)
       content.write(dir .. "/prompts/say.prompt",
         "---\ninput: { schema: { n: integer } }\noutput: { schema: { ok: boolean } }\n"
-          .. "tidemill.retries: 0\ntidemill.repair: 0\ntidemill.tries: [{}, { temperature: 0 }]\n"
+          .. "tidemill.retries: 0\ntidemill.repair: 0\n"
+          .. "tidemill.tries: [{}, { temperature: 0 }]\n"
           .. "tidemill.fallback: [anthropic/b]\n---\nSay {{n}}.\n")
       settings("  anthropic: { concurrent: 1 }\n" .. breaker)
       local keys = ("%s ANTHROPIC_API_KEY=k ANTHROPIC_BASE_URL=http://127.0.0.1:%s")

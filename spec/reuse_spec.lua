@@ -556,6 +556,12 @@ return flow
     local runs = content.tidemill(dir, { "list", "--json" }).json.runs
     assert.truthy(content.tidemill(dir, { "show", runs[1].id }).out
       :find("used again (exact) from run " .. runs[2].id, 1, true))
+    local records = content.tidemill(dir, { "show", runs[1].id, "--json" }).json.records
+    local hit
+    for _, r in ipairs(records) do if r.meta and r.meta.cached then hit = r.seq end end
+    local raw = content.tidemill(dir, { "show", ("%s#%d"):format(runs[1].id, hit), "--raw" })
+    assert.equal(4, raw.code, raw.err)
+    assert.truthy(raw.err:find("show " .. runs[2].id .. " --raw", 1, true), raw.err)
     assert.equal(0, content.tidemill(dir, { "doctor", "--deep" }).code)
   end)
 

@@ -337,6 +337,20 @@ static bool belongs(const tm_json *attempt, const tm_json *named) {
   return attempt == named || (call && strcmp(tm_json_get_str(attempt, "place"), place) == 0);
 }
 
+/* Nothing went to a model for this record: why, and what to type instead. The exit code. */
+static int no_attempt(tm_cli *c, const tm_json *named, long long seq) {
+  const char *from = tm_json_get_str(tm_json_get(tm_json_get(named, "meta"), "cached"), "run");
+  if (from)
+    return tm_cli_fail(c, 4,
+                       "record %lld is an answer that was used again, from run %s; `tidemill "
+                       "show %s --raw` has what went to a model",
+                       seq, from, from);
+  return tm_cli_fail(c, 4,
+                     "record %lld is no attempt at a model; `tidemill show %.*s` lists "
+                     "the records",
+                     seq, (int)strcspn(c->args[0], "#"), c->args[0]);
+}
+
 /* Every attempt of the selected records, raw or as curl. The exit code. */
 static int show_attempts(tm_cli *c, const tm_json *records, long long seq) {
   size_t told = 0;
@@ -352,10 +366,7 @@ static int show_attempts(tm_cli *c, const tm_json *records, long long seq) {
       print_raw(c, r, a);
   }
   if (told == 0 && seq >= 0)
-    return tm_cli_fail(c, 4,
-                       "record %lld is no attempt at a model; `tidemill show %.*s` lists "
-                       "the records",
-                       seq, (int)strcspn(c->args[0], "#"), c->args[0]);
+    return no_attempt(c, named, seq);
   if (told == 0)
     tm_cli_note(c, "no model was asked in this run");
   return 0;

@@ -19,6 +19,9 @@ local function part(name)
   return loaded[name]
 end
 
+mill._undo = false -- the part that undoes, once something was done that can be undone
+mill._part = part -- the host loads ahead what runs like this one have used
+
 -- Models ------------------------------------------------------------------------------
 
 mill._budget = {}
@@ -148,7 +151,7 @@ function mill._main(flow, input, step)
   else
     ok, result = pcall(main, flow, input, step)
   end
-  local undo = loaded.undo -- something was done that can be undone
+  local undo = mill._undo
   if ok then
     if not (undo and core.cancelled()) then return result end
     result = { kind = "cancelled", message = "the run was cancelled" }

@@ -17,6 +17,12 @@ static tm_guest *guest_of(lua_State *L) {
   return tm_vm_owner(L);
 }
 
+/* The run itself: what its script learns from it is not another run's to know. */
+static tm_run *run_of(lua_State *L) {
+  tm_vm_is_personal(L);
+  return guest_of(L)->run;
+}
+
 static const tm_json *argument(lua_State *L, int index) {
   tm_guest *g = guest_of(L);
   tm_json *v = NULL;
@@ -194,7 +200,7 @@ static int l_setting(lua_State *L) {
   tm_guest *g = guest_of(L);
   const char *name = luaL_checkstring(L, 1);
   const tm_json *v =
-      g->current ? tm_json_get(g->run->settings, name) : tm_run_setting(g->run, name);
+      g->current ? tm_json_get(run_of(L)->settings, name) : tm_run_setting(run_of(L), name);
   if (!v)
     return 0;
   tm_value_push(L, v);
@@ -235,13 +241,13 @@ static int l_step(lua_State *L) {
 
 /* cancelled(): was the run asked to stop, as far as the journal has told? */
 static int l_cancelled(lua_State *L) {
-  lua_pushboolean(L, guest_of(L)->run->cancelling);
+  lua_pushboolean(L, run_of(L)->cancelling);
   return 1;
 }
 
 /* unwinding(): what comes from now on cleans up, and is done in a cancelled run too */
 static int l_unwinding(lua_State *L) {
-  guest_of(L)->run->unwinding = true;
+  run_of(L)->unwinding = true;
   return 0;
 }
 
@@ -250,8 +256,9 @@ static int l_events(lua_State *L) {
   tm_guest *g = guest_of(L);
   tm_arena_reset(&g->scratch);
   const tm_json *v = argument(L, 1);
-  if (!g->run->events && tm_json_type_of(v) == TM_JSON_OBJECT)
-    g->run->events = tm_json_copy(&g->run->arena, v);
+  tm_run *run = run_of(L);
+  if (!run->events && tm_json_type_of(v) == TM_JSON_OBJECT)
+    run->events = tm_json_copy(&run->arena, v);
   return 0;
 }
 
@@ -395,7 +402,7 @@ static int l_llm(lua_State *L) {
   const tm_json *budget = argument(L, 4);
   if (budget)
     tm_json_set(a, live, "budget", budget);
-  g->run->llm_calls++;
+  run_of(L)->llm_calls++;
   return perform(L, TM_CALL_LLM, name, request, live);
 }
 

@@ -48,7 +48,6 @@ static int push_library(lua_State *L) {
   return 0;
 }
 
-/* The loader, as a coroutine of its own so that the script's top level has its limits too. */
 static int load_workflow(lua_State *L) {
   tm_guest *g = tm_vm_owner(L);
   char name[256];
@@ -56,9 +55,16 @@ static int load_workflow(lua_State *L) {
   if (tm_program_chunk(L, g->program, name, &g->err) < 0)
     return luaL_error(L, "%s", g->err.msg);
   lua_call(L, 0, 1);
+  g->flow = luaL_ref(L, LUA_REGISTRYINDEX);
+  return 0;
+}
+
+/* The one thing of loading that is each run's own: its input is held to the schema. */
+static int prepare(lua_State *L) {
+  tm_guest *g = tm_vm_owner(L);
   lua_rawgeti(L, LUA_REGISTRYINDEX, g->library);
   lua_getfield(L, -1, "_prepare");
-  lua_pushvalue(L, -3);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, g->flow);
   lua_pushstring(L, g->run->workflow);
   if (g->checking)
     lua_pushnil(L);
@@ -68,8 +74,6 @@ static int load_workflow(lua_State *L) {
   lua_call(L, 4, 0);
   lua_pushnil(L);
   lua_setfield(L, -2, "_prepare"); /* has done its work: its memory is for the script */
-  lua_pop(L, 1);
-  g->flow = luaL_ref(L, LUA_REGISTRYINDEX);
   return 0;
 }
 
@@ -89,11 +93,10 @@ static int say_load_error(tm_guest *g, lua_State *co, tm_vm_status status, tm_er
   return -1;
 }
 
-static int load(tm_guest *g, lua_CFunction loader, tm_err *err) {
+/* A part of the loading, as a coroutine of its own so that the script's top level has its limits
+ * too. */
+static int enter(tm_guest *g, lua_CFunction loader, tm_err *err) {
   int results;
-  lua_gc(tm_vm_state(g->vm), LUA_GCSTOP); /* little of what loads is garbage */
-  if (tm_vm_protect(g->vm, push_library, NULL, err) < 0)
-    return tm_err_wrap(err, "loading the library");
   tm_thread *t = spawn(g);
   g->co = t->co;
   lua_pushcfunction(t->co, loader);
@@ -106,14 +109,26 @@ static int load(tm_guest *g, lua_CFunction loader, tm_err *err) {
     rc = say_load_error(g, t->co, s, err);
   g->co = NULL;
   drop_thread(g, t);
-  tm_vm_rest_collector(g->vm);
   return rc;
+}
+
+/* The library, then the file. */
+static int load(tm_guest *g, lua_CFunction loader, tm_err *err) {
+  lua_gc(tm_vm_state(g->vm), LUA_GCSTOP); /* little of what loads is garbage */
+  if (tm_vm_protect(g->vm, push_library, NULL, err) < 0)
+    return tm_err_wrap(err, "loading the library");
+  return enter(g, loader, err);
 }
 
 static void close_guest(void **guest) {
   tm_guest *g = *guest;
   *guest = NULL;
-  tm_vm_close(&g->vm);
+  if (g->spare && tm_vm_rewind(g->vm))
+    tm_program_give(g->program, g->spare);
+  else if (g->spare)
+    tm_program_drop(g->program, &g->spare);
+  else
+    tm_vm_close(&g->vm);
   tm_arena_free(&g->scratch);
   tm_free(g);
 }
@@ -136,6 +151,50 @@ static int open_vm(tm_guest *g, const tm_guest_opts *o, tm_err *err) {
   return tm_vm_open(&g->vm, &opts, err);
 }
 
+/* -- spare vms ------------------------------------------------------------------------- */
+
+/* The parts of the library that runs of this program use: in a vm that is kept, they are loaded
+ * once for all runs that it will have. */
+static int load_ahead(lua_State *L) {
+  tm_guest *g = tm_vm_owner(L);
+  const char *file;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, g->library);
+  for (size_t at = 0; (file = tm_program_part(g->program, &at));) {
+    lua_getfield(L, -1, "_part");
+    lua_pushlstring(L, file, strlen(file) - strlen(".lua"));
+    lua_call(L, 1, 0);
+  }
+  return 0;
+}
+
+static bool take_spare(tm_guest *g) {
+  tm_spare *s = tm_program_take(g->program, g->run->workflow);
+  if (!s)
+    return false;
+  g->spare = s;
+  g->vm = s->vm;
+  g->flow = s->flow;
+  g->library = s->library;
+  tm_vm_hand_over(g->vm, g, g->run->seed);
+  return true;
+}
+
+static void make_spare(tm_guest *g) {
+  tm_err ignored = TM_ERR_INIT;
+  if (tm_program_wants(g->program) && tm_vm_protect(g->vm, load_ahead, NULL, &ignored) == 0)
+    g->spare = tm_program_spare(g->program, g->run->workflow, g->vm, g->flow, g->library);
+}
+
+/* A vm whose file has been loaded, and has not been told of its run. */
+static int get_vm(tm_guest *g, const tm_guest_opts *o, tm_err *err) {
+  if (take_spare(g))
+    return 0;
+  if (open_vm(g, o, err) < 0 || load(g, load_workflow, err) < 0)
+    return -1;
+  make_spare(g);
+  return 0;
+}
+
 static int open_guest(void **out, void *ctx, tm_run *run, tm_err *err) {
   char file[256];
   snprintf(file, sizeof file, "workflows/%s.lua", run->workflow);
@@ -143,10 +202,11 @@ static int open_guest(void **out, void *ctx, tm_run *run, tm_err *err) {
     return tm_err_set(err, TM_NOTFOUND, "there is no workflow \"%s\": %s does not exist",
                       run->workflow, file);
   tm_guest *g = new_guest(run);
-  if (open_vm(g, ctx, err) < 0 || load(g, load_workflow, err) < 0) {
+  if (get_vm(g, ctx, err) < 0 || enter(g, prepare, err) < 0) {
     close_guest((void **)&g);
     return -1;
   }
+  tm_vm_rest_collector(g->vm);
   *out = g;
   return 0;
 }
@@ -172,9 +232,12 @@ int tm_guest_check(tm_closure *c, const tm_guest_opts *o, tm_engine *engine, con
   tm_arena_init(&run.arena, 0);
   tm_guest *g = new_guest(&run);
   g->checking = true;
+  bool workflow = !strchr(name, '/');
   int rc = open_vm(g, o, err);
   if (rc == 0)
-    rc = load(g, strchr(name, '/') ? compile_file : load_workflow, err);
+    rc = load(g, workflow ? load_workflow : compile_file, err);
+  if (rc == 0 && workflow)
+    rc = enter(g, prepare, err);
   close_guest((void **)&g);
   tm_arena_free(&run.arena);
   return rc;

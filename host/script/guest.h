@@ -39,6 +39,8 @@ struct tm_guest {
   bool diverged; /* a noted call found the run diverged: do not resume again */
   int flow;      /* registry reference of the workflow's table */
   int library;   /* of lua/tidemill.lua's table */
+  tm_spare
+      *spare; /* what its vm is kept by, to be another run's; NULL: it goes with this one */
 };
 
 /* A branch's coroutine, in branch->slot. */

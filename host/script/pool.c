@@ -14,6 +14,11 @@
 
 #include "base/mem.h"
 
+struct tm_pool_image {
+  tm_pool pool;
+  char bytes[];
+};
+
 #define FINE_MAX    ((size_t)512)
 #define COARSE_MAX  ((size_t)6144)
 #define MALLOC_HEAD 16
@@ -157,4 +162,37 @@ void tm_pool_drop(tm_pool *p) {
   for (int i = 0; i < p->count; i++)
     free(p->chunks[i].base);
   p->count = 0;
+}
+
+/* -- keeping and rewinding ------------------------------------------------------------- */
+
+/* The bytes of chunk i that were ever taken. */
+static size_t filled(const tm_pool *p, int i) {
+  return i == p->count - 1 ? (size_t)(p->at - p->chunks[i].base) : p->chunks[i].size;
+}
+
+tm_pool_image *tm_pool_keep(const tm_pool *p) {
+  size_t total = 0;
+  for (int i = 0; i < p->count; i++)
+    total += filled(p, i);
+  if (p->strangers || tm_mem_refused())
+    return NULL;
+  tm_pool_image *image = malloc(sizeof *image + total);
+  if (!image)
+    return NULL;
+  image->pool = *p;
+  char *to = image->bytes;
+  for (int i = 0; i < p->count; to += filled(p, i++))
+    memcpy(to, p->chunks[i].base, filled(p, i));
+  return image;
+}
+
+void tm_pool_rewind(tm_pool *p, const tm_pool_image *image) {
+  const tm_pool *before = &image->pool;
+  for (int i = before->count; i < p->count; i++)
+    free(p->chunks[i].base);
+  *p = *before;
+  const char *from = image->bytes;
+  for (int i = 0; i < p->count; from += filled(p, i++))
+    memcpy(p->chunks[i].base, from, filled(p, i));
 }

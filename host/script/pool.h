@@ -27,6 +27,8 @@ typedef struct tm_pool {
   size_t strangers; /* blocks that are malloc's own */
 } tm_pool;
 
+typedef struct tm_pool_image tm_pool_image;
+
 /* A block of `size` bytes, 8-byte aligned; NULL when there is no memory. */
 void *tm_pool_take(tm_pool *p, size_t size);
 /* A block that was taken with exactly that size. */
@@ -38,5 +40,12 @@ void *tm_pool_resize(tm_pool *p, void *block, size_t old, size_t size);
 bool tm_pool_owns_all(const tm_pool *p);
 /* Gives the chunks back, and with them each block in them. */
 void tm_pool_drop(tm_pool *p);
+
+/* A copy of all chunks, in the caller's hands (tm_free); NULL: a block lies outside of them, or
+ * there is no memory. */
+tm_pool_image *tm_pool_keep(const tm_pool *p);
+/* Each block as it was when it was kept, at the same address; chunks that came later are given
+ * back. All blocks taken since then are gone. */
+void tm_pool_rewind(tm_pool *p, const tm_pool_image *image);
 
 #endif

@@ -52,7 +52,12 @@ struct tm_vm {
   bool trusted, stopped;
   bool pressed;    /* the last growth was refused: Lua is collecting and asks once more */
   bool finalizers; /* something in it has to be freed one by one */
+  bool personal;   /* the script has seen something of its run */
   tm_pool pool;
+  struct {
+    tm_pool_image *blocks; /* NULL: not kept */
+    size_t used, count, collect_from;
+  } kept;
 };
 
 /* -- which vm -------------------------------------------------------------------------- */
@@ -74,7 +79,12 @@ void *tm_vm_owner(lua_State *L) {
 }
 
 tm_dice *tm_vm_dice(lua_State *L) {
+  tm_vm_is_personal(L);
   return &tm_vm_of(L)->dice;
+}
+
+void tm_vm_is_personal(lua_State *L) {
+  tm_vm_of(L)->personal = true;
 }
 
 void tm_vm_has_finalizers(lua_State *L) {
@@ -352,16 +362,19 @@ static int install(lua_State *L) {
   return 0;
 }
 
+void tm_vm_hand_over(tm_vm *vm, void *owner, const char *seed) {
+  vm->owner = owner;
+  tm_dice_seed(&vm->dice, seed, strlen(seed));
+}
+
 static void configure(tm_vm *vm, const tm_vm_opts *opts) {
-  const char *seed = opts->seed ? opts->seed : "";
-  vm->owner = opts->owner;
   vm->grain = GRAIN;
   vm->collect_from = SIZE_MAX;
   vm->trusted = opts->trusted;
   vm->cap = opts->trusted ? SIZE_MAX : opts->memory ? opts->memory : MEMORY_DEFAULT;
   vm->max_steps = opts->steps ? opts->steps : STEPS_DEFAULT;
   vm->max_cpu = (opts->cpu_ms ? opts->cpu_ms : CPU_DEFAULT) * NS_PER_MS;
-  tm_dice_seed(&vm->dice, seed, strlen(seed));
+  tm_vm_hand_over(vm, opts->owner, opts->seed ? opts->seed : "");
 }
 
 int tm_vm_open(tm_vm **out, const tm_vm_opts *opts, tm_err *err) {
@@ -398,9 +411,38 @@ void tm_vm_close(tm_vm **vm) {
   if (v->L && (v->trusted || v->finalizers || !tm_pool_owns_all(&v->pool)))
     lua_close(v->L);
   tm_pool_drop(&v->pool);
+  tm_free(v->kept.blocks);
   tm_free(v->why);
   tm_free(v);
   *vm = NULL;
+}
+
+/* -- once more ------------------------------------------------------------------------- */
+
+/* All of a small vm's memory lies in its pool, so a copy of the pool is a copy of the vm, and
+ * Lua's own addresses in it stay true as long as it is copied back to where it was. */
+bool tm_vm_keep(tm_vm *vm) {
+  if (vm->personal || vm->stopped || vm->finalizers || vm->trusted)
+    return false;
+  lua_gc(vm->L, LUA_GCCOLLECT);
+  tm_vm_rest_collector(vm);
+  vm->kept.blocks = tm_pool_keep(&vm->pool);
+  vm->kept.used = vm->used;
+  vm->kept.count = vm->blocks;
+  vm->kept.collect_from = vm->collect_from;
+  return vm->kept.blocks != NULL;
+}
+
+bool tm_vm_rewind(tm_vm *vm) {
+  if (!vm->kept.blocks || vm->stopped || vm->finalizers || !tm_pool_owns_all(&vm->pool))
+    return false;
+  tm_pool_rewind(&vm->pool, vm->kept.blocks);
+  vm->used = vm->kept.used;
+  vm->blocks = vm->kept.count;
+  vm->collect_from = vm->kept.collect_from;
+  vm->grain = GRAIN;
+  vm->pressed = vm->personal = false;
+  return true;
 }
 
 /* -- running --------------------------------------------------------------------------- */

@@ -59,6 +59,18 @@ size_t tm_vm_memory(const tm_vm *vm); /* bytes that Lua holds now */
  * few instructions: most runs end before. */
 void tm_vm_rest_collector(tm_vm *vm);
 
+/* Keep the vm as it is now, between two resumes, for tm_vm_rewind: a copy of its memory (some 30
+ * KB). False, and nothing is kept: it has asked something about its run (tm_vm_is_personal), is
+ * stopped, or holds what lies outside of its pool. */
+bool tm_vm_keep(tm_vm *vm);
+/* The vm as it was kept, to the byte, as if no script had run in it since. False: it was not kept,
+ * was stopped, or has grown out of its pool; it can only be closed. */
+bool tm_vm_rewind(tm_vm *vm);
+/* Hand a vm that was rewound to another run. */
+void tm_vm_hand_over(tm_vm *vm, void *owner, const char *seed);
+/* What the script knows now is its own run's: it cannot be kept for another. */
+void tm_vm_is_personal(lua_State *L);
+
 /* Compile a text chunk ("=file" or "@file" as chunk name); bytecode is refused. On success the
  * function is on L's stack [-0, +1]; on failure nothing is, and err has file:line. */
 int tm_vm_load(lua_State *L, const char *chunk, const char *text, size_t len, tm_err *err);

@@ -1,6 +1,6 @@
 --- Taking actions back, in reverse, when a run fails after all.
 
-local core, _, part = ...
+local core, mill, part = ...
 local action = part("action")
 
 local M = {}
@@ -10,6 +10,7 @@ local done = {}
 
 --- An action with an `undo` has been done.
 function M.note(name, spec, args, result, key)
+  mill._undo = M
   done[#done + 1] = { name = name, undo = spec.undo, args = args, result = result, key = key,
     db = spec.db }
 end

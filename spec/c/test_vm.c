@@ -378,7 +378,72 @@ static void a_vm_of_any_size_is_closed(void) {
   }
 }
 
+static bool pooled(void) { /* not below the address sanitizer: there, no vm can be kept */
+  script s;
+  script_run(&s, plain, "wait()");
+  bool kept = tm_vm_keep(s.vm);
+  script_close(&s);
+  return kept;
+}
+
+static void a_vm_that_was_kept_comes_back_as_it_was(void) {
+  script s;
+  if (!pooled())
+    return;
+  script_run(&s, plain,
+             "x = 1 wait() x = x + 1 y = {} for i = 1, 400 do y[i] = { i } end "
+             "print(x, math.random(1 << 30))");
+  REQUIRE(tm_vm_keep(s.vm));
+  size_t before = tm_vm_memory(s.vm);
+  tm_vm_hand_over(s.vm, &s, "one");
+  script_go(&s, 0);
+  char *first = tm_strdup(script_out(&s));
+  CHECK(strncmp(first, "2 ", 2) == 0);
+  for (int i = 0; i < 3; i++) {
+    tm_buf_reset(&s.out);
+    REQUIRE(tm_vm_rewind(s.vm));
+    CHECK_INT(tm_vm_memory(s.vm), before);
+    tm_vm_hand_over(s.vm, &s, i == 2 ? "two" : "one");
+    script_go(&s, 0);
+    CHECK_INT(s.status, TM_VM_DONE);
+    CHECK(strcmp(script_out(&s), first) == 0 || i == 2);
+  }
+  CHECK(strcmp(script_out(&s), first) != 0);
+  tm_free(first);
+  script_close(&s);
+}
+
+static void what_cannot_come_back_is_not_kept(void) {
+  static const char *const never[] = {
+      "math.random() wait()",                                     /* has seen its own dice */
+      "local t = {} for i = 1, 9000 do t[i] = { i } end wait(t)", /* larger than a pool */
+      "while true do end",                                        /* was stopped */
+  };
+  static const char *const once[] = {
+      "wait() local s = ('x'):rep(1 << 20) wait(s)",
+      "wait() while true do end",
+  };
+  tm_vm_opts opts = {.steps = 1000000};
+  for (size_t i = 0; i < sizeof never / sizeof *never; i++) {
+    script s;
+    script_run(&s, opts, never[i]);
+    CHECK(!tm_vm_keep(s.vm));
+    CHECK(!tm_vm_rewind(s.vm));
+    script_close(&s);
+  }
+  for (size_t i = 0; i < sizeof once / sizeof *once && pooled(); i++) {
+    script s;
+    script_run(&s, opts, once[i]);
+    CHECK(tm_vm_keep(s.vm));
+    script_go(&s, 0);
+    CHECK(!tm_vm_rewind(s.vm));
+    script_close(&s);
+  }
+}
+
 CHECK_SUITE(vm) {
+  CHECK_RUN(a_vm_that_was_kept_comes_back_as_it_was);
+  CHECK_RUN(what_cannot_come_back_is_not_kept);
   CHECK_RUN(a_resting_collector_wakes_when_there_is_garbage);
   CHECK_RUN(a_vm_of_any_size_is_closed);
   CHECK_RUN(opening_one_takes_at_most_18_kb);

@@ -35,9 +35,12 @@
 /* ?1: id, ?2: prefix, ?3: the first id behind it, ?4: workflow, ?5: state, ?6: limit,
  * ?7: unfinished only */
 #define TM_RUN_PREFIX "(?2 IS NULL OR (id >= ?2 AND id < ?3))"
+/* For a list of three, SQLite builds a table of its own each time, as dear as the rest together. The
+ * index tm_run_unfinished has the same words, or it would not serve. */
+#define TM_RUN_UNFINISHED "(state = 'queued' OR state = 'running' OR state = 'waiting')"
 #define TM_RUN_WHERE                                                               \
   " AND (?4 IS NULL OR workflow = ?4) AND (?5 IS NULL OR state = ?5) AND (NOT ?7 " \
-  "OR state IN ('queued', 'running', 'waiting')) AND state <> 'removed' "          \
+  "OR " TM_RUN_UNFINISHED ") AND state <> 'removed' "                              \
   "ORDER BY n DESC LIMIT ?6"
 #define TM_RUN_ENDED "state IN ('done', 'failed', 'cancelled', 'imported')"
 
@@ -108,9 +111,8 @@
     "SELECT " TM_RUN_COLUMNS " FROM tm_run WHERE id = ?1 AND " TM_RUN_PREFIX TM_RUN_WHERE)     \
   X(READ_PREFIX,                                                                               \
     "SELECT " TM_RUN_COLUMNS " FROM tm_run WHERE id >= ?2 AND id < ?3" TM_RUN_WHERE)           \
-  X(READ_UNFINISHED,                                                                           \
-    "SELECT " TM_RUN_COLUMNS " FROM tm_run INDEXED BY tm_run_unfinished "                      \
-    "WHERE state IN ('queued', 'running', 'waiting') AND " TM_RUN_PREFIX TM_RUN_WHERE)         \
+  X(READ_UNFINISHED, "SELECT " TM_RUN_COLUMNS " FROM tm_run INDEXED BY tm_run_unfinished "     \
+                     "WHERE " TM_RUN_UNFINISHED " AND " TM_RUN_PREFIX TM_RUN_WHERE)            \
   X(READ_RUNS, "SELECT " TM_RUN_COLUMNS " FROM tm_run WHERE true" TM_RUN_WHERE)                \
   X(READ_CHILDREN, "SELECT " TM_RUN_COLUMNS " FROM tm_run INDEXED BY tm_run_parent "           \
                    "WHERE parent = ?8 AND " TM_RUN_PREFIX TM_RUN_WHERE)                        \
@@ -131,7 +133,7 @@
                    "WHERE ns = ?1 AND name = ?2 AND key = ?3")                                 \
   X(SIGNAL_NEW, "INSERT INTO tm_signal (run, sid, name, body, at) "                            \
                 "SELECT n, ?2, ?3, ?4, ?5 FROM tm_run WHERE id = ?1 "                          \
-                "AND state IN ('queued', 'running', 'waiting') "                               \
+                "AND " TM_RUN_UNFINISHED " "                                                   \
                 "ON CONFLICT (run, sid) DO NOTHING")                                           \
   X(SIGNAL_CONSUME, "UPDATE tm_signal SET place = ?3 WHERE run = ?1 AND sid = ?2 "             \
                     "AND ifnull(place, ?3) = ?3")                                              \
@@ -149,7 +151,7 @@
   X(ORDER_NEW, "INSERT INTO tm_order (target, run, what, rank, note, by, at) SELECT ?1, "      \
                "?2, ?3, ?4, ?5, ?6, ?7 "                                                       \
                "WHERE ?2 IS NULL OR EXISTS (SELECT 1 FROM tm_run WHERE id = ?2 "               \
-               "AND state IN ('queued', 'running', 'waiting')) "                               \
+               "AND " TM_RUN_UNFINISHED ") "                                                   \
                "ON CONFLICT (target) DO UPDATE SET what = excluded.what, "                     \
                "rank = excluded.rank, note = excluded.note, by = excluded.by, "                \
                "at = excluded.at WHERE excluded.rank >= rank")                                 \

@@ -451,9 +451,16 @@ static const tm_store_vt sqlite_vt = {
     .verify = sqlite_verify,
 };
 
+/* Its statistics of memory take a lock of the whole process for each block: an eighth of a commit.
+ * A program that has used SQLite before us keeps them. */
+static void do_not_count_memory(void) {
+  sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 int tm_store_sqlite_open(tm_store **out, const char *path, const tm_store_host *host,
                          tm_err *err) {
   sqlite_store *s = tm_new(sqlite_store);
+  do_not_count_memory();
   s->base.vt = &sqlite_vt;
   s->host = *host;
   s->wait_ms = host->busy_ms > 0 ? host->busy_ms : BUSY_MS;

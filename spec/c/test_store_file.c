@@ -195,6 +195,7 @@ static const char *const left_by[] = {
     "INSERT INTO tm_cache (hash, value, at, expires) VALUES ('q', '10', 1, 0);",
     "INSERT INTO tm_spent VALUES ('all', '2026-11-20', 11, 1);",
     "INSERT INTO tm_order VALUES ('run:r1', 'r1', 'cancel', 2, '', '', 1);",
+    "", /* another index */
 };
 #define LEFT (sizeof left_by / sizeof left_by[0])
 

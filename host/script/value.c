@@ -108,9 +108,8 @@ typedef struct reader {
 } reader;
 
 typedef struct entry {
-  const char *key;
+  const char *key; /* stays in the table, and so in memory */
   size_t len;
-  tm_json *value;
 } entry;
 
 static tm_json *read_value(reader *r, int index, const frame *up);
@@ -171,8 +170,11 @@ static tm_json *read_number(reader *r, int index, const frame *f) {
   return tm_json_new_double(r->a, d);
 }
 
+#define FEW 8 /* members that need no list of their own, which is nearly always so */
+
 /* What the keys of a table are. */
 typedef struct shape {
+  entry few[FEW]; /* the first names */
   size_t names, items;
   lua_Integer low, high; /* of the items */
   int odd;               /* the lowest type of a key that is neither; 0 (nil): none */
@@ -181,6 +183,8 @@ typedef struct shape {
 static void survey_key(lua_State *L, shape *s) {
   int type = lua_type(L, -1);
   if (type == LUA_TSTRING) {
+    if (s->names < FEW)
+      s->few[s->names].key = lua_tolstring(L, -1, &s->few[s->names].len);
     s->names++;
   } else if (lua_isinteger(L, -1)) {
     lua_Integer i = lua_tointeger(L, -1);
@@ -192,14 +196,14 @@ static void survey_key(lua_State *L, shape *s) {
   }
 }
 
-static shape survey(lua_State *L, int index) {
-  shape s = {.names = 0};
+static void survey(shape *s, lua_State *L, int index) {
+  s->names = s->items = 0;
+  s->odd = 0;
   lua_pushnil(L);
   while (lua_next(L, index)) {
     lua_pop(L, 1);
-    survey_key(L, &s);
+    survey_key(L, s);
   }
-  return s;
 }
 
 /* `here` is this table's own frame, which its children see as their `up`. */
@@ -224,16 +228,34 @@ static int by_key(const void *x, const void *y) {
   return diff ? diff : (a->len > b->len) - (a->len < b->len);
 }
 
-static void collect_keys(lua_State *L, int index, entry *e) {
-  lua_pushnil(L);
-  while (lua_next(L, index)) {
-    lua_pop(L, 1);
-    e->key = lua_tolstring(L, -1, &e->len);
-    e++;
-  }
+static void sort_few(entry *e, size_t n) {
+  for (size_t i = 1; i < n; i++)
+    for (size_t j = i; j > 0 && by_key(&e[j - 1], &e[j]) > 0; j--) {
+      entry later = e[j - 1];
+      e[j - 1] = e[j];
+      e[j] = later;
+    }
 }
 
-/* The value of one member; its key stays in the table, and so in memory. */
+/* The names of a table in order: of several errors each process meets the same one. */
+static entry *sorted_names(reader *r, int index, shape *s) {
+  if (s->names <= FEW) {
+    sort_few(s->few, s->names);
+    return s->few;
+  }
+  entry *all = tm_arena_array(r->a, entry, s->names), *e = all;
+  if (!all)
+    return NULL;
+  lua_pushnil(r->L);
+  while (lua_next(r->L, index)) {
+    lua_pop(r->L, 1);
+    e->key = lua_tolstring(r->L, -1, &e->len);
+    e++;
+  }
+  qsort(all, s->names, sizeof *all, by_key);
+  return all;
+}
+
 static tm_json *read_member(reader *r, int index, const entry *e, frame *here) {
   if (tm_json_utf8_valid(e->key, e->len) != e->len)
     return fail(r, here->up, TM_USAGE, "a key that is not UTF-8; encode binary data");
@@ -248,20 +270,15 @@ static tm_json *read_member(reader *r, int index, const entry *e, frame *here) {
   return value;
 }
 
-/* Sorted before the values are read: of several errors each process meets the same one. */
-static tm_json *read_members(reader *r, int index, size_t n, frame *here) {
+static tm_json *read_members(reader *r, int index, shape *s, frame *here) {
   tm_json *object = tm_json_new_object(r->a);
-  entry *entries = tm_arena_array(r->a, entry, n);
-  if (!entries)
-    return NULL;
-  collect_keys(r->L, index, entries);
-  qsort(entries, n, sizeof *entries, by_key);
-  for (size_t i = 0; i < n; i++) {
+  const entry *entries = sorted_names(r, index, s);
+  for (size_t i = 0; entries && i < s->names; i++) {
     tm_json *value = read_member(r, index, &entries[i], here);
     if (!tm_json_addn(r->a, object, entries[i].key, entries[i].len, value))
       return NULL;
   }
-  return object;
+  return entries ? object : NULL;
 }
 
 /* True for an array by its metatable. */
@@ -311,13 +328,14 @@ static tm_json *read_plain(reader *r, int index, const frame *up) {
   const char *why = forbidden(r, index, &here);
   if (why)
     return fail(r, up, TM_USAGE, why);
-  shape s = survey(r->L, index);
+  shape s;
+  survey(&s, r->L, index);
   bool array = marked(r->L, index);
   why = misshapen(&s, array);
   if (why)
     return fail(r, up, TM_USAGE, why);
   return array || s.items ? read_items(r, index, s.items, &here)
-                          : read_members(r, index, s.names, &here);
+                          : read_members(r, index, &s, &here);
 }
 
 /* A read-only view is read through. */

@@ -12,6 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 #define ALIGN     16
 #define CHUNK_MIN ((size_t)1024)
@@ -30,6 +33,12 @@ static _Noreturn void out_of_memory(size_t size) {
           "some memory or lift the limit, then start again.\n",
           size);
   _exit(70);
+}
+
+void tm_mem_release(void) {
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
 }
 
 void *tm_alloc(size_t size) {

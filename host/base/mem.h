@@ -34,6 +34,9 @@ bool tm_mem_refused(void);
 /* A raw fallible allocation that obeys the test hook; NULL when there is none. */
 void *tm_try_realloc(void *p, size_t size);
 
+/* Give what is free back to the system, where the C library can (glibc keeps it otherwise). */
+void tm_mem_release(void);
+
 typedef struct tm_chunk tm_chunk;
 typedef struct tm_arena {
   tm_chunk *head; /* newest chunk, first in the list */

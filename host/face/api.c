@@ -10,7 +10,8 @@
 #include "base/fault.h"
 #include "face/watchdog.h"
 
-#define STAMP_MS      5             /* how long a look at the project's files is good */
+#define STAMP_MS      5 /* how long a look at the project's files is good */
+#define TRIM_MS       500
 #define VIRTUAL_START 1767225600000 /* 2026-01-01T00:00:00Z */
 
 const char *tidemill_version(void) {
@@ -169,7 +170,8 @@ static int open_engine(tidemill *t, const tidemill_options *o, tm_err *err) {
   tm_store_host host = {.post = post, .ctx = t->loop, .clock = &t->clock, .busy_ms = busy_ms()};
   if (tm_store_open(&t->store, t->options->db, &host, err) < 0)
     return -1;
-  t->guest = (tm_guest_opts){.memory = t->options->memory, .steps = t->options->steps};
+  t->guest = (tm_guest_host){.memory = t->options->memory, .steps = t->options->steps};
+  tm_list_init(&t->guest.spares);
   tm_arena_init(&t->scopes, 0);
   tm_ports ports = {
       .clock = &t->clock,
@@ -248,6 +250,10 @@ static void notice(tidemill *t) {
     return;
   t->noticed = now;
   tm_engine_notice(t->engine);
+  if (now - t->trimmed < TRIM_MS)
+    return;
+  t->trimmed = now;
+  tm_guest_trim(&t->guest);
 }
 
 int tidemill_fd(const tidemill *t) {

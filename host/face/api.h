@@ -30,7 +30,7 @@ struct tidemill {
   tm_store *store;
   tm_face_cells cells; /* what the model floor shares */
   tm_engine *engine;
-  tm_guest_opts guest;
+  tm_guest_host guest;
   tm_clock clock;
   int64_t virtual_now;
   tm_closure *sources;
@@ -40,8 +40,8 @@ struct tidemill {
   tidemill_event_fn event;
   void *event_user;
   tm_buf event_text;
-  int64_t noticed; /* mono ms */
-  bool adopted;    /* runs that a dead process left have been looked for */
+  int64_t noticed, trimmed; /* mono ms */
+  bool adopted;             /* runs that a dead process left have been looked for */
   bool labelled;
   struct tm_watchdog *watchdog; /* NULL: none */
   tm_arena scopes;              /* texts of the budgets last asked for */

@@ -123,10 +123,8 @@ static int load(tm_guest *g, lua_CFunction loader, tm_err *err) {
 static void close_guest(void **guest) {
   tm_guest *g = *guest;
   *guest = NULL;
-  if (g->spare && tm_vm_rewind(g->vm))
-    tm_program_give(g->program, g->spare);
-  else if (g->spare)
-    tm_program_drop(g->program, &g->spare);
+  if (g->spare)
+    tm_spare_give(tm_program_spares(g->program), &g->spare);
   else
     tm_vm_close(&g->vm);
   tm_arena_free(&g->scratch);
@@ -142,9 +140,9 @@ static tm_guest *new_guest(tm_run *run) {
   return g;
 }
 
-static int open_vm(tm_guest *g, const tm_guest_opts *o, tm_err *err) {
-  tm_vm_opts opts = {.memory = o->memory,
-                     .steps = o->steps,
+static int open_vm(tm_guest *g, const tm_guest_host *host, tm_err *err) {
+  tm_vm_opts opts = {.memory = host->memory,
+                     .steps = host->steps,
                      .seed = g->run->seed,
                      .owner = g,
                      .globals = tm_program_globals(g->program)};
@@ -167,8 +165,8 @@ static int load_ahead(lua_State *L) {
   return 0;
 }
 
-static bool take_spare(tm_guest *g) {
-  tm_spare *s = tm_program_take(g->program, g->run->workflow);
+static bool take_spare(tm_guest *g, tm_spares *spares) {
+  tm_spare *s = spares ? tm_spare_take(spares, g->run->workflow) : NULL;
   if (!s)
     return false;
   g->spare = s;
@@ -179,19 +177,27 @@ static bool take_spare(tm_guest *g) {
   return true;
 }
 
-static void make_spare(tm_guest *g) {
+static void make_spare(tm_guest *g, tm_spares *spares, tm_list *looked_at) {
   tm_err ignored = TM_ERR_INIT;
-  if (tm_program_wants(g->program) && tm_vm_protect(g->vm, load_ahead, NULL, &ignored) == 0)
-    g->spare = tm_program_spare(g->program, g->run->workflow, g->vm, g->flow, g->library);
+  if (!spares || !tm_spare_wanted(spares) ||
+      tm_vm_protect(g->vm, load_ahead, NULL, &ignored) < 0)
+    return;
+  lua_gc(tm_vm_state(g->vm), LUA_GCCOLLECT);
+  if (tm_vm_keep(g->vm))
+    g->spare = tm_spare_new(spares, looked_at, g->run->workflow, g->vm, g->flow, g->library);
+}
+
+void tm_guest_trim(tm_guest_host *host) {
+  tm_spare_trim(&host->spares);
 }
 
 /* A vm whose file has been loaded, and has not been told of its run. */
-static int get_vm(tm_guest *g, const tm_guest_opts *o, tm_err *err) {
-  if (take_spare(g))
+static int get_vm(tm_guest *g, tm_guest_host *host, tm_err *err) {
+  if (take_spare(g, tm_program_spares(g->program)))
     return 0;
-  if (open_vm(g, o, err) < 0 || load(g, load_workflow, err) < 0)
+  if (open_vm(g, host, err) < 0 || load(g, load_workflow, err) < 0)
     return -1;
-  make_spare(g);
+  make_spare(g, tm_program_spares(g->program), &host->spares);
   return 0;
 }
 
@@ -223,8 +229,8 @@ static int compile_file(lua_State *L) {
   return 0;
 }
 
-int tm_guest_check(tm_closure *c, const tm_guest_opts *o, tm_engine *engine, const char *file,
-                   tm_err *err) {
+int tm_guest_check(tm_closure *c, const tm_guest_host *host, tm_engine *engine,
+                   const char *file, tm_err *err) {
   const size_t folder = strlen("workflows/"), ending = strlen(".lua");
   char name[256];
   snprintf(name, sizeof name, "%.*s", (int)(strlen(file) - folder - ending), file + folder);
@@ -233,7 +239,7 @@ int tm_guest_check(tm_closure *c, const tm_guest_opts *o, tm_engine *engine, con
   tm_guest *g = new_guest(&run);
   g->checking = true;
   bool workflow = !strchr(name, '/');
-  int rc = open_vm(g, o, err);
+  int rc = open_vm(g, host, err);
   if (rc == 0)
     rc = load(g, workflow ? load_workflow : compile_file, err);
   if (rc == 0 && workflow)

@@ -11,17 +11,21 @@
 #include "script/vm.h"
 
 /* The guest_ctx of the engine's ports. */
-typedef struct tm_guest_opts {
+typedef struct tm_guest_host {
   size_t memory;  /* bytes for one run; 0: the vm's default */
   uint64_t steps; /* instructions between two waits; 0: the vm's default */
-} tm_guest_opts;
+  tm_list spares; /* vms that wait for a run, by program: at first an empty list */
+} tm_guest_host;
 
 extern const tm_guest_vt tm_guest_lua;
+
+/* Give back the memory of vms that no run has needed since the last call; every second or so. */
+void tm_guest_trim(tm_guest_host *host);
 
 /* Load a source file without starting a run: a workflow as a run would load it, with its top level,
  * its modules and the schemas it names; a file in a folder of workflows/ is only compiled. The error
  * is the one that a run would have. */
-int tm_guest_check(tm_closure *c, const tm_guest_opts *o, struct tm_engine *engine,
+int tm_guest_check(tm_closure *c, const tm_guest_host *host, struct tm_engine *engine,
                    const char *file, tm_err *err);
 
 typedef struct tm_guest tm_guest;

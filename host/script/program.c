@@ -10,7 +10,6 @@
 #include "script/globals.h"
 #include "text/yaml.h"
 
-#define SPARES_MAX  128                /* 30 KB each, twice */
 #define UNIT_MEMORY ((size_t)16 << 20) /* of all units and schemas of one closure */
 
 typedef struct chunk {
@@ -29,18 +28,13 @@ struct tm_program {
   tm_map units, schemas, inlines, chunks;
   tm_globals *globals; /* of a sandbox, from the second run on */
   int runs;
-  tm_spare *spares; /* that no run has */
-  int kept;         /* these, and those that runs have */
+  tm_spares spares;
 };
 
 static void free_program(void *cache) {
   tm_program *p = cache;
   tm_map_entry *e;
-  while (p->spares) {
-    tm_spare *s = p->spares;
-    p->spares = s->next;
-    tm_program_drop(p, &s);
-  }
+  tm_spare_free(&p->spares);
   for (size_t i = 0; (e = tm_map_next(&p->chunks, &i));) {
     chunk *c = e->value;
     tm_free(c->bytes);
@@ -59,6 +53,7 @@ tm_program *tm_program_of(tm_closure *c) {
     return c->cache;
   tm_program *p = tm_new(tm_program);
   p->closure = c;
+  tm_spare_init(&p->spares);
   tm_arena_init(&p->arena, UNIT_MEMORY);
   c->cache = p;
   c->free_cache = free_program;
@@ -281,6 +276,10 @@ int tm_program_library(lua_State *L, tm_program *p, const char *name, tm_err *er
   return push_chunk(L, p, chunk_name, f->bytes, f->len, err);
 }
 
+tm_spares *tm_program_spares(tm_program *p) {
+  return p->globals ? &p->spares : NULL;
+}
+
 const char *tm_program_part(const tm_program *p, size_t *at) {
   static const char folder[] = "=tidemill/";
   tm_map_entry *e;
@@ -288,43 +287,4 @@ const char *tm_program_part(const tm_program *p, size_t *at) {
     if (strncmp(e->key, folder, sizeof folder - 1) == 0)
       return e->key + sizeof folder - 1;
   return NULL;
-}
-
-/* -- spares ---------------------------------------------------------------------------- */
-
-bool tm_program_wants(const tm_program *p) {
-  return p->globals && p->kept < SPARES_MAX;
-}
-
-tm_spare *tm_program_spare(tm_program *p, const char *workflow, tm_vm *vm, int flow,
-                           int library) {
-  if (!tm_vm_keep(vm))
-    return NULL;
-  tm_spare *s = tm_new(tm_spare);
-  *s = (tm_spare){.workflow = tm_strdup(workflow), .vm = vm, .flow = flow, .library = library};
-  p->kept++;
-  return s;
-}
-
-tm_spare *tm_program_take(tm_program *p, const char *workflow) {
-  tm_spare **at = &p->spares;
-  while (*at && strcmp((*at)->workflow, workflow) != 0)
-    at = &(*at)->next;
-  tm_spare *s = *at;
-  if (s)
-    *at = s->next;
-  return s;
-}
-
-void tm_program_give(tm_program *p, tm_spare *spare) {
-  spare->next = p->spares;
-  p->spares = spare;
-}
-
-void tm_program_drop(tm_program *p, tm_spare **spare) {
-  p->kept--;
-  tm_vm_close(&(*spare)->vm);
-  tm_free((*spare)->workflow);
-  tm_free(*spare);
-  *spare = NULL;
 }

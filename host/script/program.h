@@ -7,6 +7,7 @@
 #define TM_SCRIPT_PROGRAM_H
 
 #include "engine/closure.h"
+#include "script/spare.h"
 #include "script/vm.h"
 #include "text/prompt.h"
 
@@ -47,28 +48,8 @@ const struct tm_globals *tm_program_globals(tm_program *p);
  * its NAME: call with *at 0 at first, until NULL. */
 const char *tm_program_part(const tm_program *p, size_t *at);
 
-/* -- vms that wait for a run ------------------------------------------------------------ */
-
-/* A vm with the library and one workflow's file loaded, as a run finds it at its begin. */
-typedef struct tm_spare {
-  struct tm_spare *next;
-  char *workflow;
-  tm_vm *vm;
-  int flow, library; /* as in tm_guest */
-} tm_spare;
-
-/* A spare vm for that workflow, now the caller's; NULL: there is none. */
-tm_spare *tm_program_take(tm_program *p, const char *workflow);
-/* Give one back, rewound. */
-void tm_program_give(tm_program *p, tm_spare *spare);
-/* Is a vm that has loaded `workflow` worth keeping? Not in a process with a single run, and only so
- * many: each costs its memory twice. */
-bool tm_program_wants(const tm_program *p);
-/* One more, made of what `vm` has loaded: the caller's, to give later. NULL: it cannot be kept. */
-tm_spare *tm_program_spare(tm_program *p, const char *workflow, tm_vm *vm, int flow,
-                           int library);
-/* One that was not rewound: the vm goes, too. */
-void tm_program_drop(tm_program *p, tm_spare **spare);
+/* Its spare vms; NULL in a process with a single run, which would gain nothing. */
+tm_spares *tm_program_spares(tm_program *p);
 
 const tm_closure *tm_program_closure(const tm_program *p);
 

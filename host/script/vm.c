@@ -424,8 +424,6 @@ void tm_vm_close(tm_vm **vm) {
 bool tm_vm_keep(tm_vm *vm) {
   if (vm->personal || vm->stopped || vm->finalizers || vm->trusted)
     return false;
-  lua_gc(vm->L, LUA_GCCOLLECT);
-  tm_vm_rest_collector(vm);
   vm->kept.blocks = tm_pool_keep(&vm->pool);
   vm->kept.used = vm->used;
   vm->kept.count = vm->blocks;

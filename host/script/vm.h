@@ -59,9 +59,9 @@ size_t tm_vm_memory(const tm_vm *vm); /* bytes that Lua holds now */
  * few instructions: most runs end before. */
 void tm_vm_rest_collector(tm_vm *vm);
 
-/* Keep the vm as it is now, between two resumes, for tm_vm_rewind: a copy of its memory (some 30
- * KB). False, and nothing is kept: it has asked something about its run (tm_vm_is_personal), is
- * stopped, or holds what lies outside of its pool. */
+/* Keep the vm as it is now, between two resumes, for tm_vm_rewind: a copy of its memory, once. False,
+ * and nothing is kept: it has asked something about its run (tm_vm_is_personal), is stopped, or
+ * holds what lies outside of its pool. */
 bool tm_vm_keep(tm_vm *vm);
 /* The vm as it was kept, to the byte, as if no script had run in it since. False: it was not kept,
  * was stopped, or has grown out of its pool; it can only be closed. */

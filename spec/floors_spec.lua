@@ -16,6 +16,7 @@ local fences = {
   { "^lua[%w-]*%.h$", { "^script/", "^face/kit[_%a]*%.c$" } },
   { "^lauxlib%.h$", { "^script/", "^face/kit[_%a]*%.c$" } },
   { "^sodium%.h$", { "^base/hash%.c$", "^base/id%.c$" } },
+  { "^malloc%.h$", { "^base/mem%.c$" } },
   { "^microhttpd%.h$", { "^face/server[%w_]*%.[ch]$" } },
 }
 

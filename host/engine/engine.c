@@ -389,10 +389,22 @@ static int take_up(tm_engine *e, const tm_run_row *row, bool asked, tm_err *err)
   return 0;
 }
 
+/* The project's sources as they are now, when they are those: they are compiled already. */
+static tm_closure *current(tm_engine *e, const char *hash) {
+  tm_closure *now = NULL;
+  tm_err ignored = TM_ERR_INIT;
+  if (!e->ports.sources || e->ports.sources(e->ports.ctx, &now, &ignored) < 0)
+    return NULL;
+  if (strcmp(now->hash.hex, hash) != 0)
+    tm_closure_release(&now);
+  return now;
+}
+
 int tm_engine_closure(tm_engine *e, const char *hash, tm_closure **out, tm_err *err) {
   tm_closure *c = tm_map_get(&e->closures, hash);
   if (!c) {
-    if (tm_closure_load(&c, e->ports.store, hash, err) < 0)
+    c = current(e, hash);
+    if (!c && tm_closure_load(&c, e->ports.store, hash, err) < 0)
       return -1;
     tm_map_set(&e->closures, hash, c);
   }

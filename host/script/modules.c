@@ -49,6 +49,8 @@ static int l_library(lua_State *L) {
   snprintf(file, sizeof file, "tidemill/%s.lua", luaL_checkstring(L, 1));
   if (tm_program_library(L, g->program, file, &err) < 0)
     return luaL_error(L, "%s", err.msg);
+  if (g->spare)
+    g->spare->lacks = true;
   return 1;
 }
 

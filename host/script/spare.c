@@ -63,7 +63,7 @@ tm_spare *tm_spare_take(tm_spares *s, const char *workflow) {
 void tm_spare_give(tm_spares *s, tm_spare **spare) {
   tm_spare *given = *spare;
   *spare = NULL;
-  if (!tm_vm_rewind(given->vm)) {
+  if (given->lacks || !tm_vm_rewind(given->vm)) {
     drop(s, given);
     return;
   }

@@ -1,7 +1,8 @@
 /* spare.h - vms that are loaded and wait for a run.
  *
  *   loaded, kept ─► with its run ─ its run is over: rewound ─► idle ─┬─ taken ─► with its run …
- *                                └ cannot be rewound: gone           └─ not wanted: gone
+ *                                └ cannot be rewound, or lacks
+ *                                  something: gone                   └─ not wanted: gone
  *
  * "Not wanted" is measured: the fewest that were idle between two looks were not needed by anybody.
  */
@@ -17,6 +18,7 @@ typedef struct tm_spare {
   char *workflow;
   tm_vm *vm;
   int flow, library; /* as in tm_guest */
+  bool lacks; /* its run used a part of the library that it had not loaded: the next one has */
 } tm_spare;
 
 /* All of one program. */

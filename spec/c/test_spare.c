@@ -71,6 +71,19 @@ static void each_workflow_has_its_own(void) {
   tm_spare_free(&s.spares);
 }
 
+static void one_that_lacks_something_makes_room_for_a_better_one(void) {
+  stock s;
+  if (!open_stock(&s))
+    return;
+  tm_spare *x = take_or_make(&s, "x");
+  x->lacks = true;
+  tm_spare_give(&s.spares, &x);
+  CHECK_INT(s.spares.all, 0);
+  crowd(&s, 1);
+  CHECK_INT(s.made, 2);
+  tm_spare_free(&s.spares);
+}
+
 static void what_nobody_needs_goes_and_a_few_stay(void) {
   stock s;
   if (!open_stock(&s))
@@ -110,6 +123,7 @@ static void there_are_only_so_many(void) {
 CHECK_SUITE(spare) {
   CHECK_RUN(a_run_gets_the_vm_of_one_before_it);
   CHECK_RUN(each_workflow_has_its_own);
+  CHECK_RUN(one_that_lacks_something_makes_room_for_a_better_one);
   CHECK_RUN(what_nobody_needs_goes_and_a_few_stay);
   CHECK_RUN(there_are_only_so_many);
 }

@@ -51,6 +51,8 @@ void tm_exec_attempt(tm_branch *b, tm_call_kind kind, const tm_json *attempt) {
   tm_json *body = tm_json_new_object(&a);
   tm_json_lend_str(&a, body, "k", tm_call_word(kind));
   tm_json_lend(&a, body, "a", attempt);
+  if (tm_call_class_of(kind) == TM_CALL_VERB) /* a model's has its time inside */
+    tm_json_lend_int(&a, body, "at", tm_engine_now(b->run->engine));
   tm_turn_record(b->run, TM_RECORD_ATTEMPT, b->place, b->name, body);
   tm_arena_free(&a);
 }

@@ -105,7 +105,7 @@ typedef struct forking {
   tm_arena *arena;
   const tm_fork *how;
   tm_journal old;
-  int64_t before;
+  int64_t before, copied;
   const tm_entry *edited;
   tm_tale tale;
 } forking;
@@ -119,6 +119,7 @@ static tm_json *start_body(forking *f, const char *old) {
   tm_json_set_int(a, body, "at", f->tale.created);
   tm_json_set_str(a, link, "run", old);
   tm_json_set_int(a, link, "seq", f->before);
+  tm_json_set_int(a, link, "copied", f->copied);
   tm_json_set(a, body, "fork", link);
   tm_json_set_str(a, body, "seed", seed ? seed : old);
   return body;
@@ -157,6 +158,8 @@ static void put(forking *f, tm_record_kind kind, const tm_entry *e, const tm_jso
 static void copy_story(forking *f, const char *old) {
   f->tale.records = tm_arena_array(f->arena, tm_record, (size_t)f->old.length + 1);
   f->tale.count = 0;
+  for (const tm_entry *e = f->old.first->next; e && e->seq < f->before; e = e->next)
+    f->copied += is_shared(f, e);
   put(f, TM_RECORD_START, f->old.first, start_body(f, old));
   for (const tm_entry *e = f->old.first->next; e && e->seq < f->before; e = e->next)
     if (is_shared(f, e))

@@ -28,11 +28,11 @@
  *                             | {key, epoch} + {taken: the run whose doubt it was, since}
  *                             | {child, due?}: a call | {to}: continue_as
  *                             | {due, back: {state, meta, error}}: a model is asked again then
- *   ATTEMPT  one try          {k, a: what was sent and what came back}
+ *   ATTEMPT  one try          {k, a: what was sent and what came back} + {at}: of a verb
  *   DECIDED  a gate's end     {gate, approved, answer?, note?, by, digest, at}
- *   DONE     a call's result  {k, i, v value, m meta?, q request, w, s?, ms}
+ *   DONE     a call's result  {k, i, v value, m meta?, q request, w, s?, ms, at}
  *                             (q when no OPEN holds it) + {edited}: by a fork, hash of what was
- *   FAIL     a call's error   {k, i, e error, m?, q, w, s?, ms}
+ *   FAIL     a call's error   {k, i, e error, m?, q, w, s?, ms, at}
  *   CANCEL   asked to stop    {note?, by, at}
  *   END      run is over      {state, v result | e error, at} + {llm_calls?, usd?}: spent
  *                             + {continued?}: the run that goes on
@@ -44,8 +44,11 @@
  *   behind the RETRY. `from` is the END, or the FAIL of the call that was the end's cause.
  *   After a REPIN the run is `now`'s; tm_run.closure is changed in the same transaction. Gates
  *   that were opened before it are asked anew (law 9).
- *   A fork is a run whose START has {fork: {run, seq}, seed}: its records are copies of the
- *   other run's story before `seq`, without what was pending there; its dice stay the other's.
+ *   A fork is a run whose START has {fork: {run, seq, copied}, seed}: its next `copied` records
+ *   are copies of the other run's story before `seq`, without what was pending there; its dice
+ *   stay the other's.
+ *   `at` of ATTEMPT, DONE and FAIL is missing in journals from before it was kept, and `copied` as
+ *   well: nothing that a run does rests on them.
  *
  *   A DONE of an llm call whose answer was used again has m {…, cached: {hit, run, at, …}} and no
  *   ATTEMPT (reuse.h); one of recall and decide has what decision.h says.

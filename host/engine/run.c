@@ -265,7 +265,9 @@ static tm_json *outcome_body(tm_branch *b, const tm_json *value, const tm_json *
     tm_json_lend_str(a, body, "w", b->where);
   if (*b->step)
     tm_json_lend_str(a, body, "s", b->step);
-  tm_json_lend_int(a, body, "ms", tm_engine_now(b->run->engine) - b->opened);
+  int64_t now = tm_engine_now(b->run->engine);
+  tm_json_lend_int(a, body, "ms", now - b->opened);
+  tm_json_lend_int(a, body, "at", now);
   return body;
 }
 

@@ -103,6 +103,7 @@ typedef struct examining {
   tm_run_row row;
   const tm_json *opts;
   tm_json *out;
+  tm_buf text; /* instead of out, of a document that is too large for a tree */
 } examining;
 
 static tm_json *document(examining *x, const char *schema) {
@@ -187,6 +188,10 @@ static int models(examining *x, tm_err *err) {
   return tm_api_models(&x->out, &x->arena, x->t, err);
 }
 
+static int trace(examining *x, tm_err *err) {
+  return tm_api_trace(&x->text, &x->arena, x->t, x->row.id, x->opts, err);
+}
+
 static int examine(examining *x, const char *run, const char *op, const char *opts,
                    tm_err *err) {
   static const struct {
@@ -195,7 +200,7 @@ static int examine(examining *x, const char *run, const char *op, const char *op
     bool of_all; /* when no run is named */
   } ops[] = {{"replay", replay, false}, {"diff", diff, false},  {"export", export_run, false},
              {"fsck", check, true},     {"usage", usage, true}, {"drift", drift, true},
-             {"models", models, true}};
+             {"models", models, true},  {"trace", trace, false}};
   tm_json *o;
   size_t i = 0;
   while (i < sizeof ops / sizeof *ops && strcmp(ops[i].op, op) != 0)
@@ -203,13 +208,22 @@ static int examine(examining *x, const char *run, const char *op, const char *op
   if (i == sizeof ops / sizeof *ops)
     return tm_err_set(
         err, TM_USAGE,
-        "there are replay, diff, export, fsck, usage, drift and models, not \"%s\"", op);
+        "there are replay, diff, export, fsck, usage, drift, models and trace, not \"%s\"", op);
   if (tm_api_json(&o, &x->arena, "the options", opts, SIZE_MAX, err) < 0)
     return -1;
   x->opts = o;
   if ((run || !ops[i].of_all) && tm_api_find_run(x->t, run, &x->arena, &x->row, err) < 0)
     return -1;
   return ops[i].fn(x, err);
+}
+
+static int give_text(tm_buf *text, char **out, size_t *len) {
+  size_t size = text->len;
+  if (len)
+    *len = size;
+  if (out)
+    *out = tm_buf_take(text, &size);
+  return 0;
 }
 
 int tidemill_examine(tidemill *t, const char *run, const char *op, const char *opts, char **out,
@@ -220,8 +234,11 @@ int tidemill_examine(tidemill *t, const char *run, const char *op, const char *o
   if (rc < 0)
     return rc;
   tm_arena_init(&x.arena, 0);
-  rc = examine(&x, run, op, opts, &err) < 0 ? tm_api_fail(t, &err)
-                                            : tm_api_give(x.out, out, len);
+  if (examine(&x, run, op, opts, &err) < 0)
+    rc = tm_api_fail(t, &err);
+  else
+    rc = x.out ? tm_api_give(x.out, out, len) : give_text(&x.text, out, len);
+  tm_buf_free(&x.text);
   tm_arena_free(&x.arena);
   return rc;
 }

@@ -65,7 +65,9 @@
   X(BY, "by", 0, "WHAT", "model, workflow, unit or day (model)")                               \
   X(SINCE, "since", 0, "TIME", "from a day or time (UTC) on, or 7d, 12h: so long ago")         \
   X(UNTIL, "until", 0, "TIME", "to the end of a day, or before a time (UTC)")                  \
-  X(DIFF, "diff", 0, "ID#SEQ", "what differs from another call: its request, its answer")
+  X(DIFF, "diff", 0, "ID#SEQ", "what differs from another call: its request, its answer")      \
+  X(CONTENT, "content", 0, NULL, "inputs, prompts, answers and messages, too")                 \
+  X(SEND, "send", 0, NULL, "to a collector instead of standard output")
 
 typedef enum tm_cli_flag {
 #define X(id, name, letter, value, about) TM_FLAG_##id,
@@ -245,6 +247,7 @@ int tm_cli_export(tm_cli *c);
 int tm_cli_import(tm_cli *c);
 int tm_cli_usage(tm_cli *c);
 int tm_cli_models(tm_cli *c);
+int tm_cli_trace(tm_cli *c);
 /* doctor --deep, with the engine open: the findings as text, and as *doc (NULL: an error was told).
  * The exit code. */
 int tm_cli_fsck(tm_cli *c, const tm_json **doc);

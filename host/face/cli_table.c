@@ -105,6 +105,15 @@ static const char models_more[] =
     "the units: price, and the settings that a request to them would drop. Prices and rules "
     "of\n"
     "your own stand under `prices` and `capabilities` in tidemill.yaml. Nothing is sent.\n";
+static const char trace_more[] =
+    "One OTLP/JSON request: a span for each call, each attempt at a model, and each run that "
+    "has\n"
+    "ended, children too. Ids come from the journal: printed again, or after a replay, it is "
+    "the\n"
+    "same. Inputs, prompts and answers are left out without --content. --send [URL] posts it "
+    "to\n"
+    "URL, else as OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, OTEL_EXPORTER_OTLP_ENDPOINT and their\n"
+    "_HEADERS and _TIMEOUT say, else to http://localhost:4318/v1/traces.\n";
 const tm_cli_command tm_cli_commands[] = {
     {"run", "WORKFLOW", "start a run, follow it, print its result", run_more,
      INPUTS | BIT(TIMEOUT), 1, 1, tm_cli_run},
@@ -158,6 +167,8 @@ const tm_cli_command tm_cli_commands[] = {
      BIT(BY) | BIT(SINCE) | BIT(UNTIL) | BIT(WORKFLOW), 0, 1, tm_cli_usage},
     {"models", "", "providers, keys, and what the models cost and take", models_more,
      BIT(PRICED), 0, 0, tm_cli_models},
+    {"trace", "ID [--send [URL]]", "the run's spans, for OpenTelemetry", trace_more,
+     BIT(CONTENT) | BIT(SEND), 1, 2, tm_cli_trace},
     {"prompt", "list|show|render|run|lint …",
      "the prompt units, one, its first request, its answer, its mistakes", prompt_more,
      BIT(VARS) | BIT(RAW), 1, 2, tm_cli_prompt},

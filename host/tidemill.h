@@ -199,7 +199,9 @@ TIDEMILL_API int tidemill_history(tidemill *t, const char *run, const char *opts
  *             some beside it; run NULL: of the newest
  *   "models"  the providers with their keys, the units' models with price and dropped settings
  *   "trace"   its spans and those of the runs that it began, as one OTLP/JSON request; opts
- *             {"content": true}: what was said, too; {"service": NAME} */
+ *             {"content": true}: what was said, too; {"service": NAME}
+ *   "blame"   the files behind a record, opts {"seq": N}, with the commits that git knows of them;
+ *             git is asked, and nothing of it changed */
 TIDEMILL_API int tidemill_examine(tidemill *t, const char *run, const char *op,
                                   const char *opts, char **out, size_t *len);
 /* A new run (*id) with a copy of another one's journal up to a record: opts {"from": step, call or

@@ -98,6 +98,9 @@ int tm_api_models(tm_json **out, tm_arena *a, tidemill *t, tm_err *err);
 /* "trace" of tidemill_examine: an ExportTraceServiceRequest as text, appended: api_trace.c. */
 int tm_api_trace(tm_buf *out, tm_arena *a, tidemill *t, const char *run, const tm_json *opts,
                  tm_err *err);
+/* "blame" of tidemill_examine, into a document: api_blame.c. */
+int tm_api_blame(tm_json *out, tm_arena *a, tidemill *t, const tm_run_row *row,
+                 const tm_json *opts, tm_err *err);
 /* "run" of tidemill_prompt: api_prompt_run.c. */
 int tm_api_prompt_run(tm_json **out, tm_arena *a, tidemill *t, tm_closure *c, const char *name,
                       const tm_json *vars, tm_err *err);

@@ -192,15 +192,20 @@ static int trace(examining *x, tm_err *err) {
   return tm_api_trace(&x->text, &x->arena, x->t, x->row.id, x->opts, err);
 }
 
+static int blame(examining *x, tm_err *err) {
+  tm_json *o = document(x, "tidemill.blame/1");
+  return tm_api_blame(o, &x->arena, x->t, &x->row, x->opts, err);
+}
+
 static int examine(examining *x, const char *run, const char *op, const char *opts,
                    tm_err *err) {
   static const struct {
     const char *op;
     int (*fn)(examining *x, tm_err *err);
     bool of_all; /* when no run is named */
-  } ops[] = {{"replay", replay, false}, {"diff", diff, false},  {"export", export_run, false},
-             {"fsck", check, true},     {"usage", usage, true}, {"drift", drift, true},
-             {"models", models, true},  {"trace", trace, false}};
+  } ops[] = {{"replay", replay, false}, {"diff", diff, false},   {"export", export_run, false},
+             {"fsck", check, true},     {"usage", usage, true},  {"drift", drift, true},
+             {"models", models, true},  {"trace", trace, false}, {"blame", blame, false}};
   tm_json *o;
   size_t i = 0;
   while (i < sizeof ops / sizeof *ops && strcmp(ops[i].op, op) != 0)

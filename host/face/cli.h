@@ -248,6 +248,7 @@ int tm_cli_import(tm_cli *c);
 int tm_cli_usage(tm_cli *c);
 int tm_cli_models(tm_cli *c);
 int tm_cli_trace(tm_cli *c);
+int tm_cli_blame(tm_cli *c);
 /* doctor --deep, with the engine open: the findings as text, and as *doc (NULL: an error was told).
  * The exit code. */
 int tm_cli_fsck(tm_cli *c, const tm_json **doc);

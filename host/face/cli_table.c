@@ -114,6 +114,13 @@ static const char trace_more[] =
     "to\n"
     "URL, else as OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, OTEL_EXPORTER_OTLP_ENDPOINT and their\n"
     "_HEADERS and _TIMEOUT say, else to http://localhost:4318/v1/traces.\n";
+static const char blame_more[] =
+    "Of a model's call: its prompt, partials, schemas and script, as the run keeps them, each "
+    "with\n"
+    "its hash and the newest commit that holds exactly these bytes; the model, who named it, "
+    "and\n"
+    "which one answered. Of any other record: the script and its line. git is asked when the\n"
+    "project is in a work tree of it; nothing there is changed.\n";
 const tm_cli_command tm_cli_commands[] = {
     {"run", "WORKFLOW", "start a run, follow it, print its result", run_more,
      INPUTS | BIT(TIMEOUT), 1, 1, tm_cli_run},
@@ -169,6 +176,8 @@ const tm_cli_command tm_cli_commands[] = {
      BIT(PRICED), 0, 0, tm_cli_models},
     {"trace", "ID [--send [URL]]", "the run's spans, for OpenTelemetry", trace_more,
      BIT(CONTENT) | BIT(SEND), 1, 2, tm_cli_trace},
+    {"blame", "ID#SEQ", "the files behind a call, and their commits", blame_more, 0, 1, 1,
+     tm_cli_blame},
     {"prompt", "list|show|render|run|lint …",
      "the prompt units, one, its first request, its answer, its mistakes", prompt_more,
      BIT(VARS) | BIT(RAW), 1, 2, tm_cli_prompt},

@@ -186,12 +186,17 @@ int tm_program_text(const tm_contract **out, tm_program *p, const char *text, tm
 
 /* -- units ----------------------------------------------------------------------------- */
 
+/* "parts/_voice.prompt" is the partial "parts/voice". */
+static void partial_file(char *out, size_t size, const char *name) {
+  const char *slash = strrchr(name, '/');
+  int dir = slash ? (int)(slash - name + 1) : 0;
+  snprintf(out, size, "prompts/%.*s_%s.prompt", dir, name, name + dir);
+}
+
 static const char *partial(void *ctx, const char *name, size_t *len) {
   tm_program *p = ctx;
-  const char *slash = strrchr(name, '/');
   char file[512];
-  int dir = slash ? (int)(slash - name + 1) : 0;
-  snprintf(file, sizeof file, "prompts/%.*s_%s.prompt", dir, name, name + dir);
+  partial_file(file, sizeof file, name);
   const tm_source *src = tm_closure_file(p->closure, file);
   if (!src)
     return NULL;
@@ -222,6 +227,54 @@ int tm_program_unit(const tm_prompt **out, const char **hash, tm_program *p, con
   *out = u->prompt;
   *hash = u->hash;
   return 0;
+}
+
+/* Which files a unit is read from, as they are asked for. */
+typedef struct listing {
+  tm_program *program;
+  tm_arena *arena;
+  tm_json *files;
+} listing;
+
+static void list_file(listing *x, const char *file) {
+  if (tm_closure_file(x->program->closure, file))
+    tm_json_set(x->arena, x->files, file, tm_json_null(x->arena));
+}
+
+static const char *listed_partial(void *ctx, const char *name, size_t *len) {
+  listing *x = ctx;
+  char file[512];
+  partial_file(file, sizeof file, name);
+  list_file(x, file);
+  return partial(x->program, name, len);
+}
+
+static const tm_json *listed_schema(void *ctx, const char *name) {
+  listing *x = ctx;
+  char file[256];
+  snprintf(file, sizeof file, "workflows/schemas/%s.json", name);
+  list_file(x, file);
+  return schema_by_name(x->program, name);
+}
+
+int tm_program_unit_files(tm_json **out, tm_arena *a, tm_program *p, const char *name,
+                          tm_err *err) {
+  char file[512];
+  tm_arena own;
+  tm_prompt *parsed;
+  listing x = {.program = p, .arena = a, .files = tm_json_new_object(a)};
+  tm_prompt_source from = {.partial = listed_partial, .schema = listed_schema, .ctx = &x};
+  snprintf(file, sizeof file, "prompts/%s.prompt", name);
+  const tm_source *src = tm_closure_file(p->closure, file);
+  *out = x.files;
+  if (!src)
+    return tm_err_set(err, TM_NOTFOUND, "there is no prompt unit \"%s\": %s does not exist",
+                      name, file);
+  list_file(&x, file);
+  tm_arena_init(&own, UNIT_MEMORY);
+  int rc = tm_prompt_parse(&parsed, &own, name, file, src->bytes, src->len, &from, err);
+  tm_arena_free(&own);
+  return rc;
 }
 
 /* -- chunks ---------------------------------------------------------------------------- */

@@ -20,6 +20,11 @@ tm_program *tm_program_of(tm_closure *c);
 int tm_program_unit(const tm_prompt **out, const char **hash, tm_program *p, const char *name,
                     tm_err *err);
 
+/* The files that a unit is read from: itself, its partials, the schemas that it names; an object
+ * with a member for each. TM_NOTFOUND: there is no such unit. */
+int tm_program_unit_files(tm_json **out, tm_arena *a, tm_program *p, const char *name,
+                          tm_err *err);
+
 typedef struct tm_contract {
   const tm_json *document;
   const tm_schema *schema;

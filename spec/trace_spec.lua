@@ -209,6 +209,15 @@ describe("tidemill trace", function()
       end
     end
     assert.truthy(spans.sleep[1].endTimeUnixNano > spans.sleep[1].startTimeUnixNano)
+    local records = cli("show", "o-1", "--json").json.records
+    local last = 0
+    for _, r in ipairs(records) do
+      local verb = r.record == "attempt" and r.kind ~= "llm"
+      if r.record == "done" or verb then
+        assert.truthy(r.at >= last and r.at <= records[#records].at, r.name)
+        last = r.at
+      end
+    end
     local function events(span)
       local names = {}
       for i, event in ipairs(span.events) do names[i] = event.name end

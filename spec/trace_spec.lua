@@ -44,6 +44,19 @@ function flow.main(input) return mill.llm("help", { text = input.text }) end
 return flow
 ]]
 
+local loser = [[
+local mill = require "tidemill"
+local flow = mill.workflow "loser" {}
+function flow.main(input)
+  mill.race {
+    function() return mill.gate("late", { ask = "Now?" }) end,
+    function() return mill.sleep(0.001) end,
+  }
+  if not input.again then return mill.continue_as { again = true } end
+end
+return flow
+]]
+
 local usage = { prompt_tokens = 1000, completion_tokens = 500, total_tokens = 1500,
   prompt_tokens_details = { cached_tokens = 400 },
   completion_tokens_details = { reasoning_tokens = 300 } }
@@ -85,6 +98,7 @@ describe("tidemill trace", function()
     assert(os.execute(("mkdir -p %s/workflows %s/prompts"):format(dir, dir)))
     content.write(dir .. "/workflows/order.lua", workflow)
     content.write(dir .. "/workflows/helper.lua", helper)
+    content.write(dir .. "/workflows/loser.lua", loser)
     for _, name in ipairs { "sort", "help", "bad" } do
       content.write(("%s/prompts/%s.prompt"):format(dir, name),
         ("---\nmodel: openai/gpt-x\n---\n%s: {{text}}\n"):format(name))
@@ -105,7 +119,7 @@ describe("tidemill trace", function()
   local function cli(...) return content.tidemill(dir, { ... }, env()) end
 
   local function run(id, input)
-    input.id, input.text = id, input.text or "my card number is 5500"
+    input.id, input.text = id, input.text or "the card of Lovelace"
     return cli("run", "order", "-q", "--id", id, "--input", cjson.encode(input))
   end
 
@@ -329,16 +343,53 @@ describe("tidemill trace", function()
     assert.same({ { traceId = root.traceId, spanId = root.spanId } }, spans[2].links)
   end)
 
+  it("closes what was open at the end, and links the run that goes on", function()
+    assert.equal(0, cli("run", "loser", "-q", "--id", "l-1", "--input", "{}").code)
+    local before = by_name(trace("l-1").json)
+    local gate, root = before["gate late"][1], before["invoke_workflow loser"][1]
+    assert.is_true(attributes(gate)["tidemill.abandoned"])
+    assert.equal(root.endTimeUnixNano, gate.endTimeUnixNano)
+    assert.is_nil(gate.status)
+    assert.equal("l-1~2", attributes(root)["tidemill.run.continued"])
+    local after = by_name(trace("l-1~2").json)["invoke_workflow loser"][1]
+    assert.not_equal(root.traceId, after.traceId)
+    assert.same({ { traceId = root.traceId, spanId = root.spanId } }, after.links)
+  end)
+
+  it("is whole for journals of earlier days", function()
+    local ids = {}
+    for path in io.popen("ls $PWD/spec/golden/*.capsule"):lines() do
+      if cli("import", path, "-q").code == 0 then
+        ids[#ids + 1] = cjson.decode(content.read(path)).run.id
+      end
+    end
+    assert.truthy(#ids > 20)
+    for _, id in ipairs(ids) do
+      local spans, known = spans_of(trace(id, "--content").json), {}
+      for _, span in ipairs(spans) do
+        assert.is_nil(known[span.spanId], id)
+        known[span.spanId] = true
+      end
+      local ended = known[spans[#spans].spanId] and spans[#spans].name:find "^invoke_workflow"
+      for _, span in ipairs(spans) do
+        local a, b = math.tointeger(span.startTimeUnixNano), math.tointeger(span.endTimeUnixNano)
+        assert.truthy(a > 1795e15 and b >= a and b < 1796e15, id .. " " .. span.name)
+        local up = span.parentSpanId
+        assert.truthy(not ended or not up or known[up] or id:find ":", id .. " " .. span.name)
+      end
+    end
+  end)
+
   it("tells nothing of what was said, and never a key", function()
     run("o-1", { bad = true })
     run("o-2", { usd = 10 })
     for _, id in ipairs { "o-1", "o-2" } do
       local out = trace(id).out
-      for _, word in ipairs { "5500", "rosebud", "4711", "root@", "the mock says" } do
+      for _, word in ipairs { "Lovelace", "rosebud", "customer-", "sk-secret", "the mock says" } do
         assert.is_nil(out:find(word, 1, true), word)
       end
       local open = trace(id, "--content").out
-      assert.truthy(open:find("5500", 1, true))
+      assert.truthy(open:find("Lovelace", 1, true))
       assert.truthy(open:find("rosebud", 1, true))
       assert.is_nil(open:find("sk-secret-4711", 1, true))
     end
@@ -348,7 +399,7 @@ describe("tidemill trace", function()
     run("o-1", {})
     local spans = by_name(trace("o-1", "--content").json)
     local told = attributes(spans["chat gpt-x"][1])
-    assert.equal("my card number is 5500", told["gen_ai.prompt.variable.text"])
+    assert.equal("the card of Lovelace", told["gen_ai.prompt.variable.text"])
     assert.same({ { role = "assistant", finish_reason = "stop",
       parts = { { type = "text", content = "the answer is rosebud" } } } },
       cjson.decode(told["gen_ai.output.messages"]))

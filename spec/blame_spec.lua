@@ -245,8 +245,8 @@ describe("tidemill blame", function()
     local at = ("s-1#%d"):format(seq("s-1", "done", "draft"))
     local got = cli("blame", at)
     assert.equal(0, got.code)
-    assert.truthy(got.out:find("prompts/draft.prompt@" .. sha256("prompts/draft.prompt"):sub(1, 12),
-      1, true))
+    local hash = sha256("prompts/draft.prompt"):sub(1, 12)
+    assert.truthy(got.out:find("prompts/draft.prompt@" .. hash, 1, true))
     assert.truthy(got.out:find("not a git work tree", 1, true))
     got = content.shell(dir, "T=$(command -v tidemill); PATH=/nowhere; $T blame '" .. at .. "'")
     assert.equal(0, got.code, got.err)
@@ -275,7 +275,8 @@ describe("tidemill blame", function()
       git config diff.x.textconv "$PWD/ran.sh"
       printf '* filter=x diff=x\n' >.git/info/attributes]]
     write("prompts/_voice.prompt", "Be brief.\n")
-    local list = "find .git -type f -exec sha256sum {} + | sort; find .git -printf '%p %T@\\n' | sort"
+    local list = "find .git -type f -exec sha256sum {} + | sort; "
+      .. "find .git -printf '%p %T@\\n' | sort"
     local before = shell(list)
     local got = content.tidemill(dir, { "blame", ("s-1#%d"):format(seq("s-1", "done", "draft")),
       "--json" }, "GIT_DIR=/nowhere GIT_WORK_TREE=/nowhere")

@@ -20,13 +20,13 @@ static void id_of(char *out, size_t size, const char *what, const char *run,
 }
 
 tm_otlp_trace_id tm_otlp_trace(const char *run, const char *chain) {
-  tm_otlp_trace_id id;
+  tm_otlp_trace_id id = {""};
   id_of(id.hex, sizeof id.hex, "trace", run, chain);
   return id;
 }
 
 tm_otlp_span_id tm_otlp_span(const char *what, const char *run, const char *chain) {
-  tm_otlp_span_id id;
+  tm_otlp_span_id id = {""};
   id_of(id.hex, sizeof id.hex, what, run, chain);
   return id;
 }

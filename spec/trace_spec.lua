@@ -378,7 +378,7 @@ describe("tidemill trace", function()
       local ended = spans[#spans].name:find "^invoke_workflow"
       for _, span in ipairs(spans) do
         local a, b = times(span)
-        assert.truthy(a > 1795e15 and b >= a and b < 1796e15, id)
+        assert.truthy(a > 1795e15 and b >= a and b < (os.time() + 60) * 1e9, id)
         local up = span.parentSpanId
         assert.truthy(not ended or not up or known[up] or id:find ":", id)
       end
@@ -390,7 +390,7 @@ describe("tidemill trace", function()
     run("o-2", { usd = 10 })
     for _, id in ipairs { "o-1", "o-2" } do
       local out = trace(id).out
-      for _, word in ipairs { "Lovelace", "rosebud", "customer-", "sk-secret", "the mock says" } do
+      for _, word in ipairs { "Lovelace", "rosebud", "customer-", "sk-secret", "mock says" } do
         assert.is_nil(out:find(word, 1, true), word)
       end
       local open = trace(id, "--content").out

@@ -10,11 +10,12 @@ describe("a golden journal", function()
 
   -- What a record of that kind may have and need not: one of each is among the journals.
   local variants = {
-    start = { "fork", "seed", "events", "parent", "depth", "budget", "env" },
+    start = { "fork", "copied", "seed", "events", "parent", "depth", "budget", "env" },
     open = { "due", "gate", "expires", "key", "epoch", "child", "to", "back", "taken",
       "since" },
+    attempt = { "at" },
     decided = { "answer", "note" },
-    done = { "m", "q", "s", "edited", "cached", "was" },
+    done = { "m", "q", "s", "edited", "cached", "was", "at" },
     fail = { "m", "q" },
     ["end"] = { "continued", "llm_calls", "v", "e" },
   }
@@ -39,6 +40,7 @@ describe("a golden journal", function()
         calls[record.record .. " " .. (body.k or body.gk or body.state or "")] = true
         for field in pairs(body) do fields[record.record .. " " .. field] = true end
         if type(body.m) == "table" and body.m.cached then fields["done cached"] = true end
+        if body.fork and body.fork.copied then fields["start copied"] = true end
         if body.k == "recall" and body.v.was then fields["done was"] = true end
         if body.gk then calls["gate " .. body.gk] = true end
         if record.record == "open" and record.body.back then put_off = put_off + 1 end

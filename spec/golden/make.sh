@@ -41,6 +41,7 @@ tidemill -q approve moved
 sed -i 's/error "no"/return "yes"/' prompts/scripted/golden.lua
 tidemill -q retry again
 tidemill -q fork whole --from fee --id forked
+tidemill -q fork whole --from ledger --id timed
 sed -i 's/golden-1/golden-2/' workflows/golden.lua
 run approved '{"text":"hello","usd":90}' 8
 tidemill -q approve approved
@@ -83,4 +84,4 @@ tidemill -q run heir --id heir --input '{"odd":true}' || test $? = 8 # it takes 
 tidemill -q resolve heir --applied '"seen"'
 keep heir
 keep away patient
-keep whole conflict asked moved refused ended again forked approved
+keep whole conflict asked moved refused ended again forked timed approved

@@ -53,10 +53,11 @@ describe("budgets of a day", function()
       "prices:\n  openai/small: { input: 0, output: 1000 }\nbudgets:\n" .. text)
   end
 
-  local function cli(...)
-    return content.tidemill(dir, { ... },
-      ("OPENAI_API_KEY=k OPENAI_BASE_URL=http://127.0.0.1:%s/v1"):format(server.port))
+  local function keys()
+    return ("OPENAI_API_KEY=k OPENAI_BASE_URL=http://127.0.0.1:%s/v1"):format(server.port)
   end
+
+  local function cli(...) return content.tidemill(dir, { ... }, keys()) end
 
   local function run(workflow, id, input)
     return cli("run", workflow, "-q", "--id", id, "--timeout", "20s", "--input",
@@ -203,8 +204,10 @@ describe("budgets of a day", function()
       { answer = "yes", with = { usage = { prompt_tokens = 0, completion_tokens = 1000 } } },
     }
     budgets "  day: { usd: 0.5, llm_calls: 1 }\n"
-    local got = run("talk", "t1", { calls = 1 })
-    assert.equal(8, got.code, got.err)
+    local command = [[run talk --id t1 --input '{"calls":1}']]
+    local got = content.interrupted(dir, command, "backs off", keys())
+    assert.equal(130, got.code, got.err)
+    assert.equal("waiting", cli("show", "t1", "--json").json.state)
     assert.equal(0, run("talk", "t2", { calls = 1 }).code)
     assert.equal(1, run("talk", "t3", { calls = 1 }).code)
   end)

@@ -184,10 +184,9 @@ describe("tidemill", function()
     content.write(dir .. "/workflows/nap.lua", [[
       local mill = require "tidemill"
       local flow = mill.workflow "nap" { about = "Sleeps." }
-      function flow.main() mill.sleep(1.5) return "rested" end
+      function flow.main() mill.log "lies down" mill.sleep(1.5) return "rested" end
       return flow]])
-    local got = content.shell(dir, "timeout -s INT --preserve-status 0.6 " ..
-      "tidemill run nap --id my-nap || exit $?")
+    local got = content.interrupted(dir, "run nap --id my-nap", "lies down")
     assert.equal(130, got.code, got.err)
     assert.truthy(got.err:find("tidemill resume my-nap", 1, true), got.err)
     assert.equal("rested\n", cli("resume", "my-nap").out)

@@ -91,6 +91,24 @@ function M.shell(dir, script)
   return { code = code, out = out, err = err, json = ok and json or nil }
 end
 
+--- Run a command of the program in `dir`, which gets a Ctrl-C as soon as it has printed `text`
+-- (a plain text) to stderr: {code, err}. `env`: "NAME=value" before it.
+function M.interrupted(dir, command, text, env)
+  local line = "cd %s; echo $$; exec env %s %s/tidemill %s 2>&1 >/dev/null"
+  local pipe = io.popen(line:format(quote(dir), env or "", quote(program():match "^(.*)/"),
+    command))
+  local pid, err = pipe:read("n", "l"), ""
+  for said in pipe:lines "L" do
+    err = err .. said
+    if pid and err:find(text, 1, true) then
+      os.execute("kill -INT " .. pid)
+      pid = nil
+    end
+  end
+  local _, how, code = pipe:close()
+  return { code = how == "signal" and 128 + code or code, err = err }
+end
+
 --- What `fn` returns while another process holds the lock of the database at `path`.
 function M.locked(path, fn)
   local holder = io.popen(("flock %s.lock sh -c 'echo $$; exec tail -f /dev/null'")

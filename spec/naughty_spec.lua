@@ -55,54 +55,70 @@ describe("naughty strings", function()
   end)
   teardown(function() content.remove(dir) end)
 
-  local function expected()
+  -- Parts of the list, because a run that waits for a person is replayed when it goes on: 500
+  -- gates in one run would be 500 replays of all before them.
+  local parts = {}
+  for i, s in ipairs(texts) do
+    if i % 40 == 1 then parts[#parts + 1] = {} end
+    table.insert(parts[#parts], s)
+  end
+
+  local function expected(part)
     local all = {}
-    for i, s in ipairs(texts) do
+    for i, s in ipairs(part) do
       all[i] = { text = s, model = s, said = s, note = s, kept = s, state = s, [s] = s }
     end
     return { all = all }
   end
 
-  local function person()
+  local function person(part)
     local i = 0
     return function()
       i = i + 1
-      return { approve = true, answer = texts[i], note = texts[i], by = "person" }
+      return { approve = true, answer = part[i], note = part[i], by = "person" }
     end
   end
 
-  it("come back from input, model, gate, note, action, state and result", function()
-    assert.is_true(#texts > 500)
-    local r = kit.run("naughty", { texts = texts }, {
+  local function check(part)
+    local r = kit.run("naughty", { texts = part }, {
       dir = dir,
       model = { echo = function(vars) return { text = vars.text } end },
-      gates = { person = person() },
+      gates = { person = person(part) },
     })
     assert.equal("done", r.state, r.error and r.error.message)
-    assert.same(expected(), r.value)
-    for i, s in ipairs(texts) do
+    assert.same(expected(part), r.value)
+    for i, s in ipairs(part) do
       assert.same({
         { role = "system", content = { { text = "Say it again.\n" } } },
         { role = "user", content = { { text = "<" .. s .. ">" } } },
       }, r.asked[i].request.messages)
     end
-    assert.equal(#texts, #r.gates)
+    assert.equal(#part, #r.gates)
     for _, gate in ipairs(r.gates) do
       assert.same({ answer = gate.show.text, note = gate.show.text }, gate.decision)
     end
-  end)
+  end
 
-  it("come back from the journal of another process", function()
-    local run = kit.start("naughty", { texts = texts }, {
+  local function check_restarted(part)
+    local run = kit.start("naughty", { texts = part }, {
       dir = dir,
       model = { echo = function(vars) return { text = vars.text } end },
     })
-    for i, s in ipairs(texts) do
-      if i % 100 == 0 or i == #texts then run:restart() end
+    for i, s in ipairs(part) do
+      if i % 20 == 0 or i == #part then run:restart() end
       assert(run:approve("person", { answer = s, note = s }))
     end
     assert.equal("done", run:state())
-    assert.same(expected(), (run:result()))
+    assert.same(expected(part), (run:result()))
     run:close()
+  end
+
+  it("come back from input, model, gate, note, action, state and result", function()
+    assert.is_true(#texts > 500)
+    for _, part in ipairs(parts) do check(part) end
+  end)
+
+  it("come back from the journal of another process", function()
+    for _, part in ipairs(parts) do check_restarted(part) end
   end)
 end)

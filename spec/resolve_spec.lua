@@ -40,14 +40,25 @@ describe("tidemill resolve", function()
   local function cli(...) return content.tidemill(dir, { ... }) end
   local function lines(name) return content.read(dir .. "/" .. name .. ".txt") end
 
-  local function doubtful(id, input)
-    local got = cli("run", "w", "--id", id, "--input", input or "{}")
+  --- A run that stops in doubt, because its process died when the line was written.
+  local function doubtful(id)
+    local words = { "run", "w", "--id", id, "--input", "{}" }
+    assert.equal(137, content.tidemill(dir, words, "TIDEMILL_CRASH_AT=record.post:4").code)
+    assert.equal("k\n", lines "pay")
+    local got = cli(table.unpack(words))
+    assert.equal(8, got.code, got.err)
+    return got
+  end
+
+  --- A run with this input, that waits for a person.
+  local function stopped(id, input)
+    local got = cli("run", "w", "--id", id, "--input", input)
     assert.equal(8, got.code, got.err)
     return got
   end
 
   it("is what the run says to type", function()
-    local got = doubtful "doubt-1"
+    local got = stopped("doubt-1", "{}")
     local typed = got.err:match "\n  (tidemill resolve [^\n]*%-%-applied[^\n]*)"
     assert.equal("tidemill resolve doubt-1 pay --applied '{…}'", typed)
     got = content.shell(dir, (typed:gsub("{…}", '{"id": 7}')))
@@ -77,7 +88,7 @@ describe("tidemill resolve", function()
   end)
 
   it("asks which one, when several are in doubt", function()
-    doubtful("doubt-1", '{"both":true}')
+    stopped("doubt-1", '{"both":true}')
     local got = cli("resolve", "doubt-1", "--applied", "1")
     assert.equal(2, got.code)
     assert.matches("more than one action in doubt; name one", got.err, 1, true)
@@ -86,7 +97,7 @@ describe("tidemill resolve", function()
   end)
 
   it("is not for the other gates, which are approved", function()
-    doubtful("doubt-1", '{"gate":true}')
+    stopped("doubt-1", '{"gate":true}')
     local got = cli("resolve", "doubt-1", "--applied", "1")
     assert.equal(4, got.code)
     assert.matches("run doubt-1 has no action in doubt", got.err, 1, true)

@@ -49,7 +49,8 @@ void check_skip(const char *why);
       check_fail(__FILE__, __LINE__, "%s: got %lld, want %lld", #got, g_, w_); \
   } while (0)
 
-#define CHECK_RUN(fn) (check_begin(#fn), fn(), check_end())
+#define CHECK_RUN(fn)           (check_begin(#fn), fn(), check_end())
+#define CHECK_RUN_WITH(fn, arg) (check_begin(#fn), fn(arg), check_end())
 
 #define CHECK_SUITE(name)                                          \
   static void suite_##name(void);                                  \

@@ -159,15 +159,19 @@ static bool open_row(llm_box *b, const servers *s, const row *r) {
 static void play(const servers *s, const row *r, const mock_dialect_row *d, int way) {
   llm_box b;
   bool slow = strcmp(r->class[way], "timeout") == 0 && !isdigit((unsigned char)*r->fault);
-  cost before = cost_begin();
+  cost before = {0};
+  if (r->bomb)
+    before = cost_begin();
   if (!open_row(&b, s, r)) {
     box_close(&b);
     return;
   }
-  bool endless = slow && strstr(r->fault, "drip"); /* silence is not what ends it */
-  int silence = slow && !endless ? 30 : 20000, total = endless ? 40 : 0;
-  box_ask(&b, tm_arena_printf(&b.arena, QUESTION, d->model, way ? "true" : "false", silence,
-                              silence, total));
+  /* Only the limit that the row is about is short: a busy machine may be slow elsewhere. */
+  bool begins = slow && strncmp(r->says, "no answer", 9) == 0;
+  bool silent = slow && strncmp(r->says, "silent", 6) == 0;
+  box_ask(&b, tm_arena_printf(&b.arena, QUESTION, d->model, way ? "true" : "false",
+                              begins ? 30 : 20000, silent ? 30 : 20000,
+                              slow && !begins && !silent ? 40 : 0));
   check_outcome(&b, r, d, way);
   check_usage(&b, r, d);
   CHECK(!b.value || strcmp(tm_json_get_str(b.value, "category"), "bug") == 0 ||
@@ -178,7 +182,7 @@ static void play(const servers *s, const row *r, const mock_dialect_row *d, int 
 }
 
 /* Each table of the page, under its heading; returns how many rows there were. */
-static int play_page(const servers *s, bool bombs) {
+static int play_page(const servers *s, const mock_dialect_row *d, bool bombs) {
   char line[ROW_CAP], heading[128] = "";
   FILE *f = fopen(PAGE, "r");
   int count = 0;
@@ -190,9 +194,8 @@ static int play_page(const servers *s, bool bombs) {
     if (!parse_row(&r, line) || r.bomb != bombs)
       continue;
     count++;
-    for (size_t d = 0; d < MOCK_DIALECTS; d++)
-      for (int way = 0; way < 2; way++)
-        play(s, &r, &mock_dialects[d], way);
+    for (int way = 0; way < 2; way++)
+      play(s, &r, d, way);
   }
   if (f)
     fclose(f);
@@ -215,23 +218,44 @@ static void stop(servers *s) {
     tls_stop(&s->tls);
 }
 
-static void every_fault_of_the_page_is_what_the_page_says(void) {
+static void every_fault_of_the_page_is_what_the_page_says(const mock_dialect_row *d) {
   servers s;
   if (!start(&s))
     return;
-  CHECK(play_page(&s, false) >= 110);
+  CHECK(play_page(&s, d, false) >= 110);
   stop(&s);
 }
 
-static void floods_and_bombs_are_cut_off_and_cost_little(void) {
+static void floods_and_bombs_are_cut_off_and_cost_little(const mock_dialect_row *d) {
   servers s;
   if (!start(&s))
     return;
-  CHECK(play_page(&s, true) >= 12);
+  CHECK(play_page(&s, d, true) >= 12);
   stop(&s);
 }
 
-CHECK_SUITE(faults) {
-  CHECK_RUN(every_fault_of_the_page_is_what_the_page_says);
-  CHECK_RUN(floods_and_bombs_are_cut_off_and_cost_little);
+/* A suite for each provider, because most of the time here is waiting: they can run side by
+ * side. */
+static void run_page(size_t dialect) {
+  CHECK_RUN_WITH(every_fault_of_the_page_is_what_the_page_says, &mock_dialects[dialect]);
+  CHECK_RUN_WITH(floods_and_bombs_are_cut_off_and_cost_little, &mock_dialects[dialect]);
 }
+
+/* In the order of mock_dialects. */
+CHECK_SUITE(faults_openai) {
+  run_page(0);
+}
+CHECK_SUITE(faults_responses) {
+  run_page(1);
+}
+CHECK_SUITE(faults_anthropic) {
+  run_page(2);
+}
+CHECK_SUITE(faults_gemini) {
+  run_page(3);
+}
+CHECK_SUITE(faults_ollama) {
+  run_page(4);
+}
+
+_Static_assert(MOCK_DIALECTS == 5, "each provider has a suite");

@@ -298,6 +298,9 @@ static void a_full_disk_is_said_in_words(void) {
 CHECK_SUITE(store_death) {
   CHECK_RUN(what_was_acknowledged_survives_every_death);
   CHECK_RUN(a_torn_log_is_read_up_to_the_tear);
+}
+
+CHECK_SUITE(store_disk) {
   CHECK_RUN(a_commit_is_synced_once_before_it_is_told);
   CHECK_RUN(each_failing_write_or_sync_loses_nothing_acknowledged);
   CHECK_RUN(a_failed_commit_says_that_nobody_knows_and_stops_the_store);

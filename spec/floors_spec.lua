@@ -17,6 +17,7 @@ local fences = {
   { "^lauxlib%.h$", { "^script/", "^face/kit[_%a]*%.c$" } },
   { "^sodium%.h$", { "^base/hash%.c$", "^base/id%.c$" } },
   { "^malloc%.h$", { "^base/mem%.c$" } },
+  { "^sys/prctl%.h$", { "^face/kit_jobs%.c$" } }, -- of Linux alone
   { "^microhttpd%.h$", { "^face/server[%w_]*%.[ch]$" } },
 }
 

@@ -53,6 +53,7 @@ static const char show_more[] = "ID#SEQ shows one record in full. --raw prints t
 static const char test_more[] =
     "Runs busted on spec/ (or the files named) with the test kit `require \"tidemill.test\"`.\n"
     "Arguments are busted's: --filter PATTERN, --shuffle, --list, -o TAP …\n"
+    "--jobs N runs N spec files side by side, each in a process of its own.\n"
     "`tidemill test --from FILE` makes spec/capsules/RUN_spec.lua of a run capsule and runs "
     "it.\n"
     "-C DIR and the other flags of tidemill go before `test`.\n";

@@ -1,5 +1,5 @@
-/* kit.c - `tidemill test`: a trusted Lua state for busted, with the modules of lua/ and the engine
- * (kit_engine.c) in it.
+/* kit.c - `tidemill test`: a trusted Lua state for busted, with the modules of lua/ the engine
+ * (kit_engine.c) and copies of itself (kit_jobs.c) in it.
  */
 #include "face/kit.h"
 
@@ -50,6 +50,8 @@ static int drive(lua_State *L) {
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   lua_pushcfunction(L, tm_kit_engine);
   lua_setfield(L, -2, "tidemill.engine");
+  lua_pushcfunction(L, tm_kit_jobs);
+  lua_setfield(L, -2, "tidemill.jobs");
   lua_getglobal(L, "require");
   lua_pushstring(L, "tidemill.test_main");
   lua_call(L, 1, 1);

@@ -12,4 +12,7 @@ int tm_kit_test(tm_cli *c);
 struct lua_State;
 int tm_kit_engine(struct lua_State *L);
 
+/* The module `tidemill.jobs`, likewise: kit_jobs.c. */
+int tm_kit_jobs(struct lua_State *L);
+
 #endif

@@ -31,6 +31,14 @@ return function(options)
     end
   end
 
+  --- Passed, failed, skipped; `handler.others` are those of other processes.
+  function handler.counts()
+    local others = handler.others or { passed = 0, failed = 0, skipped = 0 }
+    return handler.successesCount + others.passed,
+      handler.failuresCount + handler.errorsCount + others.failed,
+      handler.pendingsCount + others.skipped
+  end
+
   handler.suiteEnd = function()
     for _, entry in ipairs(handler.failures) do report("FAIL", entry) end
     for _, entry in ipairs(handler.errors) do report("ERROR", entry) end
@@ -38,10 +46,9 @@ return function(options)
       local why = entry.message and " (" .. text_of(entry.message) .. ")" or ""
       io.write("skip ", place_of(entry), entry.name, why, "\n")
     end
-    io.write(("%d passed, %d failed"):format(handler.successesCount,
-      handler.failuresCount + handler.errorsCount))
-    io.write(handler.pendingsCount > 0 and (", %d skipped\n"):format(handler.pendingsCount)
-      or "\n")
+    local passed, failed, skipped = handler.counts()
+    io.write(("%d passed, %d failed"):format(passed, failed))
+    io.write(skipped > 0 and (", %d skipped\n"):format(skipped) or "\n")
     io.flush()
     return nil, true
   end

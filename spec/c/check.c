@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define MAX_SUITES 128
@@ -61,6 +62,12 @@ void check_fail(const char *file, int line, const char *fmt, ...) {
 void check_skip(const char *why) {
   printf("skip %s: %s (%s)\n", suite, running, why);
   skip = true;
+}
+
+int64_t check_cpu_ns(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+  return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
 void check_end(void) {

@@ -7,6 +7,7 @@
 #define TM_SPEC_CHECK_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -19,6 +20,8 @@ void check_fail(const char *file, int line, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 /* The case is skipped, and says why. */
 void check_skip(const char *why);
+/* What this thread has computed, in ns: a busy machine does not change it. */
+int64_t check_cpu_ns(void);
 
 #define CHECK(cond)                                \
   do {                                             \

@@ -2,7 +2,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "base/clock.h"
 #include "base/id.h"
 #include "check.h"
 #include "text/json.h"
@@ -295,10 +294,10 @@ static void many_keys_are_not_quadratic(void) {
   tm_buf_puts(&b, "}");
   tm_arena a;
   tm_arena_init(&a, 0);
-  int64_t start = tm_clock_ns();
+  int64_t start = check_cpu_ns();
   tm_json *v = parse(&a, b.data);
   CHECK_INT(tm_json_len(v), 100000);
-  CHECK(tm_clock_ns() - start < INT64_C(3000000000));
+  CHECK(check_cpu_ns() - start < INT64_C(3000000000));
   b.len--;
   tm_buf_puts(&b, ",\"same key054321the same\":1}");
   tm_err err = TM_ERR_INIT;

@@ -64,14 +64,16 @@ local function quote(word)
   return "'" .. word:gsub("'", "'\\''") .. "'"
 end
 
+local here
+
 --- The program that runs these specs, or the one that TIDEMILL_BIN names.
 local function program()
-  local named = os.getenv "TIDEMILL_BIN"
-  if named then return named end
+  here = here or os.getenv "TIDEMILL_BIN"
+  if here then return here end
   local link = io.popen "readlink /proc/$PPID/exe"
-  local path = link:read "l"
+  here = link:read "l"
   link:close()
-  return path
+  return here
 end
 
 --- Run a script of the shell in `dir`, with `tidemill` on its path: {code, out, err, json}.

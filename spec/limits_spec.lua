@@ -1,4 +1,5 @@
 --- Limits and breakers, with real processes on one database and the mock as the provider.
+local monotime = require("system").monotime
 local content = dofile "spec/content.lua"
 
 describe("limits", function()
@@ -43,7 +44,8 @@ return flow
       :format(server.port)
   end
 
-  --- `processes` runs of `n` calls each, all at once; when the requests came, in ms, sorted.
+  --- `processes` runs of `n` calls each, all at once; when the requests came, in ms after the
+  -- runs were started, sorted.
   local function run_together(processes, n)
     local lines = {}
     for i = 1, processes do
@@ -51,9 +53,12 @@ return flow
       lines[i] = line:format(env(), n, i)
     end
     lines[#lines + 1] = "wait"
+    local began = monotime() * 1000 // 1 -- the mock looks at the same clock
     local got = content.shell(dir, table.concat(lines, "\n"))
     local times = {}
-    for _, request in ipairs(server.get "/log") do times[#times + 1] = request.ms end
+    for _, request in ipairs(server.get "/log") do
+      times[#times + 1] = request.ms - began
+    end
     table.sort(times)
     local outs = ""
     for i = 1, processes do outs = outs .. content.read(("%s/out%d"):format(dir, i)) end
@@ -81,7 +86,7 @@ return flow
     local times, said = run_together(2, 20)
     assert.equal(40, #times, said)
     -- Ten at once and ten a second after that: each for itself would be done in one second.
-    assert.truthy(times[40] - times[1] >= 2900, times[40] - times[1])
+    assert.truthy(times[40] >= 2900, times[40])
     for from = 1, 40 do
       local within = 0
       for to = from, 40 do

@@ -14,6 +14,16 @@ end
 return flow
 ]]
 
+--- How many of these times (ms, ascending) lie in one window, at most.
+local function most_in_a_window(at)
+  local most, from = 0, 1
+  for i = 1, #at do
+    while at[i] - at[from] >= WINDOW_MS do from = from + 1 end
+    most = math.max(most, i - from + 1)
+  end
+  return most
+end
+
 describe("a thousand runs against a provider that fails three requests of ten", function()
   local dir, server, e, log, states
 
@@ -59,23 +69,20 @@ describe("a thousand runs against a provider that fails three requests of ten", 
   end)
 
   it("never sends more than twice the rate at which requests came", function()
-    local first, last, seen, at = math.huge, 0, {}, {}
+    local came, seen, all = {}, {}, {}
     for i, request in ipairs(log) do
-      at[i] = request.ms
+      all[i] = request.ms
       local n = request.body:match "Say (%d+)"
       if not seen[n] then
         seen[n] = true
-        first, last = math.min(first, request.ms), math.max(last, request.ms)
+        came[#came + 1] = request.ms
       end
     end
-    assert.truthy(last - first > 3 * WINDOW_MS, "they came all at once")
-    local nominal = RUNS * WINDOW_MS / (last - first)
-    local most, from = 0, 1
-    for i = 1, #at do
-      while at[i] - at[from] >= WINDOW_MS do from = from + 1 end
-      most = math.max(most, i - from + 1)
-    end
-    assert.truthy(most <= 2 * nominal,
-      ("%d in %d ms, %.0f came"):format(most, WINDOW_MS, nominal))
+    assert.equal(RUNS, #came)
+    assert.truthy(came[RUNS] - came[1] > 3 * WINDOW_MS, "they came all at once")
+    -- A process that had to stand still is asked for more in the window after it.
+    local nominal, sent = most_in_a_window(came), most_in_a_window(all)
+    assert.truthy(sent <= 2 * nominal,
+      ("%d in %d ms, %d came"):format(sent, WINDOW_MS, nominal))
   end)
 end)

@@ -221,7 +221,7 @@ describe("following a run that waits for long", function()
     local words = {}
     for name, value in pairs(env_of(server)) do words[#words + 1] = name .. "=" .. value end
     local got = content.tidemill(dir, { "run", "w", "--id", "r", "--model", MODEL, "--input",
-      "{}", "--timeout", "600ms" }, table.concat(words, " "))
+      "{}", "--timeout", "2s" }, table.concat(words, " "))
     assert.equal(8, got.code, got.err)
     local _, times = got.err:gsub("waiting  w", "")
     assert.equal(1, times, got.err)

@@ -91,14 +91,14 @@ function flow.main(x)
   local b = mill.lock("k", function() return mill.now() > 0 end)
   local ok, e = pcall(mill.wait, "paid", { timeout = 0.02 })
   local c = mill.race { function() mill.sleep(0.01) return 1 end, function() mill.sleep(9) end }
-  if x.rest then mill.sleep(60) end
+  if x.rest then mill.log "rests" mill.sleep(60) end
   if not x.again then return mill.continue_as { again = true } end
   return { a, b, ok, e.kind, c }
 end
 return flow]])
       assert.equal(0, cli("run", "many", "--id", "many-1").code)
-      assert.equal(8, cli("run", "many", "--id", "many-2", "--input", '{"rest":true}',
-        "--timeout", "400ms").code)
+      local resting = [[run many --id many-2 --input '{"rest":true}']]
+      assert.equal(130, content.interrupted(dir, resting, "rests").code)
       assert.equal(0, cli("terminate", "many-2").code)
       local runs = cli("list", "--all", "--json").json.runs
       assert.equal(6, #runs)

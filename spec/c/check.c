@@ -64,6 +64,12 @@ void check_skip(const char *why) {
   skip = true;
 }
 
+void check_tie(pid_t parent) {
+  prctl(PR_SET_PDEATHSIG, SIGTERM);
+  if (getppid() != parent)
+    _exit(1);
+}
+
 int64_t check_cpu_ns(void) {
   struct timespec t;
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
@@ -110,9 +116,7 @@ static void run(int i) {
 /* The suite's process: it prints to a file, tells its counts in `told`, and does not outlive the
  * one that waits for it. It ends as main does, so that a sanitizer has its last look. */
 static void begin(int i, counts *told, pid_t parent) {
-  prctl(PR_SET_PDEATHSIG, SIGTERM);
-  if (getppid() != parent)
-    _exit(1);
+  check_tie(parent);
   if (dup2(fileno(suites[i].printed), 1) < 0 || dup2(1, 2) < 0)
     abort();
   total = (counts){0};

@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/types.h>
 
 typedef void (*check_fn)(void);
 
@@ -20,6 +21,8 @@ void check_fail(const char *file, int line, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 /* The case is skipped, and says why. */
 void check_skip(const char *why);
+/* In a child, first of all: it does not outlive `parent`, however that one ends. */
+void check_tie(pid_t parent);
 /* What this thread has computed, in ns: a busy machine does not change it. */
 int64_t check_cpu_ns(void);
 

@@ -40,8 +40,10 @@ static bool mock_start(mock_process *m, const char *rules) {
     path[n] = '\0', strcpy(strrchr(path, '/'), "/mock-server");
   if (access(path, X_OK) < 0 || pipe(out) < 0)
     return false;
+  pid_t self = getpid();
   m->pid = fork();
   if (m->pid == 0) {
+    check_tie(self);
     dup2(out[1], 1);
     if (rules)
       execl(path, path, "--no-log", "--rules", rules, (char *)NULL);

@@ -50,8 +50,10 @@ static bool tls_serve(tls_peers *t, int i) {
            t->dir, tls_kinds[i], tls_kinds[i]);
   if (pipe(out) < 0)
     return false;
+  pid_t self = getpid();
   t->pids[i] = fork();
   if (t->pids[i] == 0) {
+    check_tie(self);
     dup2(out[1], 1);
     close(out[0]);
     execl("/bin/sh", "sh", "-c", command, (char *)NULL);

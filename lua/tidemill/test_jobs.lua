@@ -101,7 +101,9 @@ local function each_in_a_copy(files, jobs)
     end
     local pid, status, signal = processes.wait()
     local copy = at_work[pid]
-    copy.ended, copy.status, copy.signal, jobs = true, status, signal, jobs + 1
+    if copy then -- else it is a process of a --helper
+      copy.ended, copy.status, copy.signal, jobs = true, status, signal, jobs + 1
+    end
     while copies[shown + 1] and copies[shown + 1].ended do
       shown = shown + 1
       show(copies[shown], total)

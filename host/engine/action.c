@@ -2,7 +2,7 @@
  *
  *   launch ─► effect known? ── same arguments ──► its stored result
  *                │ no       ── other arguments ─► conflict
- *                │          ── another call is at it: held until that one ends
+ *                │          ── another call is at it: held until that one ends (held.h)
  *                │          ── a run that was ended left it: the claim is taken over ─► unknown
  *                ▼
  *             blast > gate_above? ── yes ─► gate ── rejected ─► error "rejected"
@@ -27,6 +27,7 @@
 #include "base/log.h"
 #include "engine/effect.h"
 #include "engine/engine.h"
+#include "engine/held.h"
 #include "engine/txn.h"
 
 #define MAX_TRIES  3 /* bodies entered in one process before a person is asked */
@@ -189,7 +190,7 @@ static void claim_and_enter(tm_branch *b) {
   }
   tm_op *op = tm_effect_op(b, TM_OP_EFFECT_CLAIM);
   record_intent(b, NULL);
-  b->action.claimed = true;
+  b->action.claimed = b->run->claims = true;
   b->action.told_held = false;
   tm_turn_after(b->run->engine, intent_stored, b->run, b)->op = op;
 }
@@ -213,13 +214,11 @@ static void cancelled(tm_branch *b) {
   fail(b, tm_run_error(&b->scratch, "cancelled", "the run was cancelled"));
 }
 
-static void hold(tm_branch *b) {
-  tm_list_remove(&b->held);
-  if (tm_run_gives_up(b->run)) {
+static void hold(tm_branch *b, const tm_effect_row *row) {
+  if (tm_run_gives_up(b->run))
     cancelled(b);
-    return;
-  }
-  tm_list_append(&b->run->engine->held, &b->held);
+  else
+    tm_held_begin(b, row->run);
 }
 
 /* -- a claim whose run was ended in between: terminated, or stopped at a limit --------- */
@@ -236,7 +235,7 @@ static void take_over(tm_branch *b, const tm_effect_row *row) {
   op->u.effect.run = tm_arena_strdup(&tm_turn_of(b->run->engine)->batch->arena, row->run);
   b->action.since = tm_effect_since(b, row);
   record_intent(b, row->run);
-  b->action.claimed = true;
+  b->action.claimed = b->run->claims = true;
   b->action.told_held = false;
   tm_turn_after(b->run->engine, taken_over, b->run, b)->op = op;
 }
@@ -274,7 +273,7 @@ static void say_held(tm_branch *b, const tm_effect_row *row) {
 /* The key is another call's, and there is no result yet. True when that settles what to do. */
 static bool claimed_elsewhere(tm_branch *b, const tm_effect_row *row, stage s) {
   char state[16];
-  tm_effect_left left = tm_effect_left_by(b, row, state);
+  tm_effect_left left = tm_effect_left_by(b->run->engine, row, state);
   if (left == TM_EFFECT_ENDED && needs_gate(b) && s < STAGE_INTENT && s != STAGE_APPROVED)
     return false; /* what follows may be a new try: not without the person's yes */
   if (left == TM_EFFECT_ENDED) {
@@ -286,7 +285,7 @@ static bool claimed_elsewhere(tm_branch *b, const tm_effect_row *row, stage s) {
     return true;
   }
   say_held(b, row);
-  hold(b);
+  hold(b, row);
   return true;
 }
 
@@ -294,7 +293,7 @@ static bool claimed_elsewhere(tm_branch *b, const tm_effect_row *row, stage s) {
 static bool known_effect(tm_branch *b, stage s) {
   tm_effect_row row;
   tm_err err = TM_ERR_INIT;
-  int found = tm_effect_find(b, &row, &err);
+  int found = tm_effect_find(b, &b->scratch, &row, &err);
   b->action.claimed = false;
   if (found == 0)
     return false;
@@ -309,27 +308,15 @@ static bool known_effect(tm_branch *b, stage s) {
   else if (row.result)
     stored_result(b, &row);
   else if (tm_effect_is_ours(b, &row))
-    b->action.claimed = true;
+    b->action.claimed = b->run->claims = true;
   else
     return claimed_elsewhere(b, &row, s);
   return !b->action.claimed;
 }
 
-void tm_action_notice(tm_engine *e) {
-  tm_list waiting;
-  tm_list_init(&waiting);
-  for (tm_list *l; (l = tm_list_shift(&e->held));)
-    tm_list_append(&waiting, l);
-  for (tm_list *l; (l = tm_list_shift(&waiting));) {
-    tm_branch *b = TM_LIST_OF(l, tm_branch, held);
-    if (!b->dead && !b->run->lost && !b->run->ended)
-      tm_action_launch(b);
-  }
-}
-
 static void effect_settled(tm_after *a, const tm_err *err) {
   if (err->code == TM_OK)
-    tm_action_notice(a->run->engine);
+    tm_held_notice(a->run->engine, a->run->id);
 }
 
 /* -- gates ----------------------------------------------------------------------------- */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "engine/engine.h"
+#include "engine/held.h"
 #include "engine/orders.h"
 #include "engine/owner.h"
 #include "engine/replay.h"
@@ -93,6 +94,7 @@ static const tm_json *pause_reason(tm_run *r) {
 }
 
 static void leave(tm_run *r) {
+  tm_held_leave(r);
   tm_op *op = tm_run_rest(r, pause_reason(r));
   tm_orders_done(r);
   tm_turn_after(r->engine, left, r, NULL)->op = op;

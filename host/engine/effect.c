@@ -16,10 +16,10 @@ static tm_effect_row row_of(const tm_branch *b) {
   };
 }
 
-int tm_effect_find(tm_branch *b, tm_effect_row *out, tm_err *err) {
+int tm_effect_find(tm_branch *b, tm_arena *a, tm_effect_row *out, tm_err *err) {
   tm_store *s = b->run->engine->ports.store;
   tm_effect_row key = row_of(b);
-  return s->vt->effect(s, &key, &b->scratch, out, err);
+  return s->vt->effect(s, &key, a, out, err);
 }
 
 bool tm_effect_is_ours(const tm_branch *b, const tm_effect_row *row) {
@@ -49,17 +49,15 @@ static int take_state(void *ctx, const tm_run_row *row) {
   return 1;
 }
 
-tm_effect_left tm_effect_left_by(const tm_branch *b, const tm_effect_row *row, char state[16]) {
+tm_effect_left tm_effect_left_by(tm_engine *e, const tm_effect_row *row, char state[16]) {
   static const char *const going[] = {"", "queued", "running", "waiting"};
   static const char *const ended[] = {"done", "failed", "cancelled"};
-  tm_store *s = b->run->engine->ports.store;
+  tm_store *s = e->ports.store;
   tm_run_filter f = {.id = row->run};
   tm_err err = TM_ERR_INIT;
   *state = 0;
-  if (strcmp(row->run, b->run->id) == 0)
-    return TM_EFFECT_HELD;
   if (s->vt->runs(s, &f, take_state, state, &err) < 0)
-    tm_engine_break(b->run->engine, &err);
+    tm_engine_break(e, &err);
   for (size_t i = 0; i < sizeof going / sizeof *going; i++)
     if (strcmp(state, going[i]) == 0)
       return TM_EFFECT_HELD;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "engine/held.h"
 #include "engine/orders.h"
 #include "engine/owner.h"
 #include "engine/park.h"
@@ -380,6 +381,7 @@ static int take_up(tm_engine *e, const tm_run_row *row, bool asked, tm_err *err)
   r->next_seq = row->records; /* at least so many: tm_replay_load looks */
   r->claiming = true;
   r->asked = asked;
+  r->was_held = tm_held_says(row);
   enter_tables(r);
   tm_op *op = tm_turn_op(e, r, TM_OP_RUN_SET); /* the claim goes in front of it */
   op->u.run.state = "running";
@@ -500,7 +502,6 @@ void tm_engine_notice(tm_engine *e) {
     for (tm_list *bl = r->branches.next; bl != &r->branches; bl = bl->next)
       tm_wake_look(TM_LIST_OF(bl, tm_branch, link));
   }
-  tm_action_notice(e);
   tm_park_look(e);
 }
 

@@ -137,7 +137,7 @@ struct tm_engine {
   tm_buf scratch;
   tm_err broken;   /* a commit's outcome is unknown: the engine has stopped */
   int tasks;       /* executors at work */
-  tm_list held;    /* branches whose action's key another call holds */
+  tm_list held;    /* branches whose action's key another call has: held.c */
   tm_list saving;  /* branches whose call waits for the rest of a budget */
   tm_map closures; /* hash -> tm_closure, one reference each */
   tm_branch *txn;  /* whose body the store's open transaction is for; NULL: none is open */
@@ -295,8 +295,6 @@ bool tm_action_started(const tm_branch *b);
 bool tm_action_reads(const tm_branch *b);
 /* The person decided the gate that the action waited at. */
 void tm_action_decided(tm_branch *b, tm_gate_kind kind, const tm_json *decision);
-/* A key that another call held is free, or has its result: look again. */
-void tm_action_notice(tm_engine *e);
 
 /* gate.c */
 void tm_gate_launch(tm_branch *b);

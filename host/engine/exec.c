@@ -10,6 +10,7 @@
 #include "engine/child.h"
 #include "engine/decision.h"
 #include "engine/engine.h"
+#include "engine/held.h"
 #include "engine/lock.h"
 #include "engine/reuse.h"
 #include "engine/signal.h"
@@ -292,7 +293,7 @@ void tm_exec_abandon(tm_branch *b) {
     e->tasks--;
     tm_free(t);
   }
-  tm_list_remove(&b->held);
+  tm_held_gone(b);
   tm_flight_gone(b);
   if (b->kind == TM_CALL_WAIT)
     tm_signal_give_back(b);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "engine/held.h"
 #include "engine/wake.h"
 
 /* What is due by then, or was due while nobody ran it, needs its run in memory. */
@@ -23,8 +24,10 @@ static bool can_park(const tm_run *r) {
          tm_list_empty(&r->deliveries);
 }
 
-/* Waits for a child that is at work here: it is wanted again before long. */
+/* Waits for a child, or a key, of a run that is at work here: it is wanted again before long. */
 static bool wanted_soon(const tm_run *r) {
+  if (tm_held_near(r))
+    return true;
   for (const tm_list *l = r->branches.next; l != &r->branches; l = l->next) {
     const tm_branch *b = TM_LIST_OF(l, tm_branch, link);
     if (!b->dead && b->kind == TM_CALL_CALL && b->waits &&

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "engine/engine.h"
+#include "engine/held.h"
 #include "engine/lock.h"
 
 int tm_replay_load(tm_run *r, tm_err *err) {
@@ -158,6 +159,7 @@ static bool reach_frontier(tm_run *r) {
     return false;
   }
   tm_lock_reconcile(r);
+  tm_held_reconcile(r);
   bool ordered = r->order != TM_ORDER_NONE && !r->cancelling;
   if (ordered)
     tm_control_obey(r);

@@ -18,6 +18,7 @@
 #include "engine/budget.h"
 #include "engine/child.h"
 #include "engine/engine.h"
+#include "engine/held.h"
 #include "engine/lock.h"
 #include "engine/park.h"
 #include "engine/replay.h"
@@ -360,7 +361,9 @@ static void say_waiting(tm_after *a, const tm_err *err) {
   tm_arena_init(&arena, 0);
   tm_event_run(r, "run.waiting", "reason", tm_run_reason(r, &arena));
   tm_arena_free(&arena);
+  tm_held_look_again(r);
   tm_park_run(r);
+  tm_held_rest(r->engine, r->id);
 }
 
 static tm_op *set_row(tm_run *r, tm_run_state state, const tm_json *reason, int64_t wake,
@@ -448,8 +451,7 @@ void tm_run_cancel(tm_run *r) {
     tm_run_answer(b, TM_ANSWER_ERROR,
                   tm_run_error(&b->scratch, "cancelled", "the run was cancelled"), NULL);
   }
-  if (!r->replaying)
-    tm_action_notice(r->engine); /* what drains, and waits for a key of another call */
+  tm_held_look_again(r); /* what drains, and waits for a key */
 }
 
 /* -- the end --------------------------------------------------------------------------- */
@@ -470,7 +472,8 @@ static void say_end(tm_after *a, const tm_err *err) {
   tm_engine_forget(r);
   if (err->code == TM_OK && !r->lost)
     tm_child_ended(r);
-  tm_action_notice(r->engine); /* it may have left a key that others wait for */
+  if (r->claims || r->journal.length > 0)
+    tm_held_notice(r->engine, r->id); /* it may have left a key that others wait for */
 }
 
 /* What a parent and `tidemill result` look for in the end of a run. */
@@ -545,11 +548,14 @@ static tm_json *reason_of(tm_branch *b, tm_arena *a) {
   tm_json *o = tm_json_new_object(a);
   bool backs_off = tm_backoff_is(b);
   tm_json_set_str(a, o, "for",
-                  b->gate     ? "gate"
-                  : backs_off ? "backoff"
-                              : tm_call_word(b->kind));
+                  b->gate         ? "gate"
+                  : backs_off     ? "backoff"
+                  : tm_held_is(b) ? "key"
+                                  : tm_call_word(b->kind));
   tm_json_set_str(a, o, "name", b->name);
   tm_json_set_str(a, o, "place", b->place);
+  if (tm_held_is(b))
+    tm_json_set_str(a, o, "key", b->action.key);
   if (b->waits_for)
     tm_json_set_str(a, o, "run", b->waits_for);
   if (b->due) {

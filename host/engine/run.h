@@ -137,7 +137,7 @@ struct tm_branch {
   tm_gate_kind gate;
   const char *gate_id;
   tm_list held;          /* in engine->held: another call has the action's key */
-  bool waits;            /* for a row of the store: an event, a child's end, a lock */
+  bool waits;            /* for a row of the store: an event, a child's end, a lock, a key */
   const char *waits_for; /* the run in whose hands that is; NULL: nobody's */
   const char *signal;    /* the id of the event that its outcome used up; NULL: none */
   tm_reuse *reuse;       /* its question to a model, when answers to it are kept: reuse.h */
@@ -193,6 +193,8 @@ struct tm_run {
   int64_t mono_ahead; /* monotonic less wall ms at that time */
   bool asked;         /* taken up by its name: a person wants it to go on */
   bool begins_paused; /* stored as a paused row, and not entered */
+  bool claims;        /* keys of actions: others may wait for them */
+  bool was_held;      /* its row said that it waits for a key */
   tm_turn *turn;      /* the turn that last held an op of this run */
   int pending;        /* continuations of batches that still point here */
   int uncommitted;    /* turns with ops of this run that are not yet durable */
@@ -263,8 +265,8 @@ tm_op *tm_run_rest(tm_run *r, const tm_json *reason);
 void tm_run_cancel(tm_run *r);
 /* Release everything; only when nothing points here (pending is 0). */
 void tm_run_free(tm_run **r);
-/* Why it waits, in arena `a`: [{for, name, place, run?, until?}], `run` being the one that it waits
- * for. NULL: it does not. */
+/* Why it waits, in arena `a`: [{for, name, place, key?, run?, until?}], `run` being the one that it
+ * waits for. NULL: it does not. */
 tm_json *tm_run_reason(tm_run *r, tm_arena *a);
 
 /* {kind, message, …}: an error as scripts and records see it. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "engine/child.h"
+#include "engine/held.h"
 #include "engine/lock.h"
 #include "engine/signal.h"
 
@@ -69,6 +70,8 @@ static bool came(tm_engine *e, const tm_run_row *row, const tm_json *reason) {
     return tm_signal_pending(e, row->id, name);
   if (strcmp(what, "call") == 0)
     return other && tm_child_over(e, other);
+  if (strcmp(what, "key") == 0)
+    return tm_held_over(e, row, reason);
   return strcmp(what, "lock") == 0 && tm_lock_is_first(e, row->workflow, name, row->id);
 }
 
@@ -99,6 +102,8 @@ void tm_wake_look(tm_branch *b) {
     tm_child_look(b);
   else if (b->kind == TM_CALL_LOCK)
     tm_lock_look(b);
+  else if (b->kind == TM_CALL_ACTION)
+    tm_held_look(b);
 }
 
 void tm_wake_run(tm_engine *e, const char *id) {

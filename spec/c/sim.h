@@ -34,7 +34,7 @@ typedef struct sim_report {
   char wrong[2000]; /* the first law that was broken, and how; "" */
   int runs, steps;  /* steps of both phases */
   int crashes, unknowns, takeovers, decisions, races, orders, jumps, sends, cuts, put_off;
-  int emits, starts, links, undos, locks, repins, retries, forks, refusals;
+  int emits, starts, links, undos, locks, keys, repins, retries, forks, refusals;
   char digest[TM_HASH_HEX + 1]; /* of every run's journal */
 } sim_report;
 

@@ -72,6 +72,11 @@ static bool opens(sim *s, const tm_op *op) {
   return epoch == op->u.run.epoch && (!op->u.run.owner || strcmp(owner, op->u.run.owner) == 0);
 }
 
+/* How often a run waits for a key that another call has. */
+static void count_key(sim *s, const char *reason) {
+  s->report->keys += reason && strstr(reason, "\"for\":\"key\"");
+}
+
 /* What is let go has been held until then, by nobody else. */
 void sim_apply(sim *s, const tm_batch *b) {
   const char *run = NULL;
@@ -79,6 +84,8 @@ void sim_apply(sim *s, const tm_batch *b) {
     if (op->kind == TM_OP_FENCE || op->kind == TM_OP_RUN_CLAIM || op->kind == TM_OP_RUN_NEW)
       run = opens(s, op) ? op->u.run.id : NULL;
     const tm_record *r = &op->u.record;
+    if (run && op->kind == TM_OP_RUN_SET)
+      count_key(s, op->u.run.reason);
     if (op->kind != TM_OP_RECORD || !run || r->kind != TM_RECORD_NOTE ||
         !strstr(r->body, "\"k\":\"unlock\""))
       continue;

@@ -72,7 +72,7 @@ static void a_key_under_way_holds_the_others(void) {
   kit_play(k, "two");
   kit_play(k, "three");
   CHECK_INT(kit_task_count(k), 1);
-  CHECK_STR(kit_state(&box.world, "two"), "running");
+  CHECK_STR(kit_state(&box.world, "two"), "waiting");
   finish(k, "POST", KIT_OK);
   CHECK_STR(kit_state(&box.world, "two"), "done");
   CHECK_STR(kit_state(&box.world, "three"), "done");

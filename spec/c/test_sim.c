@@ -16,7 +16,7 @@ static double now_s(void) {
 
 static void no_history_breaks_a_law(void) {
   double until = now_s() + SECONDS;
-  int faults = 0, put_off = 0, kin = 0, changes = 0;
+  int faults = 0, put_off = 0, kin = 0, changes = 0, keys = 0;
   for (uint64_t seed = 1; seed <= SEEDS && now_s() < until; seed++) {
     sim_report r;
     if (!sim_play(&r, seed, false))
@@ -26,8 +26,9 @@ static void no_history_breaks_a_law(void) {
     put_off += r.put_off;
     kin += r.emits > 0 && r.starts + r.links > 0;
     changes += r.repins + r.forks + r.retries;
+    keys += r.keys;
   }
-  CHECK(faults > 0 && put_off > 0 && kin > 0 && changes > 0);
+  CHECK(faults > 0 && put_off > 0 && kin > 0 && changes > 0 && keys > 0);
 }
 
 static void a_seed_is_played_again_exactly(void) {

@@ -51,7 +51,7 @@ static double now_s(void) {
 
 typedef struct totals {
   long played, failed, runs, steps, crashes, unknowns, takeovers, decisions, races, orders,
-      jumps, sends, cuts, emits, starts, links, undos, locks, repins, retries, forks, refusals;
+      jumps, sends, cuts, emits, starts, links, undos, locks, keys, repins, retries, forks, refusals;
 } totals;
 
 static void add(totals *t, const sim_report *r, bool ok) {
@@ -73,6 +73,7 @@ static void add(totals *t, const sim_report *r, bool ok) {
   t->links += r->links;
   t->undos += r->undos;
   t->locks += r->locks;
+  t->keys += r->keys;
   t->repins += r->repins;
   t->retries += r->retries;
   t->forks += r->forks;
@@ -97,10 +98,10 @@ static void conclude(const totals *t, double seconds) {
          t->played, seconds, t->runs, t->steps, t->crashes, t->unknowns, t->takeovers, t->jumps,
          t->sends, t->cuts, t->decisions, t->races, t->orders);
   printf(
-      "%ld emits, %ld started, %ld gone on as another, %ld undone, %ld locks; %ld repins, %ld "
-      "retries,\n%ld forks (%ld of these refused)\n",
-      t->emits, t->starts, t->links, t->undos, t->locks, t->repins, t->retries, t->forks,
-      t->refusals);
+      "%ld emits, %ld started, %ld gone on as another, %ld undone, %ld locks, %ld waits for "
+      "keys;\n%ld repins, %ld retries, %ld forks (%ld of these refused)\n",
+      t->emits, t->starts, t->links, t->undos, t->locks, t->keys, t->repins, t->retries,
+      t->forks, t->refusals);
   printf("%ld passed, %ld failed\n", t->played - t->failed, t->failed);
 }
 

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/held.h"
 #include "engine/owner.h"
 
 #define MAX_FINDINGS 1000
@@ -261,7 +262,15 @@ static void check_stands_in_line(checking *c, const tm_json *why, tm_err *err) {
     find(c, -1, look_again, "it waits for lock \"%s\", and does not stand in its line", a.name);
 }
 
-/* One entry of the row's reason, {for, name, place, run?, until?}. */
+static void check_key_is_held(checking *c, const tm_json *why) {
+  const char *action = tm_json_get_str(why, "name"), *key = tm_json_get_str(why, "key");
+  char holder[64];
+  if (!tm_held_by(holder, c->engine, c->row, why))
+    find(c, -1, look_again, "it waits for key \"%s\" of action \"%s\", which nobody holds",
+         key ? key : "", action ? action : "");
+}
+
+/* One entry of the row's reason, {for, name, place, key?, run?, until?}. */
 static void check_wait(checking *c, const tm_json *why, tm_err *err) {
   const char *what = tm_json_get_str(why, "for");
   if (tm_json_get_str(why, "until") && !c->row->wake_at)
@@ -272,6 +281,8 @@ static void check_wait(checking *c, const tm_json *why, tm_err *err) {
     check_run_is_there(c, why, err);
   else if (is(what, "lock"))
     check_stands_in_line(c, why, err);
+  else if (is(what, "key"))
+    check_key_is_held(c, why);
 }
 
 static void check_waits(checking *c) {

@@ -2,9 +2,11 @@
  */
 #include "engine/held.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "engine/effect.h"
+#include "engine/owner.h"
 #include "engine/park.h"
 #include "engine/wake.h"
 
@@ -108,7 +110,7 @@ void tm_held_look_again(tm_run *r) {
     tm_held_look(TM_LIST_OF(l, tm_branch, link));
 }
 
-bool tm_held_over(tm_engine *e, const tm_run_row *row, const tm_json *reason) {
+bool tm_held_by(char run[64], tm_engine *e, const tm_run_row *row, const tm_json *reason) {
   tm_arena a;
   tm_effect_row found;
   char state[16];
@@ -118,16 +120,17 @@ bool tm_held_over(tm_engine *e, const tm_run_row *row, const tm_json *reason) {
                        .action = tm_json_get_str(reason, "name"),
                        .key = tm_json_get_str(reason, "key")};
   if (!key.action || !key.key || !place)
-    return true;
+    return false;
   tm_arena_init(&a, 0);
   int rc = e->ports.store->vt->effect(e->ports.store, &key, &a, &found, &err);
   if (rc < 0)
     tm_engine_break(e, &err);
   bool own = rc == 1 && strcmp(found.run, row->id) == 0 && strcmp(found.place, place) == 0;
-  bool over = rc == 0 || (rc == 1 && (found.result || own ||
-                                      tm_effect_left_by(e, &found, state) != TM_EFFECT_HELD));
+  bool held = rc < 0 || (rc == 1 && !found.result && !own &&
+                         tm_effect_left_by(e, &found, state) == TM_EFFECT_HELD);
+  snprintf(run, 64, "%s", rc == 1 ? found.run : "");
   tm_arena_free(&a);
-  return over;
+  return held;
 }
 
 /* -- the line ---------------------------------------------------------------------------- */
@@ -170,12 +173,31 @@ static void free_line(line *l) {
   tm_arena_free(&l->arena);
 }
 
+/* Another living process has it parked, and sees what is committed here. */
+static bool is_looked_after(tm_engine *e, const char *id) {
+  tm_arena a;
+  tm_run_row row;
+  tm_json *reason = NULL;
+  tm_err err = TM_ERR_INIT;
+  bool is = false;
+  tm_arena_init(&a, 0);
+  if (tm_wake_row(e, id, &a, &row, &err) == 1 && row.reason && *row.reason &&
+      tm_json_parse(&reason, &a, row.reason, strlen(row.reason), NULL, &err) == 0)
+    for (size_t i = 0; !is && i < tm_json_len(reason); i++) {
+      const char *at = tm_json_get_str(tm_json_at(reason, i), "at");
+      is = at && strcmp(at, e->owner) != 0 && tm_owner_alive(at);
+    }
+  tm_arena_free(&a);
+  return is;
+}
+
 void tm_held_notice(tm_engine *e, const char *holder) {
   line l;
   tm_lock_filter f = {.ns = LINES, .key = holder};
   read_line(&l, e, &f, note_run);
   for (size_t i = 0; i < l.count; i++)
-    tm_wake_run(e, l.of[i]);
+    if (tm_engine_find(e, l.of[i]) || !is_looked_after(e, l.of[i]))
+      tm_wake_run(e, l.of[i]);
   free_line(&l);
 }
 

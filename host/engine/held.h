@@ -1,15 +1,16 @@
 /* held.h - calls whose key another call has: they wait as rows, and are woken when that one is
  * settled.
  *
- *   another call is at the key ─► held: the row says {for="key", name, place, key, run}, and the run
- *      ▲                            │   stands in the line of the run that has it (LOCK_WANT)
+ *   another call is at the key ─► held: the row says {for="key", name, place, key, run, at}, and its
+ *      ▲                            │   run stands in the line of the one that has it (LOCK_WANT)
  *      │                            │ that one is at work here: the call is held in memory
  *      │                            │ it rests, or is elsewhere: parked
  *      │                            ▼
  *      └───────── still held ◄── done, given up, or its run has ended ─► launched again (action.c)
  *
- * Who settles a key wakes the runs in its own run's line, wherever they are. Who joins that line
- * looks again when its stand is durable, and when its row is: the key may have been settled before.
+ * Who settles a key wakes the runs in its own run's line, wherever they are, save those that another
+ * living process (`at`) looks after: that one sees the commit. Who joins the line looks again when
+ * its stand is durable, and when its row is: the key may have been settled before.
  */
 #ifndef TM_ENGINE_HELD_H
 #define TM_ENGINE_HELD_H
@@ -30,8 +31,8 @@ void tm_held_leave(tm_run *r);
 /* The run `holder` has settled a key, or has ended: those that wait for it look. */
 void tm_held_notice(tm_engine *e, const char *holder);
 
-/* By one entry of a row's reason: would its call go on? */
-bool tm_held_over(tm_engine *e, const tm_run_row *row, const tm_json *reason);
+/* By one entry of a row's reason: which run has the key now? False: nobody, the call would go on. */
+bool tm_held_by(char run[64], tm_engine *e, const tm_run_row *row, const tm_json *reason);
 /* Does the row say that its run waits for a key? */
 bool tm_held_says(const tm_run_row *row);
 /* At the frontier: leave lines in which a process that died left the run standing. */

@@ -558,6 +558,8 @@ static tm_json *reason_of(tm_branch *b, tm_arena *a) {
     tm_json_set_str(a, o, "key", b->action.key);
   if (b->waits_for)
     tm_json_set_str(a, o, "run", b->waits_for);
+  if (tm_held_is(b))
+    tm_json_set_str(a, o, "at", b->run->engine->owner);
   if (b->due) {
     char until[TM_CLOCK_TEXT];
     tm_clock_format(b->due, until);

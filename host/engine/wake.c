@@ -61,9 +61,10 @@ const char *tm_wake_successor(const tm_run_row *row, tm_arena *a) {
 
 /* -- is there something to go on with? ------------------------------------------- */
 
-static bool came(tm_engine *e, const tm_run_row *row, const tm_json *reason) {
+bool tm_wake_came(tm_engine *e, const tm_run_row *row, const tm_json *reason) {
   const char *what = tm_json_get_str(reason, "for"), *name = tm_json_get_str(reason, "name");
   const char *other = tm_json_get_str(reason, "run");
+  char holder[64];
   if (!what)
     return false;
   if (strcmp(what, "wait") == 0)
@@ -71,7 +72,7 @@ static bool came(tm_engine *e, const tm_run_row *row, const tm_json *reason) {
   if (strcmp(what, "call") == 0)
     return other && tm_child_over(e, other);
   if (strcmp(what, "key") == 0)
-    return tm_held_over(e, row, reason);
+    return !tm_held_by(holder, e, row, reason);
   return strcmp(what, "lock") == 0 && tm_lock_is_first(e, row->workflow, name, row->id);
 }
 
@@ -85,7 +86,7 @@ bool tm_wake_ready(tm_engine *e, const tm_run_row *row) {
   tm_arena_init(&a, 0);
   if (tm_json_parse(&reasons, &a, row->reason, strlen(row->reason), NULL, &err) == 0)
     for (size_t i = 0; !ready && i < tm_json_len(reasons); i++)
-      ready = came(e, row, tm_json_at(reasons, i));
+      ready = tm_wake_came(e, row, tm_json_at(reasons, i));
   tm_arena_free(&a);
   return ready;
 }

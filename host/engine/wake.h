@@ -13,6 +13,8 @@
 void tm_wake_run(tm_engine *e, const char *id);
 /* Has a waiting run, which nobody has, something to go on with? By the reason in its row. */
 bool tm_wake_ready(tm_engine *e, const tm_run_row *row);
+/* The same, of one entry of that reason: an event, a child's end, a lock, a key. */
+bool tm_wake_came(tm_engine *e, const tm_run_row *row, const tm_json *reason);
 /* The branch looks whether what it waits for has come. */
 void tm_wake_look(tm_branch *b);
 

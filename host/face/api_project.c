@@ -5,8 +5,13 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "engine/circle.h"
+#include "engine/held.h"
 #include "engine/owner.h"
 #include "face/api.h"
+#include "face/waits.h"
+
+#define TOLD_MAX 20 /* runs that wait for keys, in one check of doctor */
 
 /* -- prompts --------------------------------------------------------------------------- */
 
@@ -202,16 +207,58 @@ static int examine_run(void *ctx, const tm_run_row *row) {
   return 0;
 }
 
+/* "run a waits for lock "x", held by run b; run b waits for …" */
+static void examine_circles(examining *x) {
+  tm_err err = TM_ERR_INIT;
+  tm_json *stuck = NULL;
+  int rc = tm_circle_find(&stuck, &x->arena, x->t->engine, &err);
+  tm_buf_reset(&x->detail);
+  for (size_t i = 0; i < tm_json_len(stuck); i++) {
+    const tm_json *one = tm_json_at(stuck, i);
+    tm_buf_printf(&x->detail, "%srun %s waits for ", i ? "; " : "",
+                  tm_json_get_str(one, "run"));
+    tm_waits_put_all(&x->detail, tm_json_get(one, "reason"));
+  }
+  if (rc < 0 || tm_json_len(stuck) > 0)
+    report(x, "circles", false, rc < 0 ? err.msg : tm_buf_str(&x->detail),
+           "they wait for each other, and none of them goes on: `tidemill cancel` one of them");
+}
+
+/* Whoever waits for a key of another run's action is told of: nobody need wonder. */
+static int note_key(void *ctx, const tm_run_row *row) {
+  examining *x = ctx;
+  tm_json *reason = NULL;
+  tm_err err = TM_ERR_INIT;
+  if (!tm_held_says(row) || x->found >= TOLD_MAX ||
+      tm_json_parse(&reason, &x->arena, row->reason, strlen(row->reason), NULL, &err) < 0)
+    return 0;
+  tm_buf_printf(&x->detail, "; run %s waits for ", row->id);
+  tm_waits_put_all(&x->detail, reason);
+  x->found++;
+  return 0;
+}
+
+static const char *with_keys(examining *x, const char *text) {
+  tm_err err = TM_ERR_INIT;
+  tm_run_filter f = {.state = "waiting"};
+  tm_buf_reset(&x->detail);
+  tm_buf_puts(&x->detail, text);
+  x->found = 0;
+  x->t->store->vt->runs(x->t->store, &f, note_key, x, &err);
+  return err.code == TM_OK ? tm_buf_str(&x->detail) : err.msg;
+}
+
 static void examine_runs(examining *x) {
   tm_err err = TM_ERR_INIT;
   tm_run_filter f = {.unfinished = true};
   tm_buf_reset(&x->detail);
   x->found = 0;
   x->t->store->vt->runs(x->t->store, &f, examine_run, x, &err);
-  report(x, "runs", x->found == 0 && err.code == TM_OK,
+  bool fine = x->found == 0 && err.code == TM_OK;
+  report(x, "runs", fine,
          err.code != TM_OK ? err.msg
-         : x->found ? tm_arena_printf(&x->arena, "stopped in the middle: %s", x->detail.data)
-                    : "every unfinished run has a reason to wait",
+         : fine            ? with_keys(x, "every unfinished run has a reason to wait")
+                : tm_arena_printf(&x->arena, "stopped in the middle: %s", x->detail.data),
          "`tidemill resume` takes them up");
 }
 
@@ -346,6 +393,7 @@ int tidemill_doctor(tidemill *t, char **out, size_t *len) {
   examine_sources(&x);
   examine_store(&x);
   examine_runs(&x);
+  examine_circles(&x);
   examine_models(&x);
   const tm_json *lanes = examine_limits(&x);
   examine_answers(&x);

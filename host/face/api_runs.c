@@ -4,9 +4,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/held.h"
+#include "engine/owner.h"
 #include "engine/park.h"
 #include "engine/wake.h"
 #include "face/api.h"
+#include "face/waits.h"
 
 #define MAX_DEPTH 100 /* runs that wait for each other; more is a circle */
 
@@ -146,9 +149,49 @@ static bool timer_rests(const tidemill *t, int64_t due) {
   return !due || (t->options->virtual_clock && due > tm_engine_now(t->engine));
 }
 
+/* Another living process is at work on it: it will settle what it holds. */
+static bool works_elsewhere(const tidemill *t, const char *id) {
+  tm_arena a;
+  tm_run_row row;
+  tm_err err = TM_ERR_INIT;
+  tm_arena_init(&a, 0);
+  bool works = tm_wake_row(t->engine, id, &a, &row, &err) == 1 &&
+               strcmp(row.state, "running") == 0 && row.owner &&
+               strcmp(row.owner, t->engine->owner) != 0 && tm_owner_alive(row.owner);
+  tm_arena_free(&a);
+  return works;
+}
+
+/* One entry of a row's reason: a key that is settled, or is about to be, is noticed before long. */
+static bool key_rests(const tidemill *t, const tm_run_row *row, const tm_json *why) {
+  const char *what = tm_json_get_str(why, "for");
+  char holder[64], still[64];
+  if (!what || strcmp(what, "key") != 0)
+    return true;
+  return tm_held_by(holder, t->engine, row, why) && !works_elsewhere(t, holder) &&
+         tm_held_by(still, t->engine, row, why) && strcmp(holder, still) == 0;
+}
+
+/* No other process will bring it on, by a key that it waits for. */
+static bool keys_rest(const tidemill *t, const char *id) {
+  tm_arena a;
+  tm_run_row row;
+  tm_json *reasons = NULL;
+  tm_err err = TM_ERR_INIT;
+  bool rest = true;
+  tm_arena_init(&a, 0);
+  if (tm_wake_row(t->engine, id, &a, &row, &err) == 1 && row.reason && *row.reason &&
+      tm_json_parse(&reasons, &a, row.reason, strlen(row.reason), NULL, &err) == 0)
+    for (size_t i = 0; rest && i < tm_json_len(reasons); i++)
+      rest = key_rests(t, &row, tm_json_at(reasons, i));
+  tm_arena_free(&a);
+  return rest;
+}
+
 /* Waits for people only (a virtual clock stands still, so its timers are people too). One that waits
  * for another run waits for what that one waits for. */
 static bool waits_outside(const tidemill *t, const tm_run *r, int depth) {
+  bool keys = false;
   if (r->state != TM_RUN_WAITING || r->owned || r->uncommitted || r->ended ||
       !tm_list_empty(&r->runnable) || !tm_list_empty(&r->deliveries))
     return false;
@@ -158,8 +201,10 @@ static bool waits_outside(const tidemill *t, const tm_run *r, int depth) {
       return false;
     if (!b->dead && b->waits && b->waits_for && !run_rests(t, b->waits_for, depth + 1))
       return false;
+    if (!b->dead && tm_held_is(b))
+      keys = true;
   }
-  return true;
+  return !keys || keys_rest(t, r->id);
 }
 
 /* Of a parked run: does each one that it waits for rest? */
@@ -174,7 +219,8 @@ static bool others_rest(const tidemill *t, const char *id, int depth) {
       tm_json_parse(&reasons, &a, row.reason, strlen(row.reason), NULL, &err) == 0)
     for (size_t i = 0; rest && i < tm_json_len(reasons); i++) {
       const char *other = tm_json_get_str(tm_json_at(reasons, i), "run");
-      rest = !other || run_rests(t, other, depth + 1);
+      rest = key_rests(t, &row, tm_json_at(reasons, i)) &&
+             (!other || run_rests(t, other, depth + 1));
     }
   tm_arena_free(&a);
   return rest;
@@ -228,6 +274,13 @@ static int code_of(const char *state, const tm_json *reason) {
   return rc == TIDEMILL_EFAILED && ours ? TIDEMILL_ECONFIG : rc;
 }
 
+static void say_wait(tm_err *err, const char *run, const tm_json *reason) {
+  tm_buf words = TM_BUF_INIT;
+  tm_waits_put(&words, reason);
+  tm_err_set(err, TM_WAITING, "run %s waits for %s", run, tm_buf_str(&words));
+  tm_buf_free(&words);
+}
+
 /* What an unfinished run waits for, by the first of its reasons. */
 static void explain_waiting(tm_err *err, const char *run, const tm_json *reason) {
   const char *name = tm_json_get_str(reason, "name"), *what = tm_json_get_str(reason, "for");
@@ -237,8 +290,7 @@ static void explain_waiting(tm_err *err, const char *run, const tm_json *reason)
     tm_err_set(err, TM_WAITING, "run %s backs off until %s: \"%s\" was sent away: %s", run,
                until ? until : "later", name ? name : "", message ? message : "");
   else
-    tm_err_set(err, TM_WAITING, "run %s waits for %s%s%s%s", run, what ? what : "its turn",
-               name && *name ? " \"" : "", name ? name : "", name && *name ? "\"" : "");
+    say_wait(err, run, reason);
 }
 
 void tm_api_explain(tm_err *err, const tm_run_row *row) {

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "face/cli.h"
+#include "face/waits.h"
 
 #define SLICE_MS 100
 
@@ -217,8 +218,10 @@ static void put_reason(tm_buf *b, const tm_json *reason) {
   const char *message = tm_json_get_str(first, "message");
   if (what && until && message && strcmp(what, "backoff") == 0)
     tm_buf_printf(b, "it backs off until %s, because %s", until, message);
-  else if (reason && tm_json_type_of(reason) != TM_JSON_NULL)
-    tm_json_print(b, reason);
+  else if (tm_json_len(reason) > 0) {
+    tm_buf_puts(b, "it waits for ");
+    tm_waits_put_all(b, reason);
+  }
 }
 
 /* "everything is paused by ann: spring cleaning", and the operand of the `resume` that lifts it. */

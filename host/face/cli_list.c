@@ -23,8 +23,8 @@ static void put_relative(tm_buf *out, int64_t at) {
     tm_buf_puts(out, " ago");
 }
 
-/* A run's reason in few words: [{"for":"gate","name":"triage","place":"4"}] -> "gate triage".
- */
+/* A run's reason in few words: [{"for":"gate","name":"triage","place":"4"}] -> "gate triage";
+ * "key k of pay (run r)". */
 static void put_reason(tm_buf *out, const tm_json *reason) {
   for (size_t i = 0; i < tm_json_len(reason); i++) {
     const tm_json *r = tm_json_at(reason, i);
@@ -32,8 +32,12 @@ static void put_reason(tm_buf *out, const tm_json *reason) {
     if (!what)
       return;
     tm_buf_printf(out, "%s%s", i > 0 ? ", " : "", what);
+    if (strcmp(what, "key") == 0)
+      tm_buf_printf(out, " %s of", tm_json_get_str(r, "key"));
     if (name && *name && strcmp(name, what) != 0)
       tm_buf_printf(out, " %s", name);
+    if (tm_json_get(r, "run"))
+      tm_buf_printf(out, " (run %s)", tm_json_get_str(r, "run"));
     if (tm_json_get(r, "until")) {
       tm_buf_putc(out, ' ');
       put_relative(out, time_at(r, "until"));

@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "face/cli.h"
+#include "face/waits.h"
 
 #define LIVE_MAX   8   /* lines that are redrawn; the rest is counted */
 #define ACTIVE_MAX 512 /* calls under way that are remembered */
@@ -235,6 +236,24 @@ static void on_decided(tm_progress *p, const tm_json *e, const char *name) {
                        by && *by ? " by " : "", by ? by : ""));
 }
 
+/* Not a person and not a clock: another run has what it waits for. */
+static bool waits_for_run(const tm_json *reason) {
+  for (size_t i = 0; i < tm_json_len(reason); i++) {
+    const char *what = tm_json_get_str(tm_json_at(reason, i), "for");
+    if (what && (strcmp(what, "key") == 0 || strcmp(what, "lock") == 0))
+      return true;
+  }
+  return false;
+}
+
+static const char *words_of(tm_progress *p, const tm_json *reason) {
+  tm_buf b = TM_BUF_INIT;
+  tm_waits_put_all(&b, reason);
+  const char *words = tm_arena_strdup(&p->scratch, tm_buf_str(&b));
+  tm_buf_free(&b);
+  return words;
+}
+
 static void on_run(tm_progress *p, const tm_json *e, const char *what) {
   const char *run = tm_json_get_str(e, "run"), *workflow = tm_json_get_str(e, "workflow");
   const char *stuck = tm_json_get_str(e, "message"), *error = stuck ? stuck : error_of(e);
@@ -244,6 +263,8 @@ static void on_run(tm_progress *p, const tm_json *e, const char *what) {
                                                 : MARK_NOTE;
   if (!stuck && m == MARK_BAD && p->run) /* the command says it, with the whole sentence */
     error = NULL;
+  if (m == MARK_WAIT && waits_for_run(tm_json_get(e, "reason")))
+    what = tm_arena_printf(&p->scratch, "waits for %s", words_of(p, tm_json_get(e, "reason")));
   line(p, m, run ? run : "", "run",
        tm_arena_printf(&p->scratch, "%s%s%s%s%s", what, workflow ? "  " : "",
                        workflow ? workflow : "", error ? "  " : "", error ? error : ""));

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "face/cli.h"
+#include "face/waits.h"
 
 /* -- the journal as a table ------------------------------------------------------------ */
 
@@ -163,6 +164,16 @@ static void put_drift(tm_cli *c, tm_buf *b, const char *run) {
     put_member(b, "answers", tm_json_get(tm_json_at(findings, i), "message"));
 }
 
+/* The reason of a run that waits, in words. */
+static void put_waits(tm_cli *c, tm_buf *b, const tm_json *info) {
+  const tm_json *reason = tm_json_get(info, "reason");
+  tm_buf words = TM_BUF_INIT;
+  tm_waits_put_all(&words, reason);
+  if (words.len > 0 && !tm_cli_is_paused(info))
+    put_member(b, "waits for", tm_json_new_str(&c->arena, tm_buf_str(&words)));
+  tm_buf_free(&words);
+}
+
 static void print_head(tm_cli *c, const tm_json *info) {
   static const char *const members[] = {"id",           "workflow", "state",     "reason",
                                         "created",      "updated",  "result",    "error",
@@ -171,6 +182,7 @@ static void print_head(tm_cli *c, const tm_json *info) {
   for (size_t i = 0; i < sizeof members / sizeof members[0]; i++)
     put_member(&b, strcmp(members[i], "id") == 0 ? "run" : members[i],
                tm_json_get(info, members[i]));
+  put_waits(c, &b, info);
   const tm_json *error = tm_json_get(info, "error");
   put_member(&b, "error",
              tm_json_get_str(error, "message") ? tm_json_get(error, "message") : error);

@@ -7,9 +7,11 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "check.h"
+#include "engine/owner.h"
 #include "engine_guest.h"
 
 #define MAX_STEPS 200000
@@ -663,6 +665,25 @@ void kit_crash(kit *k) {
 void kit_close(kit *k) {
   tm_engine_stop(k->engine);
   end_process(k);
+}
+
+void kit_name_other(char *out) {
+  char self[TM_OWNER_MAX], path[48], text[1024] = "", start[24] = "0";
+  tm_owner_self(self);
+  snprintf(path, sizeof path, "/proc/%ld/stat", (long)getppid());
+  FILE *f = fopen(path, "r");
+  if (f) {
+    size_t n = fread(text, 1, sizeof text - 1, f);
+    text[n] = 0;
+    fclose(f);
+  }
+  char *at = strrchr(text, ')');
+  for (int field = 2; at && field < 22; field++)
+    at = strchr(at + 1, ' ');
+  if (at)
+    sscanf(at, " %23[0-9]", start);
+  snprintf(out, TM_OWNER_MAX, "%.*s:%ld:%s", (int)strcspn(self, ":"), self, (long)getppid(),
+           start);
 }
 
 /* -- worlds ---------------------------------------------------------------------------- */

@@ -148,6 +148,9 @@ kit_task *kit_task_at(kit *k, const char *name);     /* NULL: none */
 void kit_finish(kit *k, kit_task *t, kit_reply how); /* by hand */
 int kit_task_count(const kit *k);
 
+/* The name of a process that lives, and is another one: our parent. out: TM_OWNER_MAX. */
+void kit_name_other(char *out);
+
 /* Looking. Texts live in the world's arena. */
 const char *kit_text(kit_world *w, const char *quoted); /* ' to " */
 const char *kit_state(kit_world *w, const char *run);   /* "" none */

@@ -73,8 +73,11 @@ static kit *begin(kit_box *b, bool park) {
 static void its_row_says_what_it_waits_for(void) {
   kit_box b;
   kit *k = begin(&b, false);
-  CHECK_STR(kit_reason(&b.world, "two"), "[{\"for\":\"key\",\"name\":\"pay\",\"place\":\"1\","
-                                         "\"key\":\"k1\",\"run\":\"one\"}]");
+  const char *reason = tm_arena_printf(&b.world.arena,
+                                       "[{\"for\":\"key\",\"name\":\"pay\",\"place\":\"1\","
+                                       "\"key\":\"k1\",\"run\":\"one\",\"at\":\"%s\"}]",
+                                       k->engine->owner);
+  CHECK_STR(kit_reason(&b.world, "two"), reason);
   CHECK_STR(kit_owner(&b.world, "two"), "");
   CHECK_INT(stands(&b.world, "two"), 1);
   decide(k, true);
@@ -198,6 +201,32 @@ static void also_when_another_process_has_the_key(void) {
     check_settled(&w);
     if (dies)
       kit_boot(&second);
+    kit_world_close(&w);
+  }
+}
+
+/* Another living process has it parked: that one goes on with it, and not who settles the key. */
+static void who_looks_after_it_goes_on_with_it(void) {
+  for (int park = 0; park < 2; park++) {
+    kit_world w;
+    kit first, second;
+    kit_world_open(&w, "memory:", pay);
+    kit_open(&first, &w);
+    first.reply = loses;
+    kit_play(&first, "one");
+    first.reply = NULL;
+    kit_open(&second, &w);
+    kit_name_other(second.engine->owner);
+    second.engine->ports.park = park;
+    kit_play(&second, "two");
+    decide(&first, true);
+    CHECK_STR(kit_state(&w, "two"), "waiting");
+    CHECK(tm_engine_find(first.engine, "two") == NULL);
+    tm_engine_notice(second.engine);
+    second.woken = true;
+    kit_run(&second);
+    CHECK_STR(kit_state(&w, "two"), "done");
+    CHECK_INT(stands(&w, "two"), 0);
     kit_world_close(&w);
   }
 }
@@ -361,6 +390,7 @@ CHECK_SUITE(engine_held) {
   CHECK_RUN(whatever_settles_the_key_wakes_it);
   CHECK_RUN(also_when_its_process_died_meanwhile);
   CHECK_RUN(also_when_another_process_has_the_key);
+  CHECK_RUN(who_looks_after_it_goes_on_with_it);
   CHECK_RUN(it_is_taken_up_by_who_comes_later);
   CHECK_RUN(its_row_names_who_has_the_key_now);
   CHECK_RUN(branches_of_a_run_wait_for_each_other);

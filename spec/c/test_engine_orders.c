@@ -1,36 +1,12 @@
 /* test_engine_orders.c - orders that reach a run wherever it is, and pauses of many runs. */
-#include <stdio.h>
-#include <unistd.h>
-
 #include "check.h"
 #include "engine/orders.h"
-#include "engine/owner.h"
 #include "engine_kit.h"
 #include "store_box.h"
 
 static kit_reply hangs(kit *k, const kit_task *t) {
   (void)k, (void)t;
   return KIT_HANGS;
-}
-
-/* The name of a process that lives, and is another one: our parent. */
-static void name_other(char out[TM_OWNER_MAX]) {
-  char self[TM_OWNER_MAX], path[48], text[1024] = "", start[24] = "0";
-  tm_owner_self(self);
-  snprintf(path, sizeof path, "/proc/%ld/stat", (long)getppid());
-  FILE *f = fopen(path, "r");
-  if (f) {
-    size_t n = fread(text, 1, sizeof text - 1, f);
-    text[n] = 0;
-    fclose(f);
-  }
-  char *at = strrchr(text, ')');
-  for (int field = 2; at && field < 22; field++)
-    at = strchr(at + 1, ' ');
-  if (at)
-    sscanf(at, " %23[0-9]", start);
-  snprintf(out, TM_OWNER_MAX, "%.*s:%ld:%s", (int)strcspn(self, ":"), self, (long)getppid(),
-           start);
 }
 
 static const char *const two = "{'flow': [['llm', 'a'], ['llm', 'b']]}";
@@ -44,7 +20,7 @@ typedef struct pair {
 static void open_pair(pair *p, const char *sources) {
   kit_world_open(&p->world, "memory:", sources);
   kit_open(&p->first, &p->world);
-  name_other(p->first.engine->owner);
+  kit_name_other(p->first.engine->owner);
   kit_open(&p->second, &p->world);
 }
 
@@ -128,7 +104,7 @@ static void whoever_takes_the_run_up_carries_the_order_out(void) {
   kit_run(&p.second);
   CHECK_INT(orders_left(&p.world), 1);
   kit_crash(&p.first);
-  name_other(p.second.engine->owner); /* now the second one sees that it is its own */
+  kit_name_other(p.second.engine->owner); /* now the second one sees that it is its own */
   CHECK_INT(tm_engine_resume(p.second.engine, NULL, &err), 1);
   kit_run(&p.second);
   CHECK_STR(kit_state(&p.world, "r"), "cancelled");
@@ -148,7 +124,7 @@ static void a_run_that_is_resumed_by_its_name_is_past_its_pause(void) {
   kit_run(&p.second);
   CHECK_INT(orders_left(&p.world), 1);
   kit_crash(&p.first);
-  name_other(p.second.engine->owner);
+  kit_name_other(p.second.engine->owner);
   CHECK_INT(tm_engine_resume(p.second.engine, "r", &err), 1);
   p.second.foreign = true; /* somebody commits something */
   tm_engine_notice(p.second.engine);

@@ -71,6 +71,7 @@ static void add(tm_mem_spend *s, const char *run, const tm_spend_row *row) {
     mine->row.nano = mine->row.nano > row->nano ? mine->row.nano - row->nano : 0;
 }
 
+/* What is held for the run's calls (of one place, or of all) is no more. */
 static void drop(tm_mem_spend *s, const char *run, const tm_spend_row *row) {
   size_t kept = 0;
   for (size_t i = 0; i < s->held_count; i++) {
@@ -91,6 +92,10 @@ int tm_mem_spend_apply(tm_mem_spend *s, const char *run, tm_batch *b, tm_op *op)
   else
     drop(s, run, &op->u.spend);
   return 0;
+}
+
+void tm_mem_spend_forget(tm_mem_spend *s, const char *run) {
+  drop(s, run, &(tm_spend_row){.place = NULL});
 }
 
 void tm_mem_spend_account(tm_mem_spend *s, const char *scope, const char *day,

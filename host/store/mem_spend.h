@@ -22,6 +22,8 @@ typedef struct tm_mem_spend {
 
 /* The ops of budgets, of the guarded run. */
 int tm_mem_spend_apply(tm_mem_spend *s, const char *run, tm_batch *b, tm_op *op);
+/* The run goes: nothing is held for it. What it spent stays in the accounts. */
+void tm_mem_spend_forget(tm_mem_spend *s, const char *run);
 void tm_mem_spend_account(tm_mem_spend *s, const char *scope, const char *day,
                           tm_spend_row *out);
 void tm_mem_spend_free(tm_mem_spend *s);

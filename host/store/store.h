@@ -91,7 +91,8 @@ typedef enum tm_op_kind {
   TM_OP_SPEND_ADD, /* it cost `nano`: spent in scope and day, and so much less is held for it */
   TM_OP_SPEND_DROP, /* nothing more is held for the guarded run's call (without a place: for all of
                        its calls), which counts as `calls` where it was held */
-  TM_OP_RUN_DROP, /* an ended run and its gates are there no more; LOST when it is not as `run`
+  TM_OP_RUN_DROP, /* an ended run and its gates are there no more, nor what is held for it of
+                      budgets; LOST when it is not as `run`
                       says (epoch, records), when a run that it started is there, when the one
                       that started it has not ended, or when an effect that it claimed has no
                       result. Effects and decisions stay. In no group, like the next three */

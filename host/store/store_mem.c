@@ -276,6 +276,7 @@ static int run_drop(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   tm_mem_gate_drop(&m->gates, r->row.id);
   tm_mem_queue_forget(&m->queue, r->row.id);
   tm_mem_order_forget(&m->orders, r->row.id);
+  tm_mem_spend_forget(&m->spend, r->row.id);
   tm_map_remove(&m->runs, op->u.run.id);
   if (m->guarded == r)
     m->guarded = NULL;

@@ -144,6 +144,28 @@ static void a_fenced_run_spends_and_holds_nothing(void) {
   box_close(&b);
 }
 
+/* What it spent stays; what is held for it does not, also not for the next run of that name. */
+static void a_dropped_run_holds_nothing(void) {
+  box b;
+  open_runs(&b);
+  CHECK_INT(hold(&b, "r1", "1", 60, 100, -1), TM_OP_OK);
+  CHECK_INT(hold(&b, "r2", "1", 30, 100, -1), TM_OP_OK);
+  add(&b, "r1", "1", 20);
+  tm_batch *batch = box_batch(&b);
+  op_fence(batch, "r1", 1);
+  op_state(batch, "failed");
+  tm_batch_add(batch, TM_OP_RUN_DROP)->u.run = (tm_run_row){.id = "r1", .epoch = 1};
+  CHECK_INT(box_commit(&b, batch), TM_OK);
+  CHECK_INT(b.statuses[2], TM_OP_OK);
+  CHECK_STR(account(&b, "all", TODAY), "20 0 30 1");
+  box_add_run(&b, "r1");
+  drop(&b, "r1", NULL, 1);
+  CHECK_STR(account(&b, "all", TODAY), "20 0 30 1");
+  CHECK_INT(hold(&b, "r1", "1", 60, 100, -1), TM_OP_OK);
+  CHECK_STR(account(&b, "all", TODAY), "20 0 90 2");
+  box_close(&b);
+}
+
 static void accounts_outlive_the_process(void) {
   box b;
   open_runs(&b);
@@ -163,6 +185,7 @@ static void run_all(const char *of) {
   CHECK_RUN(calls_are_counted_when_they_end_and_while_they_last);
   CHECK_RUN(scopes_and_days_are_apart);
   CHECK_RUN(a_fenced_run_spends_and_holds_nothing);
+  CHECK_RUN(a_dropped_run_holds_nothing);
 }
 
 CHECK_SUITE(store_spend) {

@@ -107,21 +107,28 @@ void tm_wake_look(tm_branch *b) {
     tm_held_look(b);
 }
 
+static void look_in(tm_run *r) {
+  bool waited = r->state == TM_RUN_WAITING;
+  for (tm_list *l = r->branches.next, *next; l != &r->branches; l = next) {
+    next = l->next;
+    tm_wake_look(TM_LIST_OF(l, tm_branch, link));
+  }
+  if (waited && r->state != TM_RUN_WAITING)
+    tm_event_run(r, "run.woken", NULL, NULL);
+}
+
 void tm_wake_run(tm_engine *e, const char *id) {
   tm_arena a;
   tm_run_row row;
   tm_err err = TM_ERR_INIT;
   tm_run *r = tm_engine_find(e, id);
   if (r) {
-    for (tm_list *l = r->branches.next, *next; l != &r->branches; l = next) {
-      next = l->next;
-      tm_wake_look(TM_LIST_OF(l, tm_branch, link));
-    }
+    look_in(r);
     return;
   }
   tm_arena_init(&a, 0);
   if (tm_wake_row(e, id, &a, &row, &err) == 1 && strcmp(row.state, "waiting") == 0 &&
-      tm_wake_ready(e, &row))
-    tm_engine_rouse(e, id, &err);
+      tm_wake_ready(e, &row) && tm_engine_rouse(e, id, &err) > 0)
+    tm_event_run(tm_engine_find(e, id), "run.woken", NULL, NULL);
   tm_arena_free(&a);
 }

@@ -171,6 +171,10 @@ const tm_json *tm_cli_get(tm_cli *c, const char *run, int *code);
 
 /* -- cli_drive.c: following a run ------------------------------------------------------ */
 
+/* Follow `run`, say what became of it (tm_cli_conclude), then go on with the runs that it brought
+ * on: those that it woke, and the children that it started, until each has ended or waits. The exit
+ * code. */
+int tm_cli_follow(tm_cli *c, const char *run);
 /* Drive `run` (NULL: all) until it ends, waits, --timeout or a signal; shows progress. The
  * API's code, or 128 + the signal's number. */
 int tm_cli_drive(tm_cli *c, const char *run);

@@ -33,8 +33,11 @@ typedef struct following {
   tm_cli *cli;
   const char *run; /* NULL: all */
   tm_progress *progress;
-  bool at_gate; /* the run's last word was that it waits at a gate */
-  bool heard;   /* something happened in this slice */
+  bool at_gate;        /* the run's last word was that it waits at a gate */
+  bool heard;          /* something happened in this slice */
+  int64_t end;         /* when --timeout is over, monotonic ms; -1: never */
+  const char **others; /* runs that were woken or started; in the arena of the command */
+  size_t other_count;
 } following;
 
 static bool has_gate(const tm_json *reason) {
@@ -44,6 +47,21 @@ static bool has_gate(const tm_json *reason) {
       return true;
   }
   return false;
+}
+
+/* Anything for this run is done here; what is brought on beside it is noted. */
+static void note_other(following *f, const char *event, const char *run) {
+  bool brought = strcmp(event, "run.woken") == 0 || strcmp(event, "run.started") == 0;
+  if (!brought || strcmp(run, f->run) == 0)
+    return;
+  for (size_t i = 0; i < f->other_count; i++)
+    if (strcmp(f->others[i], run) == 0)
+      return;
+  const char **more = tm_arena_array(&f->cli->arena, const char *, f->other_count + 1);
+  if (f->other_count)
+    memcpy(more, f->others, f->other_count * sizeof *more);
+  more[f->other_count++] = tm_arena_strdup(&f->cli->arena, run);
+  f->others = more;
 }
 
 static void on_event(void *user, const char *json, size_t len) {
@@ -57,6 +75,8 @@ static void on_event(void *user, const char *json, size_t len) {
     const char *event = tm_json_get_str(e, "event"), *run = tm_json_get_str(e, "run");
     if (event && run && f->run && strcmp(run, f->run) == 0)
       f->at_gate = strcmp(event, "run.waiting") == 0 && has_gate(tm_json_get(e, "reason"));
+    if (event && run && f->run)
+      note_other(f, event, run);
     tm_progress_event(f->progress, e);
   }
   tm_arena_free(&a);
@@ -85,35 +105,92 @@ static bool all_wait(tm_cli *c) {
   return wait;
 }
 
+static int64_t now_ms(void) {
+  return tm_clock_ns() / 1000000;
+}
+
+static int64_t end_of(const tm_cli *c) {
+  return c->timeout_ms < 0 ? -1 : now_ms() + c->timeout_ms;
+}
+
+/* How long the next slice is; 0: the time is over. */
+static int64_t slice_at(const following *f, int64_t at) {
+  int64_t left = f->end < 0 ? SLICE_MS : f->end - at;
+  return left < 0 ? 0 : left < SLICE_MS ? left : SLICE_MS;
+}
+
 static int slices(following *f) {
   tm_cli *c = f->cli;
-  int64_t begin = tm_clock_ns() / 1000000, limit_ms = c->timeout_ms;
   for (;;) {
-    int64_t at = tm_clock_ns() / 1000000, left = begin + limit_ms - at;
-    if (limit_ms >= 0 && left <= 0)
+    int64_t at = now_ms(), slice = slice_at(f, at);
+    if (slice == 0)
       return TIDEMILL_EWAITING;
-    int64_t slice = limit_ms >= 0 && left < SLICE_MS ? left : SLICE_MS;
     f->heard = false;
     int rc = tidemill_run(c->engine, f->run, slice);
     if (rc != TIDEMILL_EWAITING)
       return rc;
     if (signalled)
       return 128 + signalled;
-    if (tm_clock_ns() / 1000000 - at < slice / 2 || f->at_gate ||
-        (!f->run && !f->heard && all_wait(c)))
+    if (now_ms() - at < slice / 2 || f->at_gate || (!f->run && !f->heard && all_wait(c)))
       return rc;
     tm_progress_tick(f->progress);
   }
 }
 
-int tm_cli_drive(tm_cli *c, const char *run) {
-  following f = {.cli = c, .run = run, .progress = tm_progress_new(c, run)};
-  tidemill_on_event(c->engine, on_event, &f);
+static int drive(following *f) {
+  tm_cli *c = f->cli;
+  f->progress = tm_progress_new(c, f->run);
+  tidemill_on_event(c->engine, on_event, f);
   catch_signals();
-  int rc = slices(&f);
+  int rc = slices(f);
   tidemill_on_event(c->engine, NULL, NULL);
-  tm_progress_free(&f.progress);
+  tm_progress_free(&f->progress);
   return rc;
+}
+
+int tm_cli_drive(tm_cli *c, const char *run) {
+  following f = {.cli = c, .run = run, .end = end_of(c)};
+  return drive(&f);
+}
+
+/* -- what it brought on ---------------------------------------------------------------- */
+
+static bool waits(tm_cli *c, const char *run) {
+  int code = 0;
+  const char *state = tm_json_get_str(tm_cli_get(c, run, &code), "state");
+  return state && strcmp(state, "waiting") == 0;
+}
+
+/* Until it ends or waits, whoever for. False: a signal came, or the time is over. */
+static bool see_to(following *f, const char *run) {
+  for (;;) {
+    int64_t at = now_ms(), slice = slice_at(f, at);
+    if (slice == 0 || signalled)
+      return false;
+    int rc = tidemill_run(f->cli->engine, run, slice);
+    if (rc != TIDEMILL_EWAITING || waits(f->cli, run) || now_ms() - at < slice / 2)
+      return true;
+    tm_progress_tick(f->progress);
+  }
+}
+
+static void see_to_others(following *f) {
+  tm_cli *c = f->cli;
+  f->progress = tm_progress_new(c, NULL);
+  tidemill_on_event(c->engine, on_event, f);
+  for (size_t i = 0; i < f->other_count; i++) /* each may bring on more */
+    if (!see_to(f, f->others[i]))
+      break;
+  tidemill_on_event(c->engine, NULL, NULL);
+  tm_progress_free(&f->progress);
+}
+
+int tm_cli_follow(tm_cli *c, const char *run) {
+  following f = {.cli = c, .run = run, .end = end_of(c)};
+  int rc = drive(&f), code = tm_cli_conclude(c, run, rc);
+  if (rc <= 0 && f.other_count > 0)
+    see_to_others(&f);
+  return code;
 }
 
 /* -- what to type next ----------------------------------------------------------------- */

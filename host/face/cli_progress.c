@@ -295,7 +295,7 @@ static void show(tm_progress *p, const tm_json *e, const char *event) {
     on_decided(p, e, name);
   else if (strcmp(event, "log") == 0)
     on_log(p, e);
-  else if (strncmp(event, "run.", 4) == 0)
+  else if (strncmp(event, "run.", 4) == 0 && strcmp(event, "run.woken") != 0)
     on_run(p, e, event + 4);
 }
 

@@ -40,7 +40,7 @@ static int start(tm_cli *c, const char **id) {
 int tm_cli_run(tm_cli *c) {
   const char *id = NULL;
   int code = start(c, &id);
-  return code ? code : tm_cli_conclude(c, id, tm_cli_drive(c, id));
+  return code ? code : tm_cli_follow(c, id);
 }
 
 int tm_cli_start(tm_cli *c) {
@@ -94,7 +94,7 @@ int tm_cli_go_on(tm_cli *c, const char *id) {
     rc = tidemill_run(c->engine, id, 0);
     return rc == TIDEMILL_EWAITING ? tm_cli_fail(c, 5, "%s", why) : tm_cli_conclude(c, id, rc);
   }
-  return rc < 0 ? tm_cli_api_fail(c, rc) : tm_cli_conclude(c, id, tm_cli_drive(c, id));
+  return rc < 0 ? tm_cli_api_fail(c, rc) : tm_cli_follow(c, id);
 }
 
 /* What was said to a paused run is kept: only `resume` lifts a pause. */
@@ -151,7 +151,7 @@ static int tell_and_go_on(tm_cli *c, const char *first) {
     tm_cli_note(c, "run %s has the event; another process goes on with it", id);
     return 0;
   }
-  int code = rc < 0 ? tm_cli_api_fail(c, rc) : tm_cli_conclude(c, id, tm_cli_drive(c, id));
+  int code = rc < 0 ? tm_cli_api_fail(c, rc) : tm_cli_follow(c, id);
   return code == 8 ? 0 : code; /* that it waits for something else is no failure of the event */
 }
 

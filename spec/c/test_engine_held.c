@@ -182,31 +182,6 @@ static void while_the_other_run_lives_on(void) {
   }
 }
 
-/* The key is settled by one commit, and by the next one who waits for it joins the line: nobody was
- * there to be told. */
-static void also_when_it_came_a_moment_too_late(void) {
-  for (int park = 0; park < 2; park++) {
-    kit_world w;
-    kit first, second;
-    kit_world_open(&w, "memory:", "{'flow': [['action', 'pay', {'key': 'k1', 'args': {}}]]}");
-    kit_open(&first, &w);
-    first.reply = hangs;
-    kit_play(&first, "one");
-    kit_open(&second, &w);
-    second.engine->ports.park = park;
-    kit_start(&second, "two");
-    while (tm_list_empty(&second.engine->held) && kit_step(&second))
-      ;
-    CHECK(!tm_list_empty(&second.engine->held));
-    CHECK_INT(stands(&w, "two"), 0);
-    finish(&first, KIT_OK);
-    CHECK_STR(kit_state(&w, "one"), "done");
-    kit_run(&second);
-    CHECK_STR(kit_state(&w, "two"), "done");
-    kit_world_close(&w);
-  }
-}
-
 static void also_when_its_process_died_meanwhile(void) {
   for (size_t i = 0; i < SETTLERS; i++) {
     kit_box b;
@@ -434,7 +409,6 @@ CHECK_SUITE(engine_held) {
   CHECK_RUN(it_leaves_the_memory_when_the_other_rests);
   CHECK_RUN(whatever_settles_the_key_wakes_it);
   CHECK_RUN(while_the_other_run_lives_on);
-  CHECK_RUN(also_when_it_came_a_moment_too_late);
   CHECK_RUN(also_when_its_process_died_meanwhile);
   CHECK_RUN(also_when_another_process_has_the_key);
   CHECK_RUN(who_looks_after_it_goes_on_with_it);

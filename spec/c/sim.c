@@ -647,8 +647,19 @@ static bool peace_step(sim *s) {
   return any;
 }
 
+/* Nothing fails any more, and nobody starts anew yet. */
+static void settle_down(sim *s) {
+  process *p = &s->at[0];
+  s->calm = true;
+  while (s->processes == 1 && !p->down && !p->broken && (apply(p) || kit_step(&p->kit)))
+    s->report->steps++;
+  if (s->processes == 1 && !p->down && !p->broken)
+    sim_woken(p);
+}
+
 static void make_peace(sim *s) {
   int from = s->report->steps;
+  settle_down(s);
   calm_down(s);
   lift_pauses(s);
   while (peace_step(s) || resume_again(s))

@@ -1,7 +1,10 @@
 /* sim_check.c - the laws, held to the disk and to what people were told. */
 #include <string.h>
 
+#include "engine/orders.h"
+#include "engine/park.h"
 #include "engine/verify.h"
+#include "engine/wake.h"
 #include "sim_world.h"
 
 static int same_decision(void *ctx, const tm_gate_row *row) {
@@ -23,6 +26,29 @@ static void check_decisions(sim *s) {
     if (d.gate)
       sim_wrong(s, "gate %s was decided, and is gone", e->key);
   }
+}
+
+static int is_woken(void *ctx, const tm_run_row *row) {
+  process *p = ctx;
+  sim *s = p->sim;
+  tm_engine *e = p->kit.engine;
+  tm_json *reason = NULL;
+  tm_err err = TM_ERR_INIT;
+  if ((!tm_engine_find(e, row->id) && !tm_park_holds(e, row->id)) || !row->reason ||
+      tm_orders_pause(e, row->workflow) ||
+      tm_json_parse(&reason, &s->world.arena, row->reason, strlen(row->reason), NULL, &err) < 0)
+    return 0;
+  for (size_t i = 0; i < tm_json_len(reason); i++)
+    if (tm_wake_came(e, row, tm_json_at(reason, i)))
+      sim_wrong(s, "run %s waits for what has come: %s", row->id, row->reason);
+  return 0;
+}
+
+void sim_woken(process *p) {
+  tm_store *disk = p->sim->world.disk;
+  tm_run_filter waiting = {.state = "waiting"};
+  tm_err err = TM_ERR_INIT;
+  disk->vt->runs(disk, &waiting, is_woken, p, &err);
 }
 
 static void rehearse(sim *s, const char *run) {

@@ -97,6 +97,8 @@ void sim_wrong(sim *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)
 
 /* sim_check.c: hold the disk and what was acknowledged to the laws. */
 void sim_check(sim *s, bool at_end);
+/* A process at rest: no run waits there for what has come. */
+void sim_woken(process *p);
 void sim_rehearse(sim *s); /* every run that ended, from its journal */
 void sim_digest(sim *s);
 void sim_show(sim *s);

@@ -182,6 +182,66 @@ static void while_the_other_run_lives_on(void) {
   }
 }
 
+/* -- a slow disk ------------------------------------------------------------------------- */
+
+/* Commits lie here until they are let through, one by one. */
+typedef struct slow {
+  kit_box box;
+  tm_store_vt vt;
+  void (*commit)(tm_store *s, tm_batch *b); /* the kit's */
+  tm_batch *kept[8];
+  int count;
+} slow;
+
+static void keep(tm_store *store, tm_batch *b) {
+  slow *s = TM_LIST_OF(TM_LIST_OF(store, kit, store), slow, box.kit);
+  CHECK(s->count < 8);
+  s->kept[s->count++] = b;
+}
+
+static void slow_down(slow *s) {
+  s->vt = *s->box.kit.store.vt;
+  s->commit = s->vt.commit;
+  s->vt.commit = keep;
+  s->box.kit.store.vt = &s->vt;
+}
+
+/* The oldest one is written, heard of, and acted upon. */
+static void let_through(slow *s) {
+  tm_batch *b = s->kept[0];
+  REQUIRE(s->count > 0);
+  memmove(s->kept, s->kept + 1, sizeof s->kept - sizeof *s->kept);
+  s->count--;
+  s->commit(&s->box.kit.store, b);
+  while (kit_hear(&s->box.kit) || kit_turn(&s->box.kit))
+    ;
+}
+
+/* The key is settled by one commit, and by the next one who waits for it joins the line: nobody
+ * stood in it to be told. */
+static void also_when_it_came_a_moment_too_late(void) {
+  slow s = {.count = 0};
+  kit *k = kit_box_open(&s.box, "{'flow': [['action', 'pay', {'key': 'k1', 'args': {}}]]}");
+  k->reply = hangs;
+  kit_play(k, "one");
+  s.box.world.sources = kit_text(
+      &s.box.world, "{'flow': [['llm', 'a'], ['action', 'pay', {'key': 'k1', 'args': {}}]]}");
+  kit_play(k, "two");
+  slow_down(&s);
+  kit_finish(k, kit_task_at(k, "a"), KIT_OK);
+  kit_turn(k);
+  kit_finish(k, kit_task_at(k, "POST"), KIT_OK);
+  kit_turn(k);
+  CHECK_INT(s.count, 2);
+  let_through(&s); /* two hears of its answer, and looks for the key */
+  CHECK(!tm_list_empty(&k->engine->held));
+  while (s.count > 0)
+    let_through(&s);
+  CHECK_STR(kit_state(&s.box.world, "one"), "done");
+  CHECK_STR(kit_state(&s.box.world, "two"), "done");
+  kit_box_close(&s.box);
+}
+
 static void also_when_its_process_died_meanwhile(void) {
   for (size_t i = 0; i < SETTLERS; i++) {
     kit_box b;
@@ -409,6 +469,7 @@ CHECK_SUITE(engine_held) {
   CHECK_RUN(it_leaves_the_memory_when_the_other_rests);
   CHECK_RUN(whatever_settles_the_key_wakes_it);
   CHECK_RUN(while_the_other_run_lives_on);
+  CHECK_RUN(also_when_it_came_a_moment_too_late);
   CHECK_RUN(also_when_its_process_died_meanwhile);
   CHECK_RUN(also_when_another_process_has_the_key);
   CHECK_RUN(who_looks_after_it_goes_on_with_it);

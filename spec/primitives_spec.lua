@@ -333,6 +333,24 @@ return flow
         local a = flow:action "a" { key = function() return 5 end, run = function() end }]] }),
         1, true)
     end)
+
+    it("says where its key came from, also when a tail call hides the caller", function()
+      local function declare()
+        return { declare = [[
+          local a = flow:action "a" { key = function(args) return args.id end,
+            run = function() end }]] }
+      end
+      assert.matches("^workflows/w.lua:%d+: the key of action \"a\" .+, not nil$",
+        message([[ a {} ]], declare()))
+      local told = message([[ return a {} ]], declare())
+      local line = told:match '^workflows/w.lua:(%d+): the key of action "a" .+, not nil$'
+      local n = 0
+      for text in content.read(dir .. "/workflows/w.lua"):gmatch "[^\n]*" do
+        n = n + 1
+        if n == tonumber(line) then assert.matches("key = function", text, 1, true) end
+      end
+      assert.truthy(line, told)
+    end)
   end)
 
   describe("a budget", function()

@@ -232,7 +232,7 @@ static bool run_rests(const tidemill *t, const char *id, int depth) {
   if (depth > MAX_DEPTH)
     return true;
   if (r)
-    return r->lost || waits_outside(t, r, depth);
+    return (r->lost && r->uncommitted == 0) || waits_outside(t, r, depth);
   if (!tm_park_holds(t->engine, id))
     return true;
   return timer_rests(t, tm_park_due(t->engine, id)) && others_rest(t, id, depth);

@@ -141,6 +141,18 @@ int tm_cli_resolve(tm_cli *c) {
   return rc < 0 ? tm_cli_api_fail(c, rc) : rests(c, id) ? 8 : tm_cli_go_on(c, id);
 }
 
+/* Nothing goes on here: it was told before, and the run has ended since; or it is elsewhere. */
+static void tell_where(tm_cli *c, const char *id) {
+  int code = 0;
+  const char *state = tm_json_get_str(tm_cli_get(c, id, &code), "state");
+  bool goes_on = state && (strcmp(state, "running") == 0 || strcmp(state, "waiting") == 0 ||
+                           strcmp(state, "queued") == 0);
+  if (goes_on)
+    tm_cli_note(c, "run %s has the event; another process goes on with it", id);
+  else
+    tm_cli_note(c, "run %s has had this event before, and is %s now", id, state ? state : "?");
+}
+
 /* It is told. Whoever has the run goes on with it; when nobody does, it goes on here. */
 static int tell_and_go_on(tm_cli *c, const char *first) {
   const char *id = tm_cli_latest(c, first);
@@ -148,7 +160,7 @@ static int tell_and_go_on(tm_cli *c, const char *first) {
     return 0;
   int rc = tidemill_control(c->engine, id, "resume", NULL);
   if (rc == TIDEMILL_ECONFLICT) {
-    tm_cli_note(c, "run %s has the event; another process goes on with it", id);
+    tell_where(c, id);
     return 0;
   }
   int code = rc < 0 ? tm_cli_api_fail(c, rc) : tm_cli_follow(c, id);

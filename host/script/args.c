@@ -33,9 +33,7 @@ void tm_args_caller(lua_State *L, char *out, size_t size) {
     }
 }
 
-int tm_args_fail(lua_State *L, const char *kind, const char *message) {
-  char where[256];
-  tm_args_caller(L, where, sizeof where);
+static int fail_at(lua_State *L, const char *where, const char *kind, const char *message) {
   lua_createtable(L, 0, 2);
   lua_pushstring(L, kind);
   lua_setfield(L, -2, "kind");
@@ -45,8 +43,29 @@ int tm_args_fail(lua_State *L, const char *kind, const char *message) {
   return lua_error(L);
 }
 
+int tm_args_fail(lua_State *L, const char *kind, const char *message) {
+  char where[256];
+  tm_args_caller(L, where, sizeof where);
+  return fail_at(L, where, kind, message);
+}
+
+/* Where the function at `index` was written. */
+static void place_of(lua_State *L, int index, char *out, size_t size) {
+  lua_Debug ar;
+  lua_pushvalue(L, index);
+  if (lua_getinfo(L, ">S", &ar) && ar.linedefined > 0 && *ar.source == '@')
+    print_place(out, size, ar.source + 1, ar.linedefined);
+}
+
+/* fail(kind, message, fn?). A tail call has no line: then that of `fn` is told, which the message is
+ * about. */
 static int l_fail(lua_State *L) {
-  return tm_args_fail(L, luaL_checkstring(L, 1), luaL_checkstring(L, 2));
+  char where[256];
+  const char *kind = luaL_checkstring(L, 1), *message = luaL_checkstring(L, 2);
+  tm_args_caller(L, where, sizeof where);
+  if (!*where && lua_isfunction(L, 3))
+    place_of(L, 3, where, sizeof where);
+  return fail_at(L, where, kind, message);
 }
 
 /* Of the names "a b:type c", the one that is `name`: what stands behind it, ":type" or a space

@@ -70,11 +70,12 @@ local function action_request(name, spec, args)
   if spec.repeatable then return { args = args, repeatable = true, host = spec.host } end
   local key = spec.key and spec.key(args)
   if spec.key and (type(key) ~= "string" or key == "" or #key > 255) then
-    fail("usage", ("the key of action %q must be a text of 1 to 255 bytes"):format(name))
+    fail("usage", ("the key of action %q must be a text of 1 to 255 bytes%s")
+      :format(name, type(key) ~= "string" and ", not " .. type(key) or ""), spec.key)
   end
   local blast = spec.blast and spec.blast(args)
   if spec.blast and (type(blast) ~= "number" or blast ~= blast) then
-    fail("usage", ("the blast of action %q must be a number"):format(name))
+    fail("usage", ("the blast of action %q must be a number"):format(name), spec.blast)
   end
   return {
     args = args, key = key, irreversible = spec.irreversible, blast = blast,

@@ -535,7 +535,7 @@ static bool rare(process *p) {
   else if ((x -= w->signal) < 0)
     signal_run(p);
   else if ((x -= w->change) < 0)
-    sim_change(p);
+    draw(s, 4) ? sim_change(p) : sim_reopen(p);
   else if (p->moved_count && draw(s, 4) == 0)
     take_up(p);
   else if ((x -= w->late) < 0)

@@ -13,7 +13,8 @@
  *   no outcome without it   an action that is done was intended, and has reached the other side
  *   one outcome a place     and the end is the last record
  *   one decision a gate     whoever was told "decided" is the one; the run is told the same
- *   one decision a key      mill.decide tells each run the same
+ *   one decision a key      mill.decide tells each run the same, until it is reopened or expires
+ *   one answer a question   what is used again was told to the run that it is said to be from
  *   gapless, chained        each journal loads, and only grows
  *   one story               each life is told the same, in the same order (law 7); a rehearsal of
  *                           each run that ended asks for nothing that its journal does not hold
@@ -35,6 +36,7 @@ typedef struct sim_report {
   int runs, steps;  /* steps of both phases */
   int crashes, unknowns, takeovers, decisions, races, orders, jumps, sends, cuts, put_off;
   int emits, starts, links, undos, locks, keys, repins, retries, forks, refusals;
+  int reopened, reused;
   char digest[TM_HASH_HEX + 1]; /* of every run's journal */
 } sim_report;
 
@@ -48,8 +50,9 @@ char *sim_program(tm_dice *dice, int workflows, int runs, bool shared);
 /* The workflow of a run, by its id: children are all w0's. */
 const char *sim_workflow(tm_arena *a, const char *run);
 
-/* sim_laws.c: what can be said of the disk alone. The first finding goes into `wrong`. */
-void sim_laws(kit_world *w, const char *const *runs, int count, bool at_end, char *wrong,
-              size_t size);
+/* sim_laws.c: what can be said of the disk alone. The first finding goes into `wrong`; answers that
+ * were used again are counted. */
+void sim_laws(kit_world *w, const char *const *runs, int count, bool at_end, int *reused,
+              char *wrong, size_t size);
 
 #endif

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "engine/change.h"
+#include "engine/decision.h"
 #include "sim_world.h"
 
 /* -- other sources ------------------------------------------------------------------------ */
@@ -172,4 +173,25 @@ void sim_change(process *p) {
   else
     move_run(p, run, failed || sim_draw(s, 10) == 0);
   p->kit.trial = false;
+}
+
+/* -- decisions ---------------------------------------------------------------------------- */
+
+static void on_reopened(void *ctx, const char *id, const tm_err *err) {
+  sim *s = ctx;
+  (void)id;
+  s->report->reopened += err->code == TM_OK;
+  sim_tell(s, "a decision is reopened: %s", err->code == TM_OK ? "yes" : err->msg);
+}
+
+void sim_reopen(process *p) {
+  sim *s = p->sim;
+  char workflow[16];
+  snprintf(workflow, sizeof workflow, "w%d", sim_draw(s, s->run_count + 1));
+  tm_decision_row which = {.ns = workflow,
+                           .name = "d",
+                           .key = sim_draw(s, 2) ? "k1" : "k0",
+                           .by = "ann",
+                           .note = ""};
+  tm_decision_reopen(p->kit.engine, &which, on_reopened, s);
 }

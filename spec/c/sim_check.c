@@ -116,7 +116,8 @@ void sim_check(sim *s, bool at_end) {
   for (int i = 0; i < s->run_count; i++)
     if (!*kit_state(&s->world, s->runs[i]) && (s->acked[i] || at_end))
       sim_wrong(s, "run %s was acknowledged and is lost", s->runs[i]);
-  sim_laws(&s->world, l.runs, l.count, at_end, text, sizeof text);
+  s->report->reused = 0;
+  sim_laws(&s->world, l.runs, l.count, at_end, &s->report->reused, text, sizeof text);
   if (*text)
     sim_wrong(s, "%s", text);
   check_decisions(s);

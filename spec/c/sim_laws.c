@@ -9,7 +9,8 @@ typedef struct judge {
   kit_world *world;
   const char *run;
   bool at_end;
-  tm_map decisions; /* mill.decide: name and key -> the value that runs were told */
+  tm_map decisions; /* mill.decide: key and version -> the value that runs were told */
+  int *reused;      /* answers that were used again */
   char *wrong;
   size_t size;
 } judge;
@@ -102,8 +103,9 @@ static void judge_decision(judge *g, const tm_place *p, const tm_entry *done) {
   tm_arena *a = &g->world->arena;
   const tm_json *v = tm_json_get(done->body, "v");
   const char *told = tm_json_text(a, tm_json_get(v, "value"), NULL);
-  const char *what = tm_arena_printf(a, "%s %s", sim_workflow(a, g->run),
-                                     tm_json_get_str(request_at(p), "key"));
+  const char *what = tm_arena_printf(a, "%s %s %lld", sim_workflow(a, g->run),
+                                     tm_json_get_str(request_at(p), "key"),
+                                     (long long)tm_json_int(tm_json_get(v, "version"), 0));
   if (!tm_json_bool(tm_json_get(v, "found"), true) && strcmp(told, "null") == 0)
     return; /* recalled before it was decided */
   const char *before = tm_map_get(&g->decisions, what);
@@ -111,6 +113,42 @@ static void judge_decision(judge *g, const tm_place *p, const tm_entry *done) {
     tm_map_set(&g->decisions, what, (void *)(uintptr_t)told);
   else if (strcmp(before, told) != 0)
     wrong(g, "the decision %s was told as %s and as %s", what, before, told);
+}
+
+/* -- answers that are used again ------------------------------------------------------------ */
+
+typedef struct telling {
+  const char *value;
+  tm_arena *arena;
+  bool found;
+} telling;
+
+static int find_answer(void *ctx, const tm_record *r) {
+  telling *t = ctx;
+  tm_json *body;
+  tm_err err = TM_ERR_INIT;
+  if (r->kind != TM_RECORD_DONE ||
+      tm_json_parse(&body, t->arena, r->body, r->body_len, NULL, &err) < 0)
+    return 0;
+  const char *kind = tm_json_get_str(body, "k");
+  t->found = kind && strcmp(kind, "llm") == 0 &&
+             strcmp(tm_json_text(t->arena, tm_json_get(body, "v"), NULL), t->value) == 0;
+  return t->found;
+}
+
+static void judge_answer(judge *g, const tm_entry *done) {
+  const tm_json *cached = tm_json_get(tm_json_get(done->body, "m"), "cached");
+  const char *from = tm_json_get_str(cached, "run");
+  tm_arena *a = &g->world->arena;
+  telling t = {.value = tm_json_text(a, tm_json_get(done->body, "v"), NULL), .arena = a};
+  tm_err err = TM_ERR_INIT;
+  if (!cached)
+    return;
+  ++*g->reused;
+  g->world->disk->vt->journal(g->world->disk, from, 0, find_answer, &t, &err);
+  if (!t.found)
+    wrong(g, "the answer at place %s is said to be run %s's, which was never told it",
+          done->place, from);
 }
 
 /* -- journals ----------------------------------------------------------------------------- */
@@ -122,6 +160,8 @@ static void judge_outcome(judge *g, const tm_place *p, const tm_entry *e) {
     return;
   if (strcmp(kind, "action") == 0 && !tm_json_bool(tm_json_get(request, "repeatable"), false))
     judge_action(g, p, e);
+  if (strcmp(kind, "llm") == 0)
+    judge_answer(g, e);
   if (strcmp(kind, "decide") == 0 || strcmp(kind, "recall") == 0)
     judge_decision(g, p, e);
 }
@@ -190,9 +230,9 @@ static bool may_differ(kit_world *w, const char *const *runs, int count) {
   return false;
 }
 
-void sim_laws(kit_world *w, const char *const *runs, int count, bool at_end, char *text,
-              size_t size) {
-  judge g = {.world = w, .at_end = at_end, .wrong = text, .size = size};
+void sim_laws(kit_world *w, const char *const *runs, int count, bool at_end, int *reused,
+              char *text, size_t size) {
+  judge g = {.world = w, .at_end = at_end, .reused = reused, .wrong = text, .size = size};
   tm_gate_filter open = {.open = true};
   tm_err err = TM_ERR_INIT;
   for (int i = 0; i < count && !*text; i++) {

@@ -61,7 +61,18 @@ static void write_gate(writer *w) {
 static void write_decide(writer *w) {
   int key = draw(w, 2);
   tm_buf_printf(&w->text, "['recall','d',{'key':'k%d','try':true}],", key);
-  tm_buf_printf(&w->text, "['decide','d',{'key':'k%d','value':'%s','try':true}]", key, w->told);
+  tm_buf_printf(&w->text, "['decide','d',{'key':'k%d','value':'%s','try':true%s}]", key,
+                w->told, draw(w, 3) ? "" : ",'ttl_ms':700");
+}
+
+/* One whose answer is kept is asked alike by all runs of the workflow. */
+static void write_llm(writer *w) {
+  bool kept = draw(w, 3) == 0;
+  tm_buf_printf(&w->text, "['llm','unit',{'of':'%s'%s,'try':%s}]", kept ? "all" : w->told,
+                !kept        ? ""
+                : draw(w, 2) ? ",'cache':{}"
+                             : ",'cache':{'ttl_ms':900}",
+                yes(w, 8));
 }
 
 static void write_emit(writer *w) {
@@ -126,7 +137,7 @@ static void write_step(writer *w, int depth) {
     break;
   case 2:
   case 3:
-    tm_buf_printf(&w->text, "['llm','unit',{'of':'%s','try':%s}]", w->told, yes(w, 8));
+    write_llm(w);
     break;
   case 4:
     tm_buf_printf(&w->text, "['sleep',%d]", draw(w, 2) ? 50 : 9000);

@@ -84,6 +84,9 @@ const char *sim_any_run(sim *s); /* NULL: there is none */
 /* sim_change.c: somebody moves a run to other sources, lets it try again, or forks it. */
 void sim_change(process *p);
 
+/* Somebody lets a decision hold no more, if it is there. */
+void sim_reopen(process *p);
+
 /* sim_told.c: what holds at the moment when a script is told, or when a commit is applied. */
 void sim_told(kit *k, tm_branch *b, const tm_answer *a);
 void sim_apply(sim *s, const tm_batch *b);

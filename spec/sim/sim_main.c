@@ -51,7 +51,8 @@ static double now_s(void) {
 
 typedef struct totals {
   long played, failed, runs, steps, crashes, unknowns, takeovers, decisions, races, orders,
-      jumps, sends, cuts, emits, starts, links, undos, locks, keys, repins, retries, forks, refusals;
+      jumps, sends, cuts, emits, starts, links, undos, locks, keys, repins, retries, forks,
+      refusals, reopened, reused;
 } totals;
 
 static void add(totals *t, const sim_report *r, bool ok) {
@@ -74,6 +75,8 @@ static void add(totals *t, const sim_report *r, bool ok) {
   t->undos += r->undos;
   t->locks += r->locks;
   t->keys += r->keys;
+  t->reopened += r->reopened;
+  t->reused += r->reused;
   t->repins += r->repins;
   t->retries += r->retries;
   t->forks += r->forks;
@@ -97,11 +100,11 @@ static void conclude(const totals *t, double seconds) {
          "(%ld raced), %ld orders\n",
          t->played, seconds, t->runs, t->steps, t->crashes, t->unknowns, t->takeovers, t->jumps,
          t->sends, t->cuts, t->decisions, t->races, t->orders);
-  printf(
-      "%ld emits, %ld started, %ld gone on as another, %ld undone, %ld locks, %ld waits for "
-      "keys;\n%ld repins, %ld retries, %ld forks (%ld of these refused)\n",
-      t->emits, t->starts, t->links, t->undos, t->locks, t->keys, t->repins, t->retries,
-      t->forks, t->refusals);
+  printf("%ld emits, %ld started, %ld gone on as another, %ld undone, %ld locks, %ld waits for "
+         "keys;\n%ld repins, %ld retries, %ld forks (%ld of these refused), "
+         "%ld decisions reopened, %ld answers used again\n",
+         t->emits, t->starts, t->links, t->undos, t->locks, t->keys, t->repins, t->retries,
+         t->forks, t->refusals, t->reopened, t->reused);
   printf("%ld passed, %ld failed\n", t->played - t->failed, t->failed);
 }
 

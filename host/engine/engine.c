@@ -447,6 +447,7 @@ static int collect(void *ctx, const tm_run_row *row) {
   copy->id = tm_arena_strdup(&c->arena, row->id);
   copy->workflow = tm_arena_strdup(&c->arena, row->workflow);
   copy->closure = tm_arena_strdup(&c->arena, row->closure);
+  copy->reason = tm_arena_strdup(&c->arena, row->reason);
   c->rows[c->count++] = copy;
   return c->count == (int)(sizeof c->rows / sizeof c->rows[0]);
 }

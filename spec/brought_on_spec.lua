@@ -81,7 +81,7 @@ return flow
     waits("run", "locker", "--id", "second-1")
     assert.equal(0, #cli("gates", "second-1", "--json").json.gates)
     local got = cli("approve", "first-1")
-    assert.equal(0, got.code, got.err) -- the other one waits for a person now, and that is no failure
+    assert.equal(0, got.code, got.err) -- that the other one waits for a person is no failure
     assert.equal(1, #cli("gates", "second-1", "--json").json.gates)
     assert.equal("waiting", state "second-1")
     assert.equal(0, cli("approve", "second-1").code)

@@ -1,4 +1,4 @@
---- A key that another run's action has: who waits for it says so, and goes on when it is settled.
+--- A key that another run's action has: who waits says so, and goes on when it is settled.
 local content = dofile "spec/content.lua"
 
 local workflow = [[

@@ -245,7 +245,7 @@ static const char *with_keys(examining *x, const char *text) {
   tm_buf_puts(&x->detail, text);
   x->found = 0;
   x->t->store->vt->runs(x->t->store, &f, note_key, x, &err);
-  return err.code == TM_OK ? tm_buf_str(&x->detail) : err.msg;
+  return err.code == TM_OK ? tm_buf_str(&x->detail) : tm_arena_strdup(&x->arena, err.msg);
 }
 
 static void examine_runs(examining *x) {

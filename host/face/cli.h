@@ -61,6 +61,7 @@
   X(APPLIED, "applied", 0, "JSON", "it happened; this is its result: JSON, @FILE, or -")       \
   X(NOTAPPLIED, "not-applied", 0, NULL, "it did not happen; do it now")                        \
   X(WHOLE, "all", 0, NULL, "everything, also what is started later")                           \
+  X(FORMAT, "format", 0, "FORMAT", "mermaid (default) or dot, for graphviz")                   \
   X(PRICED, "all", 0, NULL, "every model whose price is known, not the units' alone")          \
   X(BY, "by", 0, "WHAT", "model, workflow, unit or day (model)")                               \
   X(SINCE, "since", 0, "TIME", "from a day or time (UTC) on, or 7d, 12h: so long ago")         \
@@ -237,6 +238,7 @@ int tm_cli_prompt(tm_cli *c);
 int tm_cli_lint(tm_cli *c); /* `prompt lint [NAME]` */
 int tm_cli_prompt_run(tm_cli *c, const char *name, const char *input, size_t input_len);
 int tm_cli_check(tm_cli *c);
+int tm_cli_graph(tm_cli *c);
 int tm_cli_doctor(tm_cli *c);
 int tm_cli_init(tm_cli *c);
 int tm_cli_version(tm_cli *c);

@@ -95,6 +95,11 @@ static const char check_more[] =
     "No run is started and no model asked. Prints a line for each finding, FILE:LINE: MESSAGE, "
     "and\n"
     "exits 9; 0 when there is none. Without a name it looks at every file of the project.\n";
+static const char graph_more[] = "Prints a Mermaid flowchart, for any README; --format dot for "
+                                 "graphviz; --json the nodes and\n"
+                                 "edges with file and line. The script is read, not run. A "
+                                 "call that reading cannot follow is\n"
+                                 "a node with a question mark.\n";
 static const char usage_more[] =
     "Every attempt counts, the ones that failed as well; a replay costs nothing and counts\n"
     "nothing. Input tokens include those from a cache, output tokens those of reasoning; ? is\n"
@@ -184,6 +189,8 @@ const tm_cli_command tm_cli_commands[] = {
      BIT(VARS) | BIT(RAW), 1, 2, tm_cli_prompt},
     {"check", "[WORKFLOW…]", "find the mistakes in scripts, prompts and schemas", check_more, 0,
      0, MANY, tm_cli_check},
+    {"graph", "WORKFLOW", "draw a workflow, read from its script", graph_more, BIT(FORMAT), 1,
+     1, tm_cli_graph},
     {"test", "[BUSTED ARGUMENT…]", "run the specs of the project", test_more, 0, 0, -1,
      tm_kit_test},
     {"doctor", "", "check project, database, keys, breakers, runs", NULL, BIT(DEEP), 0, 0,

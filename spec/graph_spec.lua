@@ -146,6 +146,24 @@ describe("graph", function()
     end)
   end)
 
+  it("is shown in docs/graph.md as it is printed, with each kind of node", function()
+    local page = content.read "docs/graph.md"
+    local count = 0
+    for name, shown in page:gmatch "<!%-%- graph: ([%w_]+) %-%->\n```mermaid\n(.-)```" do
+      assert.equal(content.tidemill(".", { "graph", name }).out, shown)
+      count = count + 1
+    end
+    assert.equal(1, count)
+    local source = content.read "lua/tidemill/graph_calls.lua"
+      .. content.read "lua/tidemill/graph_build.lua" .. content.read "lua/tidemill/graph.lua"
+    for kind in source:gmatch ':node%("([%l_]+)"' do
+      assert.truthy(page:find("`" .. kind .. "`", 1, true), kind)
+    end
+    for kind in source:gmatch ':durable%("([%l_]+)"' do
+      assert.truthy(page:find("`" .. kind .. "`", 1, true), kind)
+    end
+  end)
+
   it("has a shape for programs", function()
     local doc = document [[
 function flow.main(x)

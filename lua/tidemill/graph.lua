@@ -46,9 +46,9 @@ end
 
 local function declared(values)
   local map = {}
-  for _, tree in pairs(values.trees) do
-    for _, v in ipairs(tree and declarations(values, tree) or {}) do
-      if v.name then map[v.name] = v end
+  for _, tree in ipairs(values.files) do
+    for _, v in ipairs(declarations(values, tree)) do
+      if v.name then map[v.name] = map[v.name] or v end
     end
   end
   return map

@@ -24,7 +24,12 @@ end
 function M:option(e, name)
   local v = e and self.values:eval(e, self.frame)
   local found = v and v.k == "table" and value.option(v.node, name)
-  return found and (self:text_of(found)) or nil
+  if not found then return nil end
+  local outer = self.frame
+  self.frame = v.frame -- the table may stand elsewhere
+  local text = self:text_of(found)
+  self.frame = outer
+  return text
 end
 
 --- Draw a call of the function that `e` stands for, with arguments that are not known.

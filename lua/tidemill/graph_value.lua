@@ -5,7 +5,7 @@
 --   prim     name            a primitive: "llm", "http.get"
 --   func     node, frame     a function; the frame is what its outer variables are
 --   flow     node, frame     a workflow, filled in by stores
---   table    node, frame     any other table
+--   table    node, frame     any other table; meta: its metatable
 --   action   name, spec, node, frame; step: the same
 --   curry    what, name      `mill.workflow "x"`, `flow:step "x"`: wants its table
 --   string   value
@@ -45,7 +45,7 @@ for name in ([[null array schema validate check fill similar now random uuid env
 
 --- A reader of the project's files. `read(path)` gives a file's text, or nil.
 function M.new(read)
-  return setmetatable({ read = read, trees = {}, looks = 0, depth = 0 }, M)
+  return setmetatable({ read = read, trees = {}, files = {}, looks = 0, depth = 0 }, M)
 end
 
 --- The annotated tree of a file, nil when there is no such file; raises {message, code}.
@@ -57,6 +57,7 @@ function M:tree(path)
   local tree, why, limit = syntax.parse(source, path)
   if not tree then error({ message = why, code = limit and 10 or 2 }) end
   self.trees[path] = scope(tree)
+  table.insert(self.files, tree)
   tree.frame = { func = tree, args = {}, key = path }
   for _, store in ipairs(tree.stores) do self:keep(tree, store) end
   return tree
@@ -142,8 +143,9 @@ function M:field(v, key)
       gather(list, item.value and self:eval(item.value, v.frame))
     end
   end
-  if #list == 0 and not list.open then return nil end
-  return union(list, not key)
+  if #list > 0 or list.open then return union(list, not key) end
+  local index = v.meta and v.meta.k == "table" and self:field(v.meta, "__index")
+  return index and index.k == "table" and self:field(index, key) or nil
 end
 
 --- The values in a table in order, as {label, v, e}: v nil where it is not known, e the
@@ -289,7 +291,9 @@ function M:returned(v, frame)
   return union(list)
 end
 
-local passes_on = { setmetatable = true, assert = true }
+-- What these return may be anything that was put in.
+local opaque = { ["table.unpack"] = true, ["table.remove"] = true, select = true, next = true,
+  rawget = true, getmetatable = true, pcall = true, xpcall = true }
 
 local called = {}
 
@@ -299,8 +303,13 @@ function called.pure(self, fn, e, frame)
     if not name or name.k ~= "string" then return nil end
     return self:module(name.value)
   end
-  if passes_on[fn.name] then return self:eval(e.args[1], frame) end
-  return { k = "pure", name = fn.name }
+  if opaque[fn.name] then return nil end
+  if fn.name ~= "assert" and fn.name ~= "setmetatable" then
+    return { k = "pure", name = fn.name }
+  end
+  local v = self:eval(e.args[1], frame)
+  if fn.name == "assert" or not v or v.k ~= "table" then return v end
+  return { k = "table", node = v.node, frame = v.frame, meta = self:eval(e.args[2], frame) }
 end
 
 function called.prim(self, fn, e, frame)

@@ -15,6 +15,9 @@ local M = {}
 function M.helper(x) return mill.llm("helper", x) end
 function M.pure(x) return x end
 function M.unused(x) return mill.llm("unused", x) end
+local days = 5
+M.patient = { ask = "?", deadline = days .. "d", on_timeout = { answer = days } }
+M.branches = { M.helper, M.lacking.f }
 return M
 ]]
 
@@ -304,6 +307,19 @@ end]])
       "more than 60 functions deep")
   end)
 
+  it("follows 64 of the things that one name may be, and marks that there are more", function()
+    local body = { "local f" }
+    for i = 1, 100 do body[i + 1] = ("f = function() mill.llm 'u%d' end"):format(i) end
+    local doc = document(table.concat(body, "\n") .. "\nfunction flow.main() f() end")
+    assert.same({ "f" }, labels(doc, "unknown"))
+    local rest = 0
+    for _, node in ipairs(doc.nodes) do
+      if node.kind == "entry" then rest = rest + 1 end
+    end
+    assert.equal(100, #labels(doc, "llm"))
+    assert.equal(36, rest)
+  end)
+
   it("draws functions once that would be drawn thousands of times", function()
     local body = { "local function f0(u) mill.llm(u) end" }
     for i = 1, 12 do
@@ -317,10 +333,13 @@ end]])
 
   it("ends for functions that make and call functions without end", function()
     local doc = document [[
-local function forever(f) mill.llm "a" forever(function() f() forever(f) end) end
-function flow.main() forever(function() mill.sleep "1h" end) end]]
-    assert.truthy(#labels(doc, "llm") >= 1)
+local function ask(unit) mill.llm(unit) end
+local function forever(f) ask "a" forever(function() f() forever(f) end) end
+function flow.main() ask "b" forever(function() mill.sleep "1h" end) end]]
     assert.truthy(#labels(doc, "subroutine") >= 1)
+    local units = labels(doc, "llm")
+    table.sort(units)
+    assert.same({ "a", "b" }, units)
   end)
 
   describe("says what is wrong:", function()

@@ -325,10 +325,12 @@ describe("the reader of Lua", function()
   end)
 
   it("says what the compiler says of what is no Lua, with its line", function()
-    local bad = { "x = ", "local 1", "f(", "return return", "x = }", "if x then", "for i do end",
+    local bad = { "x = ", "local 1", "f(", "return return", "x = }", "if x then",
+      "for i do end",
       "a.b:c = 1", "x = 'a\nb'", "x = [[", "--[[", "goto nowhere", "break",
       "::a:: ::a::",
-      "local x <const> = 1; x = 2", "local x <odd> = 1", "x = 3..2", "x = 0x", "return ... end",
+      "local x <const> = 1; x = 2", "local x <odd> = 1", "x = 3..2", "x = 0x",
+      "return ... end",
       "function f() return ... end", "x = '\\q'", "x = \"\\u{110000000000}\"", "a b", "x = @",
       "local function f() end end", "x += 1", "x != 1", "local t = {1 2}", "(f)", "f() = 1",
       "\27Lua" }

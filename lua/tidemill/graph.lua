@@ -60,25 +60,7 @@ local function is_within(node, outer)
   return outer and node.from >= outer.from and node.to <= outer.to
 end
 
---- Functions whose body is one record: those of actions, and of mill.fetch.
-local function closed(values, tree, made)
-  local list = {}
-  for _, v in ipairs(made) do
-    if v.k == "action" then
-      list[#list + 1] = v.spec
-      for _, item in ipairs(v.spec and v.spec.items or {}) do
-        local fn = values:eval(item.value, v.frame)
-        if fn and fn.k == "func" and fn.node.tree == tree then list[#list + 1] = fn.node end
-      end
-    end
-  end
-  for _, call in ipairs(tree.calls) do
-    local fn = call.fn and values:eval(call.fn, tree.frame)
-    if fn and fn.k == "prim" and fn.name == "fetch" then list[#list + 1] = call.args[2] end
-  end
-  return list
-end
-
+-- What the body of an action may call, and declarations: a drawing does not go there.
 local verbs = { http = true, exec = true, file = true, workflow = true }
 
 local function is_work(v)
@@ -94,22 +76,12 @@ local function is_work(v)
   return v.k == "action" or v.k == "step"
 end
 
+--- Does this call do durable work, by itself or by pcall?
 local function is_work_call(values, tree, call)
   local fn = call.fn and values:eval(call.fn, tree.frame)
   if not fn or fn.k ~= "pure" then return is_work(fn) end
   return (fn.name == "pcall" or fn.name == "xpcall")
     and is_work(values:eval(call.args[1], tree.frame))
-end
-
---- The calls of a file that do durable work, but for those in a body that is one record.
-local function open_calls(values, tree, made)
-  local shut, list = closed(values, tree, made), {}
-  for _, call in ipairs(tree.calls) do
-    local open = is_work_call(values, tree, call)
-    for i = 1, open and #shut or 0 do open = open and not is_within(call, shut[i]) end
-    if open then list[#list + 1] = call end
-  end
-  return list
 end
 
 --- A function that main does not come to, beside the rest.
@@ -125,14 +97,16 @@ end
 
 --- What main did not come to: steps that only a model calls, and functions that nobody calls.
 local function draw_rest(b, values, tree)
-  local made = declarations(values, tree)
-  local open = open_calls(values, tree, made)
+  local open = {}
+  for _, call in ipairs(tree.calls) do
+    if is_work_call(values, tree, call) then open[#open + 1] = call end
+  end
   local function draw_if(v, name, at, has)
     for _, call in ipairs(open) do
       if has(call) and not b.met[call] then return draw_left(b, tree, v, name, at) end
     end
   end
-  for _, v in ipairs(made) do
+  for _, v in ipairs(declarations(values, tree)) do
     if v.k == "step" then
       draw_if(v, "step " .. (v.name or "?"), v.node,
         function(call) return is_within(call, v.spec) end)

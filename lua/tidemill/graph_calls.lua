@@ -158,7 +158,7 @@ local function list_of(self, e)
   local list = v and v.k == "table" and self.values:elements(v) or {}
   local here = v and v.k == "table" and v.frame.func.tree == self.frame.func.tree
   for _, item in ipairs(list) do
-    item.e, item.label = here and item.e or e, item.label or "each"
+    item.e, item.label = here and item.e or not item.v and e, item.label or "each"
   end
   return list[1] and list or { { label = "each", e = e } }
 end

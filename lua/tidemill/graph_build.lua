@@ -40,6 +40,7 @@ function M:source(e)
   return text:sub(1, cut) .. "…"
 end
 
+--- An edge; kind "error", "back", "call" or nil.
 function M:edge(from, to, label, kind)
   table.insert(self.edges, { from = from, to = to, label = label, kind = kind })
 end
@@ -93,6 +94,7 @@ local function copy(t)
   return c
 end
 
+--- Where the drawing stands, to go back to.
 function M:mark()
   return { nodes = #self.nodes, edges = #self.edges, groups = #self.groups, ends = self.ends,
     work = self.work, moves = self.moves, caught = self.catch and #self.catch,
@@ -121,11 +123,13 @@ end
 
 local expr = {}
 
+--- Draw the calls in an expression, in the order in which they are made.
 function M:expr(e)
   local visit = expr[e.t]
   if visit then visit(self, e) end
 end
 
+--- The same for several.
 function M:exprs(list)
   for _, e in ipairs(list) do self:expr(e) end
 end
@@ -178,6 +182,7 @@ end
 
 local statement = {}
 
+--- Draw a statement. `tail`: it is the last one of its function.
 function M:statement(s, tail)
   local visit = statement[s.t]
   if visit then visit(self, s, tail) end
@@ -235,6 +240,7 @@ function M:loop(fn)
   self.ends = join(id and { { from = id, label = label } } or {}, loop.ends)
 end
 
+--- All ends lead back to a node that is there.
 function M:back_to(head)
   for _, e in ipairs(self.ends) do
     self:edge(e.from, head, e.label or "again", e.kind or "back")
@@ -468,6 +474,7 @@ function M:beside()
   end
 end
 
+--- One function, beside.
 function M:aside(item)
   local v, name = item.v, item.name
   self.frame, self.group, self.catch, self.ends = v.frame, nil, nil, {}

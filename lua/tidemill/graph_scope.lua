@@ -13,6 +13,7 @@
 local scan = {}
 scan.__index = scan
 
+--- A variable that begins here.
 function scan:var(name_node, values, param)
   local var = { name = name_node.name, func = self.func, values = values, param = param }
   name_node.var = var
@@ -45,6 +46,7 @@ end
 
 local expr = {}
 
+--- Go through an expression.
 function scan:expr(e)
   local visit = expr[e.t]
   if visit then visit(self, e) end
@@ -112,12 +114,14 @@ end
 
 local statement = {}
 
+--- Go through statements in a scope of their own.
 function scan:block(list)
   self:inside(function()
     for _, s in ipairs(list) do self:statement(s) end
   end)
 end
 
+--- Go through a statement.
 function scan:statement(s)
   local visit = statement[s.t]
   if visit then visit(self, s) end

@@ -277,6 +277,7 @@ function M:values(exprs, frame)
   return list
 end
 
+--- What `require(name)` returns.
 function M:module(name)
   if name == "tidemill" then return { k = "mill" } end
   if name == "cjson" then return { k = "pure", name = "cjson" } end

@@ -43,6 +43,7 @@ local closing = { eof = true, ["end"] = true, ["else"] = true, ["elseif"] = true
 local parser = {}
 parser.__index = parser
 
+--- On by one word, which is returned.
 function parser:next()
   local word = self.word
   self.at = self.at + 1
@@ -51,10 +52,12 @@ function parser:next()
   return word
 end
 
+--- The next word if it is of this kind, or nil.
 function parser:take(kind)
   if self.word.kind == kind then return self:next() end
 end
 
+--- The next word, which has to be of this kind.
 function parser:need(kind)
   if self.word.kind ~= kind then
     error({ line = self.word.line, message = ("'%s' expected near '%s'")
@@ -100,6 +103,7 @@ function parser:exprs()
   return list
 end
 
+--- One item of a table.
 function parser:field()
   local first = self.word
   if self:take("[") then
@@ -142,6 +146,7 @@ function parser:func(first)
     { params = params, vararg = vararg, body = body, last = last })
 end
 
+--- The arguments of a call: in parentheses, one text, or one table.
 function parser:args()
   if self.word.kind == "string" then return { self:string() } end
   if self.word.kind == "{" then return { self:table() } end
@@ -177,6 +182,7 @@ function parser:suffix(e)
   end
 end
 
+--- A name or an expression in parentheses, and all that hangs on it.
 function parser:suffixed()
   local first, count = self.word, 0
   local e
@@ -197,6 +203,7 @@ end
 local constants = { ["nil"] = "nil", ["true"] = "true", ["false"] = "false",
   ["..."] = "vararg" }
 
+--- An expression without an operator.
 function parser:simple()
   local first = self.word
   local kind = first.kind
@@ -374,6 +381,7 @@ function parser:statement()
   return self:node("assign", first, { targets = targets, exprs = exprs })
 end
 
+--- Statements, up to a word that ends a block.
 function parser:block()
   local list = {}
   while not closing[self.word.kind] do list[#list + 1] = self:statement() end

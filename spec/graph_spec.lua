@@ -307,6 +307,17 @@ end]])
       "more than 60 functions deep")
   end)
 
+  it("knows the tools that a prompt names, on a line or below it", function()
+    local function tools(head)
+      content.write(dir .. "/prompts/other.prompt", "---\n" .. head .. "---\n- read\n")
+      return labels(document "function flow.main(x) mill.agent('other', x) end", "action")
+    end
+    assert.same({ "pay", "read" }, tools "model: a/b\ntools: [pay, 'read'] # - both\n")
+    assert.same({ "pay", "read" }, tools "tools:\n  - pay\n  - \"read\"\ninput:\n  - pay\n")
+    assert.same({ "read" }, tools "tools:\n- read\nconfig:\n- pay\n")
+    assert.same({}, tools "toolsmith: [pay]\n")
+  end)
+
   it("follows 64 of the things that one name may be, and marks that there are more", function()
     local body = { "local f" }
     for i = 1, 100 do body[i + 1] = ("f = function() mill.llm 'u%d' end"):format(i) end

@@ -18,16 +18,14 @@ end
 local function tools_of(unit)
   local text = (read("prompts/" .. unit .. ".prompt") or ""):gsub("\r\n", "\n")
   local head = text:match "^%-%-%-\n(.-\n)%-%-%-\n"
-  local found, behind = ("\n" .. (head or "")):match "\ntools:[ \t]*([^\n]*)\n(.*)"
+  local line, below = ("\n" .. (head or "")):match "\ntools:[ \t]*([^\n]*)\n(.*)"
   local names = {}
-  if not found then return names end
-  if found:match "^%s*$" then found = "\n" .. behind:match "^[%s]*%-.*$" or "" end
-  if found:sub(1, 1) == "\n" then
-    for item in found:gmatch "\n%s*%-%s*([^\n]+)" do names[#names + 1] = item end
-  else
-    for item in found:gmatch "[^%[%],]+" do names[#names + 1] = item end
+  for word in (line or ""):gsub("#.*", ""):gmatch "[%w_-]+" do names[#names + 1] = word end
+  for item in (below or ""):gmatch "([^\n]*)\n" do
+    local word = item:match "^%s*%-%s*[\"']?([%w_-]+)"
+    if not word or #line > 0 then break end
+    names[#names + 1] = word
   end
-  for i, name in ipairs(names) do names[i] = name:match "^[%s\"']*([%w_-]*)" end
   return names
 end
 

@@ -315,6 +315,7 @@ end]])
     assert.same({ "pay", "read" }, tools "model: a/b\ntools: [pay, 'read'] # - both\n")
     assert.same({ "pay", "read" }, tools "tools:\n  - pay\n  - \"read\"\ninput:\n  - pay\n")
     assert.same({ "read" }, tools "tools:\n- read\nconfig:\n- pay\n")
+    assert.same({ "pay" }, tools "tools: # one\n  - pay\n")
     assert.same({}, tools "toolsmith: [pay]\n")
   end)
 

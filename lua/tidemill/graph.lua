@@ -20,10 +20,11 @@ local function tools_of(unit)
   local head = text:match "^%-%-%-\n(.-\n)%-%-%-\n"
   local line, below = ("\n" .. (head or "")):match "\ntools:[ \t]*([^\n]*)\n(.*)"
   local names = {}
-  for word in (line or ""):gsub("#.*", ""):gmatch "[%w_-]+" do names[#names + 1] = word end
+  line = (line or ""):gsub("#.*", "")
+  for word in line:gmatch "[%w_-]+" do names[#names + 1] = word end
   for item in (below or ""):gmatch "([^\n]*)\n" do
     local word = item:match "^%s*%-%s*[\"']?([%w_-]+)"
-    if not word or #line > 0 then break end
+    if not word or line:find "%S" then break end
     names[#names + 1] = word
   end
   return names

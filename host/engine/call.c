@@ -26,9 +26,10 @@ tm_call_class tm_call_class_of(tm_call_kind k) {
   return kinds[k].class;
 }
 
+/* Asked for each call of a script. */
 int tm_call_by_word(const char *word) {
   for (int k = 0; k < TM_CALL_KIND_COUNT; k++)
-    if (strcmp(kinds[k].word, word) == 0)
+    if (*kinds[k].word == *word && strcmp(kinds[k].word, word) == 0)
       return k;
   return -1;
 }

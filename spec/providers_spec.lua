@@ -216,4 +216,64 @@ How many stars?
       "cassette/" .. dir .. "/tape")
     assert.equal('{"stars":4}\n', offline.out, offline.err)
   end)
+
+  it("has the vectors of like questions and of mill.embed, too, each model's own", function()
+    local dir = content.folder()
+    finally(function() content.remove(dir) end)
+    os.execute(("mkdir -p %s/workflows %s/prompts"):format(dir, dir))
+    content.write(dir .. "/tidemill.yaml", "models: { embed: openai/small }\n")
+    content.write(dir .. "/workflows/w.lua", [[
+      local mill = require "tidemill"
+      local flow = mill.workflow "w" {}
+      function flow.main()
+        local out = { hits = {} }
+        out.small = mill.embed({ "x", "yes" })
+        out.large = mill.embed({ "x", "yes" }, { model = "openai/large" })
+        out.gemini = mill.embed("x", { model = "gemini/other" })
+        for i, text in ipairs { "one", "two" } do
+          local _, meta = mill.llm("say", { text = text }, { model = "anthropic/one" })
+          out.hits[i] = meta.cached and meta.cached.hit or "asked"
+        end
+        return out
+      end
+      return flow
+    ]])
+    content.write(dir .. "/prompts/say.prompt", [[
+---
+input: { schema: { text: string } }
+tidemill.cache: { similar: 0.05, of: text, embed: openai/vectors }
+---
+Say {{text}}
+]])
+    local server = content.serve { { answer = "fine" } }
+    if not server then return pending "needs build/dev/mock-server" end
+    local function run(env, db, ...)
+      return content.tidemill(dir, { "run", "w", "-q", "--db", "sqlite:" .. dir .. db, ... }, env)
+    end
+    local keys = ("OPENAI_API_KEY=k ANTHROPIC_API_KEY=k GOOGLE_API_KEY=k "
+      .. "GOOGLE_GEMINI_BASE_URL=http://127.0.0.1:%s OPENAI_BASE_URL=http://127.0.0.1:%s/v1 "
+      .. "ANTHROPIC_BASE_URL=http://127.0.0.1:%s"):format(server.port, server.port, server.port)
+    local live = run(keys, "/a.db", "--record", dir .. "/tape")
+    server.stop()
+    assert.equal(0, live.code, live.err)
+    assert.same({ "asked", "similar" }, live.json.hits)
+    local none = "OPENAI_API_KEY= ANTHROPIC_API_KEY= GOOGLE_API_KEY= GEMINI_API_KEY="
+    local function edited(fn) -- the tape with lines changed
+      local text = content.read(dir .. "/tape"):gsub("[^\n]+\n", fn)
+      content.write(dir .. "/other", text)
+      return run(none, "/" .. #text .. ".db", "--model", "cassette/" .. dir .. "/other")
+    end
+    local same = edited(function(line) return line end)
+    assert.same(live.json, same.json, same.err)
+    local told = edited(function(line) -- a vector is played as that of its model
+      return line:find('"model":"openai/large"', 1, true)
+        and line:gsub('embedding%p+:%[[^,]+', function(n) return n:gsub("%[.*", "[7") end)
+        or line
+    end)
+    assert.equal(7, told.json.large[1][1], told.err)
+    assert.same(live.json.small, told.json.small)
+    local without = edited(function(line) return line:find("openai/vectors", 1, true) and "" end)
+    assert.equal(1, without.code)
+    assert.truthy(without.err:find("holds no answer to this request", 1, true), without.err)
+  end)
 end)

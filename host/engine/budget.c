@@ -60,22 +60,33 @@ tm_json *tm_budget_left(const tm_run *r, const tm_json *budget, tm_arena *a) {
 
 /* -- calls under way ------------------------------------------------------------------- */
 
-static bool is_held(const tm_run *r, const tm_json *budget) {
+/* For others: who waits for a day's budget holds its own share of the run's meanwhile. */
+static bool is_held(const tm_branch *b, const tm_json *budget) {
+  const tm_run *r = b->run;
   const tm_json *usd = tm_json_get(budget, "usd");
-  return usd && r->holding && r->usd + r->held >= tm_json_number(usd, 0);
+  int64_t others = (int64_t)r->holding - (b->cost > 0);
+  return usd && others > 0 && r->usd + r->held - b->cost >= tm_json_number(usd, 0);
 }
 
 bool tm_budget_full(const tm_branch *b, const tm_json *budget) {
-  return is_held(b->run, budget) || is_held(b->run, b->run->allowance);
+  return is_held(b, budget) || is_held(b, b->run->allowance);
 }
 
-void tm_budget_hold(tm_branch *b, const tm_json *budget) {
+/* What the call has cost already, and the run is told of with its outcome. */
+static double so_far(const tm_branch *b) {
+  const tm_json *meta = tm_json_get(b->back, "meta");
+  if (!meta && b->reuse)
+    meta = b->reuse->embed;
+  return tm_json_number(tm_json_get(meta, "usd"), 0);
+}
+
+void tm_budget_hold(tm_branch *b, const tm_json *budget, const tm_json *request) {
   tm_run *r = b->run;
   const tm_ports *p = &r->engine->ports;
   tm_budget_release(b);
   if (!p->cost || (!tm_json_get(budget, "usd") && !tm_json_get(r->allowance, "usd")))
     return;
-  b->cost = p->cost(p->ctx, tm_json_get(b->live, "request"));
+  b->cost = p->cost(p->ctx, request) + so_far(b);
   if (b->cost > 0) {
     r->held += b->cost;
     r->holding++;

@@ -18,8 +18,8 @@ tm_json *tm_budget_left(const tm_run *r, const tm_json *budget, tm_arena *a);
 /* Is all that is left held for calls under way? Then the call waits for their end, so that calls
  * side by side overshoot a budget by one of them at most. */
 bool tm_budget_full(const tm_branch *b, const tm_json *budget);
-/* Hold what the call may cost, where a budget in USD stands. */
-void tm_budget_hold(tm_branch *b, const tm_json *budget);
+/* Hold what the request may cost, and what its call has cost so far, where a budget in USD stands. */
+void tm_budget_hold(tm_branch *b, const tm_json *budget, const tm_json *request);
 /* It is given up: nothing is held for it. */
 void tm_budget_release(tm_branch *b);
 /* A call's outcome is told to the branch, live or in a replay: add what it cost to the run, to the

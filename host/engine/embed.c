@@ -46,16 +46,37 @@ void tm_embed_keep(tm_branch *b, const char *model, int64_t dimensions, const ch
                                        .expires = tm_engine_now(b->run->engine) + ttl_ms});
 }
 
-void tm_embed_ask(tm_branch *b, const char *model, int64_t dimensions, const tm_json *texts) {
+/* Who plays the model's vectors offline; NULL: the model itself is asked. */
+static const char *player(const tm_branch *b) {
+  const tm_json *of = b->kind == TM_CALL_EMBED ? b->live : b->reuse->settings;
+  return tm_json_get_str(of, "played_by");
+}
+
+static tm_json *request_of(tm_branch *b, const char *model, int64_t dimensions,
+                           const tm_json *texts) {
   tm_arena *a = &b->scratch;
+  const char *plays = player(b);
   tm_json *request = tm_json_new_object(a), *config = tm_json_new_object(a);
   tm_json_set_str(a, request, "unit", "embed");
-  tm_json_set_str(a, request, "model", model);
+  tm_json_set_str(a, request, "model", plays ? plays : model);
+  if (plays)
+    tm_json_set_str(a, request, "as", model);
   tm_json_set(a, request, "input", texts);
   if (dimensions) {
     tm_json_set_int(a, config, "dimensions", dimensions);
     tm_json_set(a, request, "config", config);
   }
+  return request;
+}
+
+void tm_embed_ask(tm_branch *b, const char *model, int64_t dimensions, const tm_json *texts) {
+  const tm_json *budget = tm_json_get(b->live, "budget");
+  tm_json *request = request_of(b, model, dimensions, texts);
+  if (tm_budget_full(b, budget)) {
+    tm_spend_wait(b);
+    return;
+  }
+  tm_budget_hold(b, budget, request);
   tm_spend_ask(b, TM_CALL_EMBED, request);
 }
 

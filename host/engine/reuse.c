@@ -352,7 +352,7 @@ static void ask_model(tm_branch *b) {
     tm_spend_wait(b);
     return;
   }
-  tm_budget_hold(b, budget);
+  tm_budget_hold(b, budget, tm_json_get(b->live, "request"));
   tm_spend_ask(b, TM_CALL_LLM, tm_json_get(b->live, "request"));
 }
 

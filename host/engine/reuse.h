@@ -95,7 +95,7 @@ const tm_json *tm_embed_known(tm_branch *b, const char *model, int64_t dimension
                               const char *text);
 void tm_embed_keep(tm_branch *b, const char *model, int64_t dimensions, const char *text,
                    const tm_json *vector, int64_t ttl_ms);
-/* Ask for vectors of a list of texts. */
+/* Ask for vectors of a list of texts, as soon as the budgets allow it. */
 void tm_embed_ask(tm_branch *b, const char *model, int64_t dimensions, const tm_json *texts);
 
 #endif

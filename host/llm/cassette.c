@@ -112,7 +112,7 @@ void tm_recorder_put(tm_recorder *r, tm_arena *a, const tm_provider *p,
 
 typedef struct tape {
   tm_arena arena;
-  tm_map by_key; /* JSON arrays of lines, in `arena` */
+  tm_map by_key; /* JSON arrays of lines, in `arena`; by "KEY of MODEL", too */
   tm_map uses;   /* how often a key was answered, as a number */
 } tape;
 
@@ -131,6 +131,20 @@ static void free_tape(tape *t) {
   tm_free(t);
 }
 
+static bool keep_line(tape *t, const char *key, const tm_json *line) {
+  tm_json *list = tm_map_get(&t->by_key, key);
+  if (!list) {
+    list = tm_json_new_array(&t->arena);
+    tm_map_set(&t->by_key, key, list);
+  }
+  return tm_json_push(&t->arena, list, line) != NULL;
+}
+
+static const char *of_model(tm_arena *a, const char *key, const char *model) {
+  const char *both = model ? tm_arena_printf(a, "%s of %s", key, model) : NULL;
+  return both ? both : key;
+}
+
 static int take_line(tape *t, const char *line, size_t len, tm_err *err) {
   tm_json *o;
   if (tm_json_parse(&o, &t->arena, line, len, NULL, err) < 0)
@@ -138,12 +152,8 @@ static int take_line(tape *t, const char *line, size_t len, tm_err *err) {
   const char *key = tm_json_get_str(o, "key");
   if (!key || !tm_json_get_str(o, "api") || !tm_json_get_str(o, "response"))
     return tm_err_set(err, TM_USAGE, "key, api or response is missing");
-  tm_json *list = tm_map_get(&t->by_key, key);
-  if (!list) {
-    list = tm_json_new_array(&t->arena);
-    tm_map_set(&t->by_key, key, list);
-  }
-  return tm_json_push(&t->arena, list, o)
+  const char *whose = of_model(&t->arena, key, tm_json_get_str(o, "model"));
+  return keep_line(t, key, o) && (whose == key || keep_line(t, whose, o))
              ? 0
              : tm_err_set(err, TM_LIMIT, "it is larger than %zu bytes", FILE_MAX);
 }
@@ -227,7 +237,10 @@ static void call(const tm_provider *p, tm_llm_answer *out, tm_arena *a,
   tm_err err = TM_ERR_INIT;
   tm_hash key = tm_json_hash(asked(a, q));
   tape *t = tape_of(c, q->model, &err);
-  const tm_json *line = t ? next_line(t, key.hex) : NULL;
+  const char *as = tm_json_get_str(q->request, "as");
+  const tm_json *line = t && as ? next_line(t, of_model(a, key.hex, as)) : NULL;
+  if (t && !line)
+    line = next_line(t, key.hex);
   const char *api = tm_json_get_str(line, "api");
   const tm_provider *reader = api ? c->find(c->ctx, api) : NULL;
   *out = (tm_llm_answer){.class = TM_LLM_INVALID};

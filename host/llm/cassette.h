@@ -7,7 +7,8 @@
  * `key` is the hash of what was asked (messages, schema, tools, configuration), not of whom: so
  * "cassette/FILE" as a model answers with what is on file, through the same reading of the same
  * bytes as when they came. A key that was recorded more than once answers in that order, the
- * last again and again. Keys of providers are masked before anything is written.
+ * last again and again; but a vector is its model's, so of several the one is taken that the
+ * request's `as` names. Keys of providers are masked before anything is written.
  */
 #ifndef TM_LLM_CASSETTE_H
 #define TM_LLM_CASSETTE_H

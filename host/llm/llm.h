@@ -153,8 +153,8 @@ int tm_llm_resume(tm_llm_ask **out, tm_llm *l, const tm_json *request, const tm_
                   const tm_llm_events *ev, tm_err *err);
 void tm_llm_cancel(tm_llm_ask **ask);
 
-/* The vectors of texts: request {model, input:[text], config?:{dimensions}, retries?,
- * timeout_ms?, fallback?}, value an array of arrays of numbers in the order of the texts; meta,
+/* The vectors of texts: request {model, input:[text], config?:{dimensions}, as? (of a cassette:
+ * whose vectors it is to play), retries?, timeout_ms?, fallback?}, value an array of arrays of numbers in the order of the texts; meta,
  * attempts and errors as above; `state` from `later`, or NULL. */
 int tm_llm_embed(tm_llm_ask **out, tm_llm *l, const tm_json *request, const tm_json *state,
                  const tm_llm_events *ev, tm_err *err);

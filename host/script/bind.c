@@ -447,11 +447,20 @@ static int l_model(lua_State *L) {
   return 1;
 }
 
+/* cassette(unit) -> "cassette/FILE", when one is set for it or for all units; nil */
+static int l_cassette(lua_State *L) {
+  const tm_closure *c = tm_program_closure(guest_of(L)->program);
+  const char *model = tm_closure_model(c, luaL_checkstring(L, 1));
+  lua_pushstring(L, tm_request_is_cassette(model) ? model : NULL);
+  return 1;
+}
+
 /* -- the table ------------------------------------------------------------------------- */
 
 static const luaL_Reg functions[] = {
     {"array", l_array},
     {"cancelled", l_cancelled},
+    {"cassette", l_cassette},
     {"check", l_check},
     {"decode", l_decode},
     {"document", l_document},

@@ -64,8 +64,11 @@ tm_json *tm_bind_error(lua_State *L, tm_arena *a);
 int tm_messages_check(const tm_json *list, const char *what, tm_err *err);
 void tm_messages_append(tm_arena *a, tm_json *to, const tm_json *list);
 
+/* Is it "cassette/FILE"? */
+bool tm_request_is_cassette(const char *model);
 /* The model of a unit's call: the script's own option (opts, may be NULL); --model UNIT=, --model;
- * models of tidemill.yaml and the unit's own front matter; the project's default. NULL: none. */
+ * models of tidemill.yaml and the unit's own front matter; the project's default. A cassette of
+ * --model goes before the script's, which it plays. NULL: none. */
 const char *tm_request_model(const tm_closure *c, const tm_prompt *unit, const tm_json *opts);
 /* request.c: the common model request of a unit: rendered messages, model, config, schema. */
 int tm_request_build(tm_json **out, tm_arena *a, const tm_closure *c, const tm_prompt *unit,

@@ -7,12 +7,20 @@
 #include "script/guest.h"
 #include "text/checks.h"
 
+bool tm_request_is_cassette(const char *model) {
+  return model && strncmp(model, "cassette/", 9) == 0;
+}
+
 const char *tm_request_model(const tm_closure *c, const tm_prompt *unit, const tm_json *opts) {
   char key[256];
   snprintf(key, sizeof key, "?%s", unit->name);
-  const char *const choices[] = {
-      tm_json_get_str(opts, "model"), tm_closure_model(c, unit->name),
-      tm_json_get_str(c->models, key), unit->model, tm_json_get_str(c->models, "?")};
+  const char *set = tm_closure_model(c, unit->name);
+  const char *const choices[] = {tm_request_is_cassette(set) ? set : NULL,
+                                 tm_json_get_str(opts, "model"),
+                                 set,
+                                 tm_json_get_str(c->models, key),
+                                 unit->model,
+                                 tm_json_get_str(c->models, "?")};
   for (size_t i = 0; i < sizeof choices / sizeof *choices; i++)
     if (choices[i])
       return choices[i];
@@ -108,9 +116,9 @@ static int render(tm_json **out, tm_arena *a, const tm_prompt *unit, const tm_js
 }
 
 /* How answers are reused, unless this call wants one of its own. The embedding model is that of
- * the unit "embed", if one is set for it. */
+ * the unit "embed", if one is set for it; a cassette plays its vectors, too. */
 static void put_cache(tm_json *request, tm_arena *a, const tm_closure *c, const tm_prompt *unit,
-                      const tm_json *opts) {
+                      const tm_json *opts, const char *model) {
   const tm_json *given = tm_json_get(unit->settings, "cache");
   const char *embed = tm_json_get_str(c->models, "embed");
   tm_json_remove(request, "cache");
@@ -119,6 +127,8 @@ static void put_cache(tm_json *request, tm_arena *a, const tm_closure *c, const 
   tm_json *own = tm_json_copy(a, given);
   if (embed && tm_json_get(given, "embed"))
     tm_json_set_str(a, own, "embed", embed);
+  if (tm_json_get(given, "embed") && tm_request_is_cassette(model))
+    tm_json_set_str(a, own, "played_by", model);
   tm_json_set(a, request, "cache", own);
 }
 
@@ -127,7 +137,7 @@ static void put_cache(tm_json *request, tm_arena *a, const tm_closure *c, const 
 static void stay_with_cassette(tm_json *request, tm_arena *a, const char *model) {
   const tm_json *tries = tm_json_get(request, "tries");
   tm_json *own = tm_json_new_array(a);
-  if (strncmp(model, "cassette/", 9) != 0)
+  if (!tm_request_is_cassette(model))
     return;
   for (size_t i = 0; i < tm_json_len(tries); i++) {
     tm_json *rung = tm_json_copy(a, tm_json_at(tries, i));
@@ -169,7 +179,7 @@ int tm_request_build(tm_json **out, tm_arena *a, const tm_closure *c, const tm_p
   if (unit->output_schema)
     tm_json_set(a, r, "schema", unit->output_schema);
   tm_json_set_str(a, r, "schema_name", unit->name);
-  put_cache(r, a, c, unit, opts);
+  put_cache(r, a, c, unit, opts, model);
   stay_with_cassette(r, a, model);
   *out = r;
   return put_checks(r, a, unit, opts, err);

@@ -29,7 +29,8 @@ function M.embed(texts, opts)
   if opts.dimensions ~= nil and math.type(opts.dimensions) ~= "integer" then
     core.fail("usage", "dimensions must be a whole number")
   end
-  local model = opts.model or core.model("embed")
+  local cassette = core.cassette("embed") -- plays what the model said when it was recorded
+  local model = opts.model or core.model("embed") or cassette
   if not model then
     core.fail("config", "mill.embed needs a model: give opts.model, or set one for \"embed\" "
       .. "with --model embed=PROVIDER/MODEL or under models in tidemill.yaml")
@@ -38,7 +39,7 @@ function M.embed(texts, opts)
   local vectors, meta = core.perform("embed", "embed", {
     model = model, input = core.array(list), dimensions = opts.dimensions,
     ttl_ms = core.milliseconds("ttl", opts.ttl or "90d"),
-  }, { budget = mill._budget })
+  }, { budget = mill._budget, played_by = cassette ~= model and cassette or nil })
   return one and vectors[1] or vectors, meta
 end
 

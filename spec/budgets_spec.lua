@@ -154,6 +154,43 @@ describe("budgets of a day", function()
     assert.equal(6, spent())
   end)
 
+  it("let the vectors of one run overshoot its own budget by one request, side by side", function()
+    content.write(dir .. "/workflows/vec.lua", [[
+local mill = require "tidemill"
+local flow = mill.workflow "vec" { budget = { usd = 0.0015 } }
+local function embed(text) return mill.embed(text, { model = "openai/vectors" }) end
+local function like(text) return mill.llm("say", { text = text }) end
+function flow.main(input)
+  local ask = input.like and like or embed
+  return #mill.map(input.texts, function(text)
+    local ok, err = pcall(ask, text)
+    if not ok and err.kind ~= "budget" then error(err) end
+    return ok
+  end)
+end
+return flow
+]])
+    content.write(dir .. "/prompts/say.prompt", "---\nmodel: openai/free\n"
+      .. "tidemill.cache: { similar: 0.9, of: text, embed: openai/vectors }\n---\n"
+      .. "Say {{text}}.\n")
+    serve { path = "chat" } -- and of vectors each text is a token
+    for i, budgets_too in ipairs { "", "budgets: { day: { usd: 1000 } }\n" } do
+      content.write(dir .. "/tidemill.yaml", "prices:\n  openai/free: { input: 0, output: 0 }\n"
+        .. "  openai/vectors: { input: 1000, output: 0 }\n" .. budgets_too) -- 0.001 a text
+      for _, like in ipairs { false, true } do
+        local texts = {}
+        for k = 1, 8 do texts[k] = ("%d %s %d"):format(i, like, k) end
+        local id = ("v%d%s"):format(i, like and "like" or "")
+        assert.equal(0, run("vec", id, { texts = texts, like = like }).code)
+        local n = 0
+        for _, r in ipairs(cli("show", id, "--json").json.records) do
+          if r.record == "attempt" and r.kind == "embed" then n = n + 1 end
+        end
+        assert.equal(2, n, id) -- one went over, and the rest waited for it
+      end
+    end
+  end)
+
   it("are not touched by a replay, nor by a run that is asked for again", function()
     serve()
     budgets "  day: { usd: 2.5, llm_calls: 3 }\n"
@@ -196,6 +233,82 @@ describe("budgets of a day", function()
     server.stop()
     serve()
     assert.equal(0, run("talk", "t2", { calls = 1 }).code)
+  end)
+
+  --- A run of `workflow` whose process is gone while it is asked, ended from outside: what the day
+  -- has counted.
+  local function calls_of_terminated(workflow, input)
+    serve { delay_ms = 60000 }
+    assert.equal(8, cli("run", workflow, "-q", "--id", "t1", "--timeout", "300ms", "--input",
+      cjson.encode(input)).code)
+    assert.equal(1, asked())
+    assert.equal(0, cli("terminate", "t1").code)
+    server.stop()
+    server = nil
+    return content.tidemill(dir, { "doctor" }).out:match "all runs: ([^;\n]+)"
+  end
+
+  it("count a call that was under way when its run was terminated", function()
+    budgets "  day: { llm_calls: 5 }\n"
+    assert.equal("1 of 5 calls", calls_of_terminated("talk", { calls = 1 }):match "%d of.*")
+  end)
+
+  it("count no call for vectors, also when the run is terminated meanwhile", function()
+    budgets "  day: { llm_calls: 5 }\n"
+    content.write(dir .. "/workflows/vec.lua", [[
+local mill = require "tidemill"
+local flow = mill.workflow "vec" {}
+function flow.main() return mill.embed("a", { model = "openai/vectors" }) end
+return flow
+]])
+    assert.equal("0 of 5 calls", calls_of_terminated("vec", {}):match "%d of.*")
+  end)
+
+  it("count nothing for a call of which no byte was sent", function()
+    content.write(dir .. "/prompts/say.prompt",
+      "---\nmodel: openai/small\ntidemill.retries: 1\n---\nSay yes.\n")
+    content.write(dir .. "/workflows/chat.lua", [[
+local mill = require "tidemill"
+local flow = mill.workflow "chat" { budget = { llm_calls = 2 } }
+function flow.main(input)
+  local kinds = {}
+  for i = 1, input.calls do
+    local ok, err = pcall(mill.llm, "say")
+    kinds[i] = ok and "ok" or err.class or err.kind
+  end
+  return kinds
+end
+return flow
+]])
+    budgets "  day: { llm_calls: 2 }\n"
+    serve()
+    local env = ("OPENAI_API_KEY=k TIDEMILL_RETRY_BASE_MS=1 OPENAI_BASE_URL=http://127.0.0.1:%s/v1")
+      :format(server.port)
+    local function kinds(id, calls, of)
+      local got = content.tidemill(dir, { "run", "chat", "-q", "--id", id, "--input",
+        cjson.encode { calls = calls } }, of or env)
+      assert.equal(0, got.code, got.err)
+      return got.json
+    end
+    server.stop()
+    assert.same({ "network", "network", "network" }, kinds("t1", 3))
+    assert.same({ "auth" }, kinds("t2", 1, "OPENAI_API_KEY="))
+    assert.equal(0, content.tidemill(dir, { "replay", "t1" }, env).code)
+    serve()
+    env = env:gsub(":%d+/", ":" .. server.port .. "/")
+    assert.same({ "ok", "ok", "budget" }, kinds("t3", 3))
+    assert.equal("2 of 2 calls", cli("doctor").out:match "all runs: [^;\n]-(%d of [^;\n]+)")
+  end)
+
+  it("count a call that a provider refused, or cut off", function()
+    content.write(dir .. "/prompts/say.prompt",
+      "---\nmodel: openai/small\ntidemill.retries: 0\n---\nSay yes.\n")
+    server = content.serve { { times = 1, fault = "500" }, { times = 1, fault = "reset" },
+      { answer = "yes" } }
+    budgets "  day: { llm_calls: 2 }\n"
+    for i, code in ipairs { 1, 1 } do assert.equal(code, run("talk", "t" .. i, { calls = 1 }).code) end
+    assert.equal(1, run("talk", "t3", { calls = 1 }).code)
+    assert.equal("budget", refused("t3").kind)
   end)
 
   it("hold nothing for a call that is put off", function()

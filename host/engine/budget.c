@@ -103,6 +103,10 @@ void tm_budget_release(tm_branch *b) {
   tm_spend_wake(r->engine);
 }
 
+bool tm_budget_unsent(const tm_json *meta, const tm_json *error) {
+  return error && (!meta || tm_json_bool(tm_json_get(meta, "unsent"), false));
+}
+
 void tm_budget_add(tm_branch *b, const tm_json *meta) {
   double usd = tm_json_number(tm_json_get(meta, "usd"), 0);
   tm_budget_release(b);
@@ -111,5 +115,6 @@ void tm_budget_add(tm_branch *b, const tm_json *meta) {
     up->usd += usd;
   b->run->llm_calls +=
       tm_json_int(tm_json_get(meta, "llm_calls"), 0); /* a child's: a call counts itself */
-  b->run->llm_calls -= tm_reuse_is_free(meta);        /* nobody was asked after all */
+  if (b->kind == TM_CALL_LLM)
+    b->run->llm_calls -= tm_reuse_is_free(meta); /* nobody was asked after all */
 }

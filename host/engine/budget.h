@@ -22,6 +22,8 @@ bool tm_budget_full(const tm_branch *b, const tm_json *budget);
 void tm_budget_hold(tm_branch *b, const tm_json *budget, const tm_json *request);
 /* It is given up: nothing is held for it. */
 void tm_budget_release(tm_branch *b);
+/* Did the call fail without a byte of it on its way to a provider? It is none of a budget's calls. */
+bool tm_budget_unsent(const tm_json *meta, const tm_json *error);
 /* A call's outcome is told to the branch, live or in a replay: add what it cost to the run, to the
  * branch and to those that forked it; nothing is held for it any more. */
 void tm_budget_add(tm_branch *b, const tm_json *meta);

@@ -22,6 +22,7 @@ struct tm_task {
   tm_call_kind kind;
   void *handle;         /* the port's own */
   const tm_json *state; /* of a model's call that goes on: where; NULL: at its beginning */
+  bool unsent;          /* said by `cancel`: no byte of it left, it counts for nothing */
 };
 
 /* A budget of a day that a model call counts for. */
@@ -42,7 +43,7 @@ typedef struct tm_ports {
   /* Start LLM, HTTP, EXEC, FILE or HOST work; finishes through tm_task_finish, exactly once,
    * never before it returns. -1: nothing was started. `request` lives until then. */
   int (*start)(void *ctx, tm_task *task, const char *name, const tm_json *request, tm_err *err);
-  /* Not wanted any more: after this, no tm_task_finish. */
+  /* Not wanted any more: after this, no tm_task_finish. Sets task->unsent of a model's call. */
   void (*cancel)(void *ctx, tm_task *task);
   /* The sources as they are on disk now; a new reference. */
   int (*sources)(void *ctx, tm_closure **out, tm_err *err);

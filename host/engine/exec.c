@@ -95,7 +95,7 @@ void tm_task_finish(tm_task *t, const tm_json *value, const tm_json *meta,
     return;
   b->task = NULL;
   if (kind == TM_CALL_LLM || kind == TM_CALL_EMBED)
-    tm_spend_settle(b, kind == TM_CALL_LLM);
+    tm_spend_settle(b, !tm_budget_unsent(meta, error));
   if (b->kind == TM_CALL_LLM)
     tm_reuse_done(b, kind, value, meta, error);
   else if (b->kind == TM_CALL_EMBED)
@@ -283,16 +283,18 @@ void tm_exec_due(tm_branch *b) {
 void tm_exec_abandon(tm_branch *b) {
   tm_engine *e = b->run->engine;
   tm_engine_clear_timer(b);
-  tm_spend_settle(b, b->task && b->task->kind == TM_CALL_LLM);
-  tm_budget_release(b);
+  bool asked = false;
   if (b->task) {
     tm_task *t = b->task;
     b->task = NULL;
     t->branch = NULL;
     e->ports.cancel(e->ports.ctx, t);
+    asked = !t->unsent;
     e->tasks--;
     tm_free(t);
   }
+  tm_spend_settle(b, asked);
+  tm_budget_release(b);
   tm_held_gone(b);
   tm_flight_gone(b);
   if (b->kind == TM_CALL_WAIT)

@@ -412,7 +412,9 @@ static void refuse_embed(tm_branch *b, const tm_json *error) {
       a, e, "message",
       tm_arena_printf(a, "tidemill.cache of prompts/%s.prompt cannot embed with %s: %s",
                       b->name, embedder(b), why ? why : "?"));
-  tm_run_outcome(b, NULL, e, NULL);
+  tm_json *meta = tm_json_new_object(a);
+  tm_json_set_bool(a, meta, "unsent", true);
+  tm_run_outcome(b, NULL, e, meta);
   tm_flight_fail(b, true);
 }
 
@@ -509,7 +511,8 @@ void tm_reuse_done(tm_branch *b, tm_call_kind kind, const tm_json *value, const 
 /* -- counting -------------------------------------------------------------------------- */
 
 bool tm_reuse_is_free(const tm_json *meta) {
-  return tm_json_get(meta, "cached") && tm_json_int(tm_json_get(meta, "attempts"), 0) == 0;
+  return tm_json_bool(tm_json_get(meta, "unsent"), false) ||
+         (tm_json_get(meta, "cached") && tm_json_int(tm_json_get(meta, "attempts"), 0) == 0);
 }
 
 int64_t tm_reuse_uncounted(const tm_run *r) {

@@ -57,9 +57,10 @@ void tm_reuse_go_on(tm_branch *b);
 /* A task of it is done: of kind LLM, or EMBED. */
 void tm_reuse_done(tm_branch *b, tm_call_kind kind, const tm_json *value, const tm_json *meta,
                    const tm_json *error);
-/* Is it the meta of a hit for which nobody was asked, also not before it was put off? */
+/* Is it the meta of a call of mill.llm that reached nobody, also not before it was put off: a hit,
+ * or one of which no byte was sent? */
 bool tm_reuse_is_free(const tm_json *meta);
-/* Calls that r counts, and that are hits, or wait for another's answer. */
+/* Calls that r counts, and that were free, or wait for another's answer. */
 int64_t tm_reuse_uncounted(const tm_run *r);
 /* The meta of b's hit, from the meta of the answer that it takes over. */
 tm_json *tm_reuse_meta(tm_branch *b, const tm_json *meta, const char *hit, const char *run,

@@ -124,6 +124,7 @@ void tm_spend_ask(tm_branch *b, tm_call_kind kind, const tm_json *request) {
     s->about = tm_arena_strdup(a, s->about);
     x.ops[i] = put(b, TM_OP_SPEND_HOLD, s->name);
     x.ops[i]->u.spend.nano = nano(cost);
+    x.ops[i]->u.spend.calls = kind == TM_CALL_LLM;
     x.ops[i]->u.spend.limit_nano = s->usd < 0 ? -1 : nano(s->usd);
     x.ops[i]->u.spend.limit_calls = kind == TM_CALL_LLM ? s->llm_calls : -1;
   }

@@ -19,7 +19,8 @@
 void tm_spend_ask(tm_branch *b, tm_call_kind kind, const tm_json *request);
 /* An attempt was recorded in this turn. */
 void tm_spend_attempt(tm_branch *b, const tm_json *attempt);
-/* The call has ended (its outcome is recorded in this turn), or is given up; `asked`: it counts. */
+/* The call has ended (its outcome is recorded in this turn), or is given up; `asked`: a model's
+ * counts. */
 void tm_spend_settle(tm_branch *b, bool asked);
 /* Wait until another call has ended, or a moment; then the call is launched again. */
 void tm_spend_wait(tm_branch *b);

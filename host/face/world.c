@@ -614,6 +614,7 @@ void tm_world_cancel(void *ctx, tm_task *task) {
   (void)ctx;
   work *w = task->handle;
   w->task = NULL;
+  task->unsent = w->ask && !tm_llm_sent(w->ask);
   tm_llm_cancel(&w->ask);
   tm_http_cancel(&w->http);
   tm_proc_cancel(&w->proc);

@@ -69,6 +69,10 @@ void tm_llm_cancel(tm_llm_ask **ask_ptr) {
     release(ask);
 }
 
+bool tm_llm_sent(const tm_llm_ask *ask) {
+  return ask->sent_any || tm_http_sent(ask->call) || (ask->telling && ask->provider->call);
+}
+
 void tm_llm_cancel_all(tm_llm *l) {
   while (!tm_list_empty(&l->asks)) {
     tm_llm_ask *ask = TM_LIST_OF(l->asks.next, tm_llm_ask, link);
@@ -181,6 +185,7 @@ static void settle(tm_llm_ask *ask, const tm_http_res *res) {
     tm_ask_judge(ask, &o);
   else
     look_ahead(ask, res, &o);
+  ask->sent_any = ask->sent_any || !res || res->sent;
   tm_ask_leave(ask, o.class, res, asked_for(ask, res));
   if (!tm_ask_tell_attempt(ask, &o, res)) {
     release(ask);

@@ -86,6 +86,7 @@ struct tm_llm_ask {
   double usd;             /* of all attempts whose price is known */
   bool priced, unpriced;  /* there was one; there was one whose price is not known */
   int64_t started_ns, sent_ns, sent_at;
+  bool sent_any; /* a byte of an attempt that has ended may have left */
   bool telling, cancelled;
 };
 

@@ -20,14 +20,15 @@
  *   value    the answer: a JSON value that holds to `schema`, or a string without one, which
  *             passes the checks; with meta.tool_calls the text beside them
  *   meta     {model, model_first?, model_answered, provider, request_id, fingerprint, finish,
- *             attempts, rounds, rung?, unsure?, latency_ms, usage:{input, cached_input,
+ *             attempts, rounds, rung?, unsure?, unsent?, latency_ms, usage:{input, cached_input,
  *             cache_write, output, reasoning, total}, usd, dropped:[…],
  *             tool_calls?:[{id, name, arguments, opaque?}]}
  *             model: who was asked last; model_first: who was asked first, when that is
  *             another; rounds: repairs that were needed; rung: of tries, from 0; unsure:
  *             true, it is below the confidence that is asked for; usage, usd: over all
  *             attempts, input with what came from a cache or went to it, output with
- *             reasoning, null for what is not known; dropped: names in config that the model does not
+ *             reasoning, null for what is not known; unsent: true, no byte of it left for
+ *             anybody; dropped: names in config that the model does not
  *             take; tool_calls: arguments hold to the tool's schema; opaque: goes back unchanged
  *   attempt  {n, round (from 0), rung?, unsure?, phase:"answer"|"reason"|"extract"|"embed",
  *             provider, model, method, url, headers, request, response, status, request_id, first_byte_ms,
@@ -152,6 +153,8 @@ int tm_llm_start(tm_llm_ask **out, tm_llm *l, const tm_json *request, const tm_l
 int tm_llm_resume(tm_llm_ask **out, tm_llm *l, const tm_json *request, const tm_json *state,
                   const tm_llm_events *ev, tm_err *err);
 void tm_llm_cancel(tm_llm_ask **ask);
+/* May a byte of any attempt have left for a provider? */
+bool tm_llm_sent(const tm_llm_ask *ask);
 
 /* The vectors of texts: request {model, input:[text], config?:{dimensions}, as? (of a cassette:
  * whose vectors it is to play), retries?, timeout_ms?, fallback?}, value an array of arrays of numbers in the order of the texts; meta,

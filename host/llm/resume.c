@@ -1,7 +1,7 @@
 /* resume.c - where an ask stands between two tries, as JSON, and going on from there.
  *
  *   {n, tries, round, rounds, rung, fall: numbers as in tm_llm_ask, reasoning?,
- *    said: [messages put behind the request's], usage, usd?, unpriced?, ms: latency so far}
+ *    said: [messages put behind the request's], usage, usd?, unpriced?, unsent?, ms: latency so far}
  *
  * The request is not in it: whoever goes on has it anyway. What was said is, because the model's
  * own answers are nowhere else.
@@ -36,6 +36,8 @@ tm_json *tm_ask_state(tm_arena *a, const tm_llm_ask *ask) {
     tm_json_set(a, o, "usd", tm_json_new_double(a, ask->usd));
   if (ask->unpriced)
     tm_json_set_bool(a, o, "unpriced", true);
+  if (!ask->sent_any)
+    tm_json_set_bool(a, o, "unsent", true);
   tm_json_set_int(a, o, "ms", tm_ask_elapsed_ms(ask));
   return o;
 }
@@ -65,6 +67,7 @@ static void take_used(tm_llm_ask *ask, const tm_json *state) {
   ask->priced = usd != NULL;
   ask->usd = tm_json_number(usd, 0);
   ask->unpriced = tm_json_bool(tm_json_get(state, "unpriced"), false);
+  ask->sent_any = !tm_json_bool(tm_json_get(state, "unsent"), false);
 }
 
 int tm_ask_resume(tm_llm_ask *ask, const tm_json *state, tm_err *err) {

@@ -178,6 +178,8 @@ static tm_json *meta_of(tm_arena *a, const tm_llm_ask *ask, const tm_outcome *ou
   tm_json_set(a, o, "dropped", ask->dropped ? ask->dropped : tm_json_new_array(a));
   if (outcome->unsure)
     tm_json_set_bool(a, o, "unsure", true);
+  if (!ask->sent_any)
+    tm_json_set_bool(a, o, "unsent", true);
   if (outcome->tool_calls && outcome->class == TM_LLM_NONE)
     tm_json_set(a, o, "tool_calls", outcome->tool_calls);
   return o;

@@ -136,6 +136,10 @@ static void drop(tm_http_call *c) {
   recycle(c);
 }
 
+bool tm_http_sent(const tm_http_call *c) {
+  return c && c->sent_at;
+}
+
 void tm_http_cancel(tm_http_call **call) {
   tm_http_call *c = *call;
   *call = NULL;

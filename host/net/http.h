@@ -84,6 +84,8 @@ int tm_http_start(tm_http_call **out, tm_http *h, const tm_http_req *req,
 /* The answer's last useful byte has come (said from on_data): do not wait for the end longer than
  * this without a byte. The call then ends as TM_HTTP_TIMEOUT with all that came. */
 void tm_http_hurry(tm_http_call *c, int64_t idle_ms);
+/* May a byte of the request have left by now? NULL: no. */
+bool tm_http_sent(const tm_http_call *c);
 void tm_http_cancel(tm_http_call **c); /* silences done; NULL is fine */
 
 #endif

@@ -37,7 +37,7 @@ static tm_spend_row state_of(tm_mem_spend *s, const tm_spend_row *of) {
   for (size_t i = 0; i < s->held_count; i++)
     if (same(s->held[i].row.scope, of->scope) && same(s->held[i].row.day, of->day)) {
       now.held_nano += s->held[i].row.nano;
-      now.held_calls++;
+      now.held_calls += s->held[i].row.calls;
     }
   return now;
 }
@@ -45,13 +45,15 @@ static tm_spend_row state_of(tm_mem_spend *s, const tm_spend_row *of) {
 static void hold(tm_mem_spend *s, const char *run, tm_batch *b, tm_op *op) {
   const tm_spend_row *row = &op->u.spend;
   tm_mem_held *mine = held_of(s, run, row);
-  if (mine) {
+  if (mine && mine->row.calls == row->calls) {
     mine->row.day = tm_arena_strdup(s->arena, row->day);
     return;
   }
   tm_spend_row now = state_of(s, row);
   if (!tm_apply_affords(b, op, &now))
     return;
+  if (mine)
+    *mine = s->held[--s->held_count];
   if (s->held_count == s->held_cap) {
     s->held_cap = s->held_cap ? 2 * s->held_cap : 8;
     s->held = tm_realloc(s->held, s->held_cap * sizeof *s->held);
@@ -61,6 +63,7 @@ static void hold(tm_mem_spend *s, const char *run, tm_batch *b, tm_op *op) {
                     .row = {.scope = tm_arena_strdup(s->arena, row->scope),
                             .day = tm_arena_strdup(s->arena, row->day),
                             .place = tm_arena_strdup(s->arena, row->place),
+                            .calls = row->calls,
                             .nano = row->nano}};
 }
 
@@ -77,7 +80,7 @@ static void drop(tm_mem_spend *s, const char *run, const tm_spend_row *row) {
   for (size_t i = 0; i < s->held_count; i++) {
     tm_mem_held h = s->held[i];
     if (same(h.run, run) && (!row->place || same(h.row.place, row->place)))
-      sum_of(s, h.row.scope, h.row.day)->calls += row->calls;
+      sum_of(s, h.row.scope, h.row.day)->calls += row->calls * h.row.calls;
     else
       s->held[kept++] = h;
   }

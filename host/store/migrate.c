@@ -244,6 +244,9 @@ static const char *const steps[] = {
     "CREATE INDEX tm_run_unfinished ON tm_run (n)"
     "  WHERE (state = 'queued' OR state = 'running' OR state = 'waiting');"
     "PRAGMA user_version = 8;",
+
+    "ALTER TABLE tm_spending ADD COLUMN calls INTEGER NOT NULL DEFAULT 1;" /* vectors: 0 */
+    "PRAGMA user_version = 9;",
 };
 
 #define VERSION (sizeof steps / sizeof steps[0])

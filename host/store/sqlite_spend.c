@@ -43,6 +43,7 @@ int tm_sqlite_spend_hold(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   if (begin(&u, w, TM_SQL_SPEND_AGAIN, row, err) < 0)
     return -1;
   tm_conn_text(&u, row->day);
+  tm_conn_int(&u, row->calls);
   if (tm_conn_run(&u, err) < 0)
     return -1;
   if (tm_conn_hit(&w->conn)) /* a call that was asked before a crash */
@@ -54,6 +55,7 @@ int tm_sqlite_spend_hold(void *ctx, tm_batch *b, tm_op *op, tm_err *err) {
   if (begin(&u, w, TM_SQL_SPEND_HOLD, row, err) < 0)
     return -1;
   tm_conn_text(&u, row->day);
+  tm_conn_int(&u, row->calls);
   tm_conn_int(&u, row->nano);
   return tm_conn_run(&u, err);
 }

@@ -193,9 +193,12 @@ static const char *const left_by[] = {
     "INSERT INTO tm_cell VALUES ('rate', 1, '9');",
     "INSERT INTO tm_pin VALUES (1, 'c');",
     "INSERT INTO tm_cache (hash, value, at, expires) VALUES ('q', '10', 1, 0);",
-    "INSERT INTO tm_spent VALUES ('all', '2026-11-20', 11, 1);",
+    "INSERT INTO tm_spent VALUES ('all', '2026-11-20', 11, 1);"
+    "INSERT INTO tm_spending (scope, run, place, day, nano)"
+    " VALUES ('all', 1, '1', '2026-11-20', 12);",
     "INSERT INTO tm_order VALUES ('run:r1', 'r1', 'cancel', 2, '', '', 1);",
     "", /* another index */
+    "UPDATE tm_spending SET calls = 0;",
 };
 #define LEFT (sizeof left_by / sizeof left_by[0])
 
@@ -233,6 +236,8 @@ static void check_rest(box *b, unsigned version) {
   CHECK_INT(s->vt->cached(s, "q", &b->arena, &answer, &err), version > 4);
   CHECK_INT(s->vt->account(s, "all", "2026-11-20", &spent, &err), 0);
   CHECK_INT(spent.nano, version > 5 ? 11 : 0);
+  CHECK_INT(spent.held_nano, version > 5 ? 12 : 0);
+  CHECK_INT(spent.held_calls, version > 5 && version < 9);
 }
 
 static void what_any_earlier_schema_held_is_there_now(void) {

@@ -14,6 +14,7 @@ static tm_op *put(tm_batch *b, tm_op_kind op, const char *place, int64_t nano) {
                               .day = TODAY,
                               .place = place,
                               .nano = nano,
+                              .calls = op == TM_OP_SPEND_HOLD,
                               .limit_nano = -1,
                               .limit_calls = -1};
   return o;
@@ -36,6 +37,7 @@ static tm_op_status hold(box *b, const char *run, const char *place, int64_t nan
                             .day = TODAY,
                             .place = place,
                             .nano = nano,
+                            .calls = 1,
                             .limit_nano = limit_nano,
                             .limit_calls = limit_calls}};
   return one(b, run, &like);
@@ -103,6 +105,30 @@ static void calls_are_counted_when_they_end_and_while_they_last(void) {
   drop(&b, "r1", NULL, 1); /* it holds nothing any more */
   drop(&b, "r2", NULL, 0);
   CHECK_INT(hold(&b, "r2", "1", 0, -1, 3), TM_OP_OK);
+  box_close(&b);
+}
+
+static void vectors_hold_money_and_no_call(void) {
+  box b;
+  tm_op vectors = {.kind = TM_OP_SPEND_HOLD,
+                   .u.spend = {.scope = "all",
+                               .day = TODAY,
+                               .place = "1",
+                               .nano = 5,
+                               .limit_nano = 100,
+                               .limit_calls = -1}};
+  open_runs(&b);
+  CHECK_INT(one(&b, "r1", &vectors), TM_OP_OK);
+  CHECK_STR(account(&b, "all", TODAY), "0 0 5 0");
+  CHECK_INT(hold(&b, "r2", "1", 0, -1, 1), TM_OP_OK);
+  CHECK_INT(hold(&b, "r1", "1", 7, -1, 1), TM_OP_EXISTS); /* the model's call is another hold */
+  CHECK_INT(hold(&b, "r1", "1", 7, -1, 2), TM_OP_OK);
+  CHECK_STR(account(&b, "all", TODAY), "0 0 7 2");
+  drop(&b, "r2", "1", 1);
+  CHECK_INT(one(&b, "r2", &vectors), TM_OP_OK);
+  drop(&b, "r1", NULL, 1);
+  drop(&b, "r2", NULL, 1);
+  CHECK_STR(account(&b, "all", TODAY), "0 2 0 0");
   box_close(&b);
 }
 
@@ -183,6 +209,7 @@ static void run_all(const char *of) {
   kind = of;
   CHECK_RUN(a_call_is_held_until_the_limit_is_reached);
   CHECK_RUN(calls_are_counted_when_they_end_and_while_they_last);
+  CHECK_RUN(vectors_hold_money_and_no_call);
   CHECK_RUN(scopes_and_days_are_apart);
   CHECK_RUN(a_fenced_run_spends_and_holds_nothing);
   CHECK_RUN(a_dropped_run_holds_nothing);

@@ -153,7 +153,6 @@ return flow
     local function break_it(rule)
       server = content.serve { rule }
       settings(breaker)
-      run(1, "-q") -- a window is of one process: this one counts for nothing
       local got = run(6, "-q")
       assert.equal(0, got.code, got.err)
       return run(5, "-q")
@@ -164,7 +163,7 @@ return flow
       assert.equal(0, got.code, got.err)
       assert.same({ unavailable = 5 }, classes(got.json))
       local requests = #server.get "/log"
-      assert.truthy(requests <= 7)
+      assert.truthy(requests <= 6)
       local doctor = content.tidemill(dir, { "doctor" }, env())
       assert.equal(3, doctor.code)
       assert.truthy(doctor.out:find("FAIL  breakers", 1, true), doctor.out)
@@ -176,6 +175,39 @@ return flow
       assert.equal("openai/m", lane.model)
       assert.equal("open", lane.breaker.state)
       assert.truthy(lane.breaker["until"]:match "^20%d%d%-")
+    end)
+
+    it("open a breaker for many short processes, too", function()
+      server = content.serve { { fault = "500" } }
+      settings "  breaker: { errors: 0.9, calls: 10, cool_down: 1h }\n"
+      for i = 1, 10 do
+        assert.same({ server_error = 1 }, classes(run(1, "-q").json), i)
+        local lane = content.tidemill(dir, { "doctor", "--json" }, env()).json.limits[1]
+        assert.same(i < 10 and { answered = 0, failed = i, broken = 0 } or nil, lane.recent)
+        assert.equal(i == 10 and "open" or nil, lane.breaker and lane.breaker.state)
+      end
+      assert.same({ unavailable = 1 }, classes(run(1, "-q").json))
+      assert.equal(10, #server.get "/log")
+    end)
+
+    it("do not open it for short processes that are mostly answered", function()
+      local rules = { { fault = "500", times = 1 } }
+      for i = 2, 10 do
+        rules[i] = i % 3 == 0 and { fault = "500", times = 1 } or { answer = { ok = true }, times = 1 }
+      end
+      server = content.serve(rules)
+      settings "  breaker: { errors: 0.75, calls: 6, cool_down: 1h }\n"
+      for _ = 1, 10 do assert.is_nil(classes(run(1, "-q").json).unavailable) end
+      local lane = content.tidemill(dir, { "doctor", "--json" }, env()).json.limits[1]
+      assert.is_nil(lane.breaker)
+      assert.equal(6, lane.recent.answered + lane.recent.failed)
+    end)
+
+    it("leave nothing behind while all is well", function()
+      server = content.serve { { answer = { ok = true } } }
+      settings(breaker)
+      run(6, "-q")
+      assert.same({}, content.tidemill(dir, { "doctor", "--json" }, env()).json.limits)
     end)
 
     it("leave the rungs and limits of the fallback model as they are", function()

@@ -6,7 +6,9 @@
  *      └───────────────────── one probe                     one request                      ^
  *                                └── it failed again, or its process is gone ────────────────┘
  *
- * The window is a process's own and counts attempts, not time; the state is shared.
+ * The window is a process's own and counts attempts, not time; the state is shared. So that many short
+ * processes see together what none of them sees alone, each folds what it saw into counts that all
+ * share, when it ends, and begins with them. An hour halves those.
  */
 #ifndef TM_LLM_BREAKER_H
 #define TM_LLM_BREAKER_H
@@ -52,6 +54,21 @@ typedef struct tm_breaker_window {
   unsigned char *last; /* of rule.calls marks */
   int count, at, marks[3];
 } tm_breaker_window;
+
+/* What the last attempts of all processes came to, by mark. */
+typedef struct tm_breaker_recent {
+  double marks[3];
+  int64_t at; /* wall ms; they have faded since */
+} tm_breaker_recent;
+
+/* As it is now; less than half a failure is none, and then nothing is worth remembering. */
+void tm_breaker_fade(tm_breaker_recent *r, int64_t now);
+/* Own attempts on top, of rule->calls in all the newest. */
+void tm_breaker_fold(tm_breaker_recent *r, const tm_breaker_rule *rule, const int64_t own[3],
+                     int64_t now);
+/* A window that nothing was noted in begins with what others saw, the failures as the oldest. */
+void tm_breaker_prime(tm_breaker_window *w, const tm_breaker_rule *rule, tm_breaker_recent r,
+                      int64_t now);
 
 /* One more; true when there is reason to open, which *why says. */
 bool tm_breaker_note(tm_breaker_window *w, const tm_breaker_rule *rule, tm_llm_class class,

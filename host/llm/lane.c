@@ -15,7 +15,7 @@ struct tm_lane {
   tm_tally *tallies[2]; /* the model's, and the provider's or NULL */
   tm_list line;         /* passes, oldest first */
   tm_breaker_window window;
-  bool probing;
+  bool probing, primed;
   bool blocked; /* in this round of the pump */
   int limited;  /* refusals for the rate in a row */
   tm_tally *held_by;
@@ -239,19 +239,36 @@ static void let_go(tm_lanes *l, int64_t now) {
 static void pump(void *ctx) {
   tm_lanes *l = ctx;
   int64_t now = now_of(l), next = -1;
+  bool hurry = false; /* somebody waits for what others may do */
   tm_map_entry *e;
   l->timer = NULL;
   begin_round(l, now);
   let_go(l, now);
   for (size_t i = 0; (e = tm_map_next(&l->tallies, &i));) {
+    const tm_tally *t = e->value;
     int64_t ms = tm_tally_sync(e->value, now);
+    hurry = hurry || t->waiting || t->slots;
     next = ms >= 0 && (next < 0 || ms < next) ? ms : next;
   }
   if (next >= 0)
-    schedule(l, next < NAP_MS ? next : NAP_MS);
+    schedule(l, next < NAP_MS || !hurry ? next : NAP_MS);
 }
 
 /* -- what came of it ------------------------------------------------------------------- */
+
+static bool note(tm_lanes *l, tm_lane *lane, tm_llm_class class, char why[96], int64_t now) {
+  tm_tally *t = lane->tallies[0];
+  const tm_breaker_rule *rule = &l->limits.breaker;
+  if (!rule->calls)
+    return false;
+  if (!lane->primed)
+    tm_breaker_prime(&lane->window, rule, t->seen.recent, now);
+  lane->primed = true;
+  int64_t ms = tm_tally_mark(t, tm_breaker_mark_of(class), now);
+  if (ms >= 0)
+    schedule(l, ms);
+  return tm_breaker_note(&lane->window, rule, class, why);
+}
 
 static void judge(tm_lanes *l, tm_lane *lane, tm_pass *pass, tm_llm_class class, int64_t now) {
   tm_tally *t = lane->tallies[0];
@@ -265,8 +282,9 @@ static void judge(tm_lanes *l, tm_lane *lane, tm_pass *pass, tm_llm_class class,
     b->word = mended ? TM_BREAKER_CLOSED : TM_BREAKER_OPEN;
     b->until = now + rule->cool_down_ms;
     schedule(l, 0);
-  } else if (b->word == TM_BREAKER_CLOSED && tm_breaker_note(&lane->window, rule, class, why)) {
+  } else if (b->word == TM_BREAKER_CLOSED && note(l, lane, class, why, now)) {
     tm_breaker_forget(&lane->window);
+    tm_tally_forget(t);
     t->news = TM_NEWS_OPEN;
     *b = (tm_breaker){.word = TM_BREAKER_OPEN, .until = now + rule->cool_down_ms};
     memcpy(b->why, why, sizeof why);

@@ -139,7 +139,7 @@ int tm_llm_restrain(tm_llm *l, const tm_json *limits, const tm_llm_cells *cells,
 /* Is this a table of limits? TM_CONFIG: no, and why. */
 int tm_llm_check_limits(const tm_json *limits, tm_err *err);
 /* What holds back whom, of all processes: an array of {model, key (a short hash of it), breaker?:
- * {state, until, why}, hold_until?, told?:{requests?, tokens?: {limit, left}}, concurrent?}; times in
+ * {state, until, why}, recent?: {answered, failed, broken}, hold_until?, told?:{requests?, tokens?: {limit, left}}, concurrent?}; times in
  * ms since 1970. */
 tm_json *tm_llm_restraint(tm_llm *l, tm_arena *a);
 

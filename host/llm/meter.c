@@ -58,6 +58,25 @@ static void put_breaker(tm_arena *a, tm_json *o, const tm_breaker *b) {
   tm_json_set(a, o, "breaker", v);
 }
 
+static const char *const mark_names[] = {
+    [TM_MARK_OK] = "answered", [TM_MARK_ERROR] = "failed", [TM_MARK_BAD] = "broken"};
+
+static void read_recent(tm_breaker_recent *out, const tm_json *o) {
+  *out = (tm_breaker_recent){.at = tm_json_int(tm_json_get(o, "at"), 0)};
+  for (int i = 0; i < 3; i++)
+    out->marks[i] = fmin(fmax(finite_or(o, mark_names[i], 0), 0), TM_BREAKER_CALLS_MAX);
+}
+
+static void put_recent(tm_arena *a, tm_json *o, const tm_breaker_recent *r) {
+  if (!r->at)
+    return;
+  tm_json *v = tm_json_new_object(a);
+  for (int i = 0; i < 3; i++)
+    tm_json_set(a, v, mark_names[i], tm_json_new_double(a, r->marks[i]));
+  tm_json_set_int(a, v, "at", r->at);
+  tm_json_set(a, o, "recent", v);
+}
+
 static void read_slots(tm_meter *out, tm_arena *a, const tm_json *list) {
   size_t n = list && tm_json_type_of(list) == TM_JSON_OBJECT ? tm_json_len(list) : 0;
   n = n < TM_METER_SLOTS ? n : TM_METER_SLOTS;
@@ -100,6 +119,7 @@ void tm_meter_read(tm_meter *out, tm_arena *a, const char *text) {
   out->hold = tm_json_int(tm_json_get(o, "hold"), 0);
   out->hold_ms = tm_json_int(tm_json_get(o, "hold_ms"), 0);
   read_breaker(&out->breaker, tm_json_get(o, "breaker"));
+  read_recent(&out->recent, tm_json_get(o, "recent"));
   read_slots(out, a, tm_json_get(o, "slots"));
 }
 
@@ -116,6 +136,7 @@ char *tm_meter_text(tm_arena *a, const tm_meter *m) {
     tm_json_set_int(a, o, "hold_ms", m->hold_ms);
   }
   put_breaker(a, o, &m->breaker);
+  put_recent(a, o, &m->recent);
   put_slots(a, o, m);
   return tm_json_text(a, o, NULL);
 }

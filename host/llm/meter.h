@@ -5,6 +5,7 @@
  *    "told":{"requests":{"size","per_ms","level","at"}, "tokens":{…}},  of the provider's headers
  *    "hold","hold_ms",                                           nobody asks before; ms since 1970
  *    "breaker":{"word","until","owner","why"},
+ *    "recent":{"answered","failed","broken","at"},              what came of the last attempts
  *    "slots":{OWNER:{"n","wants","until"}}}                       places of the concurrency limit
  *
  * Absent is none. A process takes a share of the buckets and a number of slots, writes the rest back,
@@ -35,6 +36,7 @@ typedef struct tm_meter {
   tm_told told;
   int64_t hold, hold_ms; /* until when (wall ms), and how long that was from its beginning */
   tm_breaker breaker;
+  tm_breaker_recent recent;
   tm_slots *slots; /* in the arena that it was read into */
   size_t slot_count;
 } tm_meter;

@@ -12,6 +12,7 @@
 #define TELL_BELOW 0.25  /* of a told limit: less than this is worth telling */
 #define TOLD_MAX   60000 /* who would wait longer asks, and hears it from the provider */
 #define HOLD_TOLD  1000  /* ms; a shorter pause is over before others have read of it */
+#define FOLD_MS    30000 /* what a process that dies at once leaves untold, at most */
 
 tm_tally *tm_tally_new(tm_lanes *l, const char *cell, const tm_limit *limit,
                        void (*wake)(void *lanes)) {
@@ -184,12 +185,42 @@ bool tm_tally_told(tm_tally *t, const tm_told *told, int64_t now) {
   return true;
 }
 
+/* As long as all is well there is nothing to tell. */
+static bool to_fold(const tm_tally *t, int64_t now) {
+  tm_breaker_recent r = t->seen.recent;
+  tm_breaker_fade(&r, now);
+  bool failed = t->own[TM_MARK_ERROR] || t->own[TM_MARK_BAD];
+  return failed || (t->own[TM_MARK_OK] && r.at);
+}
+
+/* ms; 0: now; -1: there is nothing to tell. */
+static int64_t fold_in(const tm_tally *t, int64_t now) {
+  int64_t since = now - t->folded_at;
+  return !to_fold(t, now) ? -1 : since < 0 || since >= FOLD_MS ? 0 : FOLD_MS - since;
+}
+
 void tm_tally_hold(tm_tally *t, int64_t ms, int64_t now) {
   if (now + ms <= t->seen.hold)
     return;
   t->seen.hold = now + ms;
   t->seen.hold_ms = ms;
   t->news_hold = t->news_hold || ms >= HOLD_TOLD;
+}
+
+/* -- what came of it ------------------------------------------------------------------- */
+
+int64_t tm_tally_mark(tm_tally *t, tm_breaker_mark mark, int64_t now) {
+  if (!shared(t))
+    return -1;
+  if (!t->own[0] && !t->own[1] && !t->own[2])
+    t->folded_at = now;
+  t->own[mark]++;
+  return fold_in(t, now);
+}
+
+void tm_tally_forget(tm_tally *t) {
+  memset(t->own, 0, sizeof t->own);
+  memset(t->next_own, 0, sizeof t->next_own);
 }
 
 /* -- writing --------------------------------------------------------------------------- */
@@ -232,6 +263,8 @@ static bool turn_breaker(const tm_tally *t, tm_breaker *b, int64_t now) {
 
 static bool put_news(tm_tally *t, tm_meter *m, int64_t now) {
   bool changed = turn_breaker(t, &m->breaker, now);
+  if (changed)
+    m->recent = (tm_breaker_recent){0};
   if (t->news_hold && t->seen.hold > m->hold) {
     m->hold = t->seen.hold;
     m->hold_ms = t->seen.hold_ms;
@@ -242,6 +275,28 @@ static bool put_news(tm_tally *t, tm_meter *m, int64_t now) {
     changed = true;
   }
   return changed;
+}
+
+/* What this process saw goes with whatever is written, and by itself when it is time to. What was seen
+ * before the breaker opened is part of why it did. */
+static bool put_recent(tm_tally *t, tm_meter *m, bool changed, int64_t now) {
+  memset(t->next_own, 0, sizeof t->next_own);
+  if (m->breaker.word != TM_BREAKER_CLOSED)
+    tm_tally_forget(t);
+  if (!to_fold(t, now) || !(changed || t->closing || fold_in(t, now) == 0))
+    return changed;
+  tm_breaker_fold(&m->recent, &t->lanes->limits.breaker, t->own, now);
+  memcpy(t->next_own, t->own, sizeof t->own);
+  return true;
+}
+
+static void told_own(tm_tally *t, int64_t now) {
+  for (int i = 0; i < 3; i++) {
+    t->own[i] -= t->next_own[i];
+    if (t->next_own[i])
+      t->folded_at = now;
+    t->next_own[i] = 0;
+  }
 }
 
 /* What is in `next` is so. */
@@ -261,6 +316,7 @@ static void adopt(tm_tally *t, int64_t now) {
     t->share_until = now + TM_METER_SHARE_MS;
   t->slots = t->granted.slots;
   t->back -= t->next_back;
+  told_own(t, now);
 }
 
 static void written(void *arg, bool ok) {
@@ -311,7 +367,7 @@ static int64_t write_cell(tm_tally *t, int64_t now) {
   claim(t, now);
   t->next_back = t->granted.changed ? t->back : 0;
   int64_t wait = t->granted.wait_ms < 0 ? POLL_MS : t->granted.wait_ms;
-  if (!changed && !t->granted.changed) {
+  if (!put_recent(t, &t->next, changed || t->granted.changed, now)) {
     adopt(t, now);
     return t->waiting ? longer(wait, 1) : -1;
   }
@@ -358,9 +414,11 @@ static bool slots_due(const tm_tally *t, int64_t now) {
 }
 
 /* Until who is in line may go, or something about the slots is due; -1: others wake us. */
-static int64_t rest(const tm_tally *t) {
+static int64_t rest(const tm_tally *t, int64_t now) {
   int64_t ms = t->waiting ? t->wait_ms : -1;
   int64_t again = t->slots > t->inside + t->waiting ? IDLE_MS : TM_METER_LEASE_MS / 3;
+  int64_t fold = fold_in(t, now);
+  ms = fold >= 0 && (ms < 0 || fold < ms) ? fold : ms;
   return t->slots && (ms < 0 || again < ms) ? again : ms;
 }
 
@@ -368,17 +426,20 @@ int64_t tm_tally_sync(tm_tally *t, int64_t now) {
   bool news = t->news != TM_NEWS_NONE || t->news_told || t->news_hold;
   if (t->writing)
     return -1;
-  if (t->claims || news || slots_due(t, now)) {
+  if (t->claims || news || slots_due(t, now) || fold_in(t, now) == 0) {
     int64_t wait = write_cell(t, now);
     if (wait >= 0 || t->writing)
       return wait;
   }
-  return rest(t);
+  return rest(t, now);
 }
 
 bool tm_tally_close(tm_tally *t, int64_t now) {
-  if (!t->slots || t->writing)
+  bool news = t->news != TM_NEWS_NONE && t->news != TM_NEWS_PROBE;
+  bool untold = shared(t) && (to_fold(t, now) || news);
+  if ((!t->slots && !untold) || t->writing)
     return false;
+  t->closing = true;
   t->inside = t->waiting = 0;
   t->left_at = now - IDLE_MS;
   write_cell(t, now);
@@ -411,6 +472,16 @@ static void put_breaker(tm_arena *a, tm_json *o, const tm_breaker *b) {
   tm_json_set(a, o, "breaker", v);
 }
 
+static void put_recent_of(tm_arena *a, tm_json *o, tm_breaker_recent r, int64_t now) {
+  static const char *const names[] = {"answered", "failed", "broken"};
+  tm_json *v = tm_json_new_object(a);
+  tm_breaker_fade(&r, now);
+  for (int i = 0; r.at && i < 3; i++)
+    tm_json_set_int(a, v, names[i], lround(r.marks[i]));
+  if (r.at)
+    tm_json_set(a, o, "recent", v);
+}
+
 tm_json *tm_tally_describe(tm_arena *a, const char *cell, const char *text, int64_t now) {
   const char *name = cell + strlen(TM_TALLY_CELLS), *hash = strrchr(name, '#');
   tm_meter m;
@@ -422,6 +493,7 @@ tm_json *tm_tally_describe(tm_arena *a, const char *cell, const char *text, int6
   tm_json_set_str(a, o, "key", hash + 1);
   if (m.breaker.word != TM_BREAKER_CLOSED)
     put_breaker(a, o, &m.breaker);
+  put_recent_of(a, o, m.recent, now);
   if (m.hold > now)
     tm_json_set_int(a, o, "hold_until", m.hold);
   put_told(a, told, "requests", m.told.requests, now);

@@ -40,13 +40,17 @@ struct tm_tally {
   int64_t told_at;
   tm_news news;
   bool news_told, news_hold;
-  bool held;      /* somebody waited for the end of a pause */
-  double pace_ms; /* one by one, after a pause; 0: as they come */
+  int64_t own[3],
+      next_own[3];   /* marks that the others have not heard of; that are being told */
+  int64_t folded_at; /* wall ms: since then */
+  bool held;         /* somebody waited for the end of a pause */
+  double pace_ms;    /* one by one, after a pause; 0: as they come */
   int64_t pace_at;
   bool writing, claims; /* claims: more of the meter is wanted */
   tm_grant granted;
   double next_back;
   tm_news next_news;
+  bool closing;
   bool blocked; /* in this round of the pump */
   double need;  /* tokens of who is blocked */
   int64_t wait_ms;
@@ -66,6 +70,10 @@ void tm_tally_take(tm_tally *t, double need, int64_t now);
 int64_t tm_tally_give(tm_tally *t, double need, double used, int64_t now);
 /* What the provider said of its limits; true when the others should know. */
 bool tm_tally_told(tm_tally *t, const tm_told *told, int64_t now);
+/* What came of an attempt, for the others to know some time. When to come round: ms, or -1. */
+int64_t tm_tally_mark(tm_tally *t, tm_breaker_mark mark, int64_t now);
+/* The breaker has opened: what came before counts no more. */
+void tm_tally_forget(tm_tally *t);
 /* Nobody asks for so long. */
 void tm_tally_hold(tm_tally *t, int64_t ms, int64_t now);
 

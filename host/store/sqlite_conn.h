@@ -159,21 +159,21 @@
   X(ORDER_DONE, "DELETE FROM tm_order WHERE target = ?1 AND run = ?2")                         \
   X(READ_ORDERS, "SELECT target, run, what, rank, note, by, at FROM tm_order ORDER BY target") \
   X(SPEND_AGAIN,                                                                               \
-    "UPDATE tm_spending SET day = ?4 WHERE scope = ?1 AND run = ?2 AND place = ?3 " \
-    "AND calls = ?5") \
+    "UPDATE tm_spending SET day = ?4 WHERE scope = ?1 AND run = ?2 AND place = ?3 "            \
+    "AND calls = ?5")                                                                          \
   X(SPEND_STATE,                                                                               \
     "SELECT ifnull(sum(nano), 0), ifnull(sum(calls), 0), "                                     \
     "(SELECT ifnull(sum(nano), 0) FROM tm_spending WHERE scope = ?1 AND day = ?2), "           \
-    "(SELECT ifnull(sum(calls), 0) FROM tm_spending WHERE scope = ?1 AND day = ?2) "                        \
+    "(SELECT ifnull(sum(calls), 0) FROM tm_spending WHERE scope = ?1 AND day = ?2) "           \
     "FROM tm_spent WHERE scope = ?1 AND day = ?2")                                             \
-  X(SPEND_HOLD, "INSERT OR REPLACE INTO tm_spending (scope, run, place, day, calls, nano) " \
-                "VALUES (?1, ?2, ?3, ?4, ?5, ?6)")                                                 \
+  X(SPEND_HOLD, "INSERT OR REPLACE INTO tm_spending (scope, run, place, day, calls, nano) "    \
+                "VALUES (?1, ?2, ?3, ?4, ?5, ?6)")                                             \
   X(SPEND_ADD, "INSERT INTO tm_spent (scope, day, nano, calls) VALUES (?1, ?2, ?3, 0) "        \
                "ON CONFLICT (scope, day) DO UPDATE SET nano = nano + ?3")                      \
   X(SPEND_LESS, "UPDATE tm_spending SET nano = max(0, nano - ?4) "                             \
                 "WHERE scope = ?1 AND run = ?2 AND place = ?3")                                \
   X(SPEND_CALLS, "INSERT INTO tm_spent (scope, day, nano, calls) "                             \
-                 "SELECT scope, day, 0, ?3 * sum(calls) FROM tm_spending "                       \
+                 "SELECT scope, day, 0, ?3 * sum(calls) FROM tm_spending "                     \
                  "WHERE run = ?1 AND (?2 IS NULL OR place = ?2) GROUP BY scope, day "          \
                  "ON CONFLICT (scope, day) DO UPDATE SET calls = calls + excluded.calls")      \
   X(SPEND_DROP, "DELETE FROM tm_spending WHERE run = ?1 AND (?2 IS NULL OR place = ?2)")       \

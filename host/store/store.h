@@ -227,7 +227,8 @@ typedef struct tm_order_row {
 typedef struct tm_spend_row {
   const char *scope, *day; /* "2026-11-20" */
   const char *place;
-  int64_t nano, calls; /* spent; of HOLD: what it may cost, and 1, or 0 when it is no model call */
+  int64_t nano,
+      calls; /* spent; of HOLD: what it may cost, and 1, or 0 when it is no model call */
   int64_t held_nano, held_calls;   /* for calls under way */
   int64_t limit_nano, limit_calls; /* of HOLD; -1: no limit */
 } tm_spend_row;

@@ -641,6 +641,33 @@ static void the_state_can_be_seen(void) {
   close_hall(&h);
 }
 
+static void what_fails_is_told_twice_a_minute_and_at_the_end(void) {
+  hall h;
+  atomic_store(&mended, 0);
+  open_hall(&h, breaks, "{\"breaker\":{\"errors\":0.9,\"calls\":40}}");
+  for (int i = 0; i < 20; i++)
+    box_ask(&h.b, ASK("openai/m") ONCE);
+  let_time_stand(&h);
+  CHECK_INT(h.board.writes, 0);
+  h.now += 30000;
+  box_ask(&h.b, ASK("openai/m") ONCE);
+  let_time_stand(&h);
+  CHECK_INT(h.board.writes, 1);
+  for (int i = 0; i < 10; i++)
+    box_ask(&h.b, ASK("openai/m") ONCE);
+  CHECK_INT(h.board.writes, 1);
+  tm_llm_close(&h.b.llm);
+  h.mine = NULL;
+  CHECK_INT(h.board.writes, 2);
+  for (int i = 0; i < 9; i++)
+    other_asks(&h, ASK("openai/m") ONCE);
+  CHECK_STR(box_class(&h.b), "server_error");
+  other_asks(&h, ASK("openai/m") ONCE); /* 31 + 9 have failed */
+  CHECK_STR(box_class(&h.b), "unavailable");
+  CHECK_INT(sent(&h), 40);
+  close_hall(&h);
+}
+
 static void it_stays_shut_for_nobody_who_switched_it_off(void) {
   hall h;
   atomic_store(&mended, 0);
@@ -682,6 +709,7 @@ CHECK_SUITE(lane) {
   CHECK_RUN(a_probe_that_is_cancelled_leaves_the_try_to_the_next);
   CHECK_RUN(broken_schemas_open_it_too);
   CHECK_RUN(the_state_can_be_seen);
+  CHECK_RUN(what_fails_is_told_twice_a_minute_and_at_the_end);
   CHECK_RUN(it_stays_shut_for_nobody_who_switched_it_off);
   CHECK_RUN(without_anything_to_obey_nothing_is_written);
 }

@@ -543,7 +543,7 @@ void tm_engine_close(tm_engine **engine) {
   *engine = NULL;
   if (!e)
     return;
-  assert(e->in_flight == 0);
+  assert(e->in_flight == 0 && e->looks == 0);
   e->turning = true; /* nobody is to be woken for it any more */
   tm_turn_discard(&e->turn);
   while (!tm_list_empty(&e->runs)) {

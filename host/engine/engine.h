@@ -138,6 +138,7 @@ struct tm_engine {
   tm_buf scratch;
   tm_err broken;   /* a commit's outcome is unknown: the engine has stopped */
   int tasks;       /* executors at work */
+  int looks;       /* through the store, on its thread; also such as nobody wants any more */
   tm_list held;    /* branches whose action's key another call has: held.c */
   tm_list saving;  /* branches whose call waits for the rest of a budget */
   tm_map closures; /* hash -> tm_closure, one reference each */
@@ -153,7 +154,7 @@ struct tm_engine {
 
 int tm_engine_open(tm_engine **out, const tm_ports *ports, tm_err *err);
 /* Nothing new from here on: gives the runs' claims back, so that another process need not see
- * this one dead. Afterwards let the store finish (in_flight 0), then close. */
+ * this one dead. Afterwards let the store finish (in_flight and looks 0), then close. */
 void tm_engine_stop(tm_engine *e);
 void tm_engine_close(tm_engine **e);
 

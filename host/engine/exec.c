@@ -296,6 +296,7 @@ void tm_exec_abandon(tm_branch *b) {
   tm_spend_settle(b, asked);
   tm_budget_release(b);
   tm_held_gone(b);
+  tm_like_gone(b);
   tm_flight_gone(b);
   if (b->kind == TM_CALL_WAIT)
     tm_signal_give_back(b);

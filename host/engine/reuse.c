@@ -1,7 +1,6 @@
 /* reuse.c - a question to a model: hashed, looked for, asked, kept. */
 #include "engine/reuse.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "engine/backoff.h"
@@ -218,115 +217,24 @@ static void cannot_read(tm_branch *b, const tm_err *err) {
     tm_engine_break(b->run->engine, err);
 }
 
-static bool take_exact(tm_branch *b) {
+const tm_json *tm_reuse_kept(tm_branch *b, const char *hash, tm_cache_row *row) {
   tm_engine *e = b->run->engine;
-  tm_cache_row row;
   tm_err err = TM_ERR_INIT;
-  int found =
-      e->ports.store->vt->cached(e->ports.store, b->reuse->hash, &b->scratch, &row, &err);
+  int found = e->ports.store->vt->cached(e->ports.store, hash, &b->scratch, row, &err);
   if (found < 0)
     cannot_read(b, &err);
-  if (found != 1 || (row.expires && row.expires <= tm_engine_now(e)))
-    return false;
-  const tm_json *kept = answer_in(b, row.value);
+  if (found != 1 || (row->expires && row->expires <= tm_engine_now(e)))
+    return NULL;
+  return answer_in(b, row->value);
+}
+
+static bool take_exact(tm_branch *b) {
+  tm_cache_row row;
+  const tm_json *kept = tm_reuse_kept(b, b->reuse->hash, &row);
   if (!kept)
     return false;
   tm_run_outcome(b, tm_json_get(kept, "v"), NULL,
                  tm_reuse_meta(b, tm_json_get(kept, "m"), "exact", row.run, row.at));
-  return true;
-}
-
-/* -- like ones ------------------------------------------------------------------------- */
-
-/* Floats of length 1 together; NULL for a vector of no length. */
-static float *unit_vector(tm_arena *a, const tm_json *vector) {
-  size_t n = tm_json_len(vector);
-  double sum = 0;
-  for (size_t i = 0; i < n; i++) {
-    double x = tm_json_number(tm_json_at(vector, i), 0);
-    sum += x * x;
-  }
-  if (!(sum > 0) || isinf(sum))
-    return NULL;
-  float *out = tm_arena_array(a, float, n);
-  for (size_t i = 0; i < n; i++)
-    out[i] = (float)(tm_json_number(tm_json_at(vector, i), 0) / sqrt(sum));
-  return out;
-}
-
-static unsigned char *packed(tm_arena *a, const float *v, size_t n) {
-  unsigned char *out = tm_arena_alloc(a, n * 4);
-  for (size_t i = 0; i < n; i++) {
-    uint32_t bits;
-    memcpy(&bits, &v[i], sizeof bits);
-    for (int k = 0; k < 4; k++)
-      out[i * 4 + (size_t)k] = (unsigned char)(bits >> (8 * k));
-  }
-  return out;
-}
-
-static double product(const float *v, const unsigned char *bytes, size_t n) {
-  double sum = 0;
-  for (size_t i = 0; i < n; i++, bytes += 4) {
-    uint32_t bits = bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 |
-                    (uint32_t)bytes[3] << 24;
-    float x;
-    memcpy(&x, &bits, sizeof x);
-    sum += (double)v[i] * (double)x;
-  }
-  return sum;
-}
-
-typedef struct looking {
-  tm_branch *branch;
-  const float *vector;
-  size_t n;
-  double best; /* at least so like */
-  const tm_json *kept;
-  const char *run;
-  int64_t at;
-} looking;
-
-static int compare(void *ctx, const tm_cache_row *row) {
-  looking *l = ctx;
-  tm_arena *a = &l->branch->scratch;
-  if (row->vector_len != l->n * 4)
-    return 0;
-  double like = product(l->vector, row->vector, l->n);
-  if (like < l->best || (l->kept && like <= l->best))
-    return 0; /* of equals the newest */
-  const tm_json *kept = answer_in(l->branch, row->value);
-  if (!kept)
-    return 0;
-  l->best = like;
-  l->kept = kept;
-  l->run = tm_arena_strdup(a, row->run);
-  l->at = row->at;
-  return 0;
-}
-
-static bool take_similar(tm_branch *b) {
-  tm_engine *e = b->run->engine;
-  tm_reuse *u = b->reuse;
-  tm_arena *a = &b->scratch;
-  tm_err err = TM_ERR_INIT;
-  looking l = {.branch = b,
-               .vector = unit_vector(a, u->vector),
-               .n = tm_json_len(u->vector),
-               .best = tm_json_number(tm_json_get(u->settings, "similar"), 1)};
-  l.best -= 1e-6; /* of what floats lose: a text is like itself, by 1 */
-  if (l.vector && e->ports.store->vt->similar(e->ports.store, u->scope, tm_engine_now(e),
-                                              TM_REUSE_SCAN, compare, &l, &err) < 0)
-    cannot_read(b, &err);
-  if (!l.kept)
-    return false;
-  tm_json *meta = tm_reuse_meta(b, tm_json_get(l.kept, "m"), "similar", l.run, l.at);
-  tm_json *cached = (tm_json *)tm_json_get(meta, "cached");
-  double shown = round(l.best * 10000) / 10000;
-  tm_json_set(a, cached, "similarity", tm_json_new_double(a, shown > 1 ? 1 : shown));
-  const tm_json *v = tm_json_get(l.kept, "v");
-  tm_run_outcome(b, v, NULL, meta);
-  tm_flight_land(b, v, meta);
   return true;
 }
 
@@ -341,8 +249,7 @@ static bool may_spend(tm_branch *b) {
   return false;
 }
 
-/* Nothing that is kept will do: the model is asked, as soon as the budgets allow it. */
-static void ask_model(tm_branch *b) {
+void tm_reuse_ask(tm_branch *b) {
   const tm_json *budget = tm_json_get(b->live, "budget");
   if (b->reuse)
     b->reuse->looked = true;
@@ -363,10 +270,8 @@ static const char *embedder(const tm_branch *b) {
 static void look_for_like_ones(tm_branch *b) {
   tm_reuse *u = b->reuse;
   u->vector = tm_embed_known(b, embedder(b), 0, u->text);
-  if (u->vector && take_similar(b))
-    return;
   if (u->vector) {
-    ask_model(b);
+    tm_like_start(b);
   } else if (may_spend(b)) {
     tm_json *texts = tm_json_new_array(&b->scratch);
     tm_json_push(&b->scratch, texts, tm_json_new_str(&b->scratch, u->text));
@@ -378,7 +283,7 @@ void tm_reuse_go_on(tm_branch *b) {
   if (b->reuse && b->reuse->text && !b->back && !b->reuse->looked)
     look_for_like_ones(b);
   else
-    ask_model(b);
+    tm_reuse_ask(b);
 }
 
 void tm_reuse_launch(tm_branch *b) {
@@ -387,13 +292,13 @@ void tm_reuse_launch(tm_branch *b) {
   if (!b->reuse)
     b->reuse = question_of(b);
   if (!b->reuse || b->reuse->flight) /* none to look for; or others follow it already */
-    ask_model(b);
+    tm_reuse_ask(b);
   else if (take_exact(b) || (!b->reuse->alone && tm_flight_join(b)))
     return;
   else if (b->reuse->text && !b->back) /* it looked before it asked for the first time */
     look_for_like_ones(b);
   else
-    ask_model(b);
+    tm_reuse_ask(b);
 }
 
 /* A mistake of ours, not bad weather: it is told, and does not just go without effect. */
@@ -435,10 +340,10 @@ static void embedded(tm_branch *b, const tm_json *value, const tm_json *meta,
     u->embed = cost;
     u->vector = tm_json_copy(a, tm_json_at(value, 0));
     tm_embed_keep(b, embedder(b), 0, u->text, u->vector, VECTOR_TTL_MS);
-    if (take_similar(b))
-      return;
+    tm_like_start(b);
+  } else {
+    tm_reuse_ask(b);
   }
-  ask_model(b);
 }
 
 /* -- keeping --------------------------------------------------------------------------- */
@@ -471,14 +376,13 @@ static void keep(tm_branch *b, const tm_json *value, const tm_json *meta) {
     tm_json_set(a, about, "usd", usd);
   tm_json_set(a, kept, "v", value);
   tm_json_set(a, kept, "m", about);
-  size_t n = tm_json_len(u->vector);
-  const float *vector = u->vector ? unit_vector(a, u->vector) : NULL;
+  const unsigned char *vector = u->vector ? tm_like_packed(a, u->vector) : NULL;
   tm_reuse_put(b->run, &(tm_cache_row){
                            .hash = u->hash,
                            .scope = vector ? u->scope : NULL,
                            .value = tm_json_text(a, kept, NULL),
-                           .vector = vector ? packed(a, vector, n) : NULL,
-                           .vector_len = vector ? n * 4 : 0,
+                           .vector = vector,
+                           .vector_len = vector ? tm_json_len(u->vector) * 4 : 0,
                            .expires = ttl ? tm_engine_now(b->run->engine) + ttl : 0,
                        });
 }
@@ -524,7 +428,7 @@ int64_t tm_reuse_uncounted(const tm_run *r) {
     bool hit = b->phase == TM_PHASE_ANSWERED && tm_reuse_is_free(b->answer.meta);
     bool follows =
         b->phase == TM_PHASE_LIVE && !b->back && b->reuse && !tm_list_empty(&b->reuse->link);
-    n += hit || follows;
+    n += hit || follows || (b->phase == TM_PHASE_LIVE && b->reuse && b->reuse->likes);
   }
   return n;
 }

@@ -45,6 +45,7 @@ struct tm_reuse {
   const tm_json *embed;              /* what asking for it cost; NULL: nothing */
   tm_json *vectors;                  /* mill.embed: those known, null where one is asked for */
   struct tm_flight *flight;          /* it leads, or follows */
+  struct tm_likes *likes;            /* it looks for like ones just now */
   bool looked;                       /* for like ones: what comes is the model */
   bool alone;                        /* whom it followed failed: it asks for itself */
   tm_list link;                      /* among those that follow, or that ask again */
@@ -57,6 +58,11 @@ void tm_reuse_go_on(tm_branch *b);
 /* A task of it is done: of kind LLM, or EMBED. */
 void tm_reuse_done(tm_branch *b, tm_call_kind kind, const tm_json *value, const tm_json *meta,
                    const tm_json *error);
+/* Nothing that is kept will do: the model is asked, as soon as the budgets allow it. */
+void tm_reuse_ask(tm_branch *b);
+/* {v, m} of the answer that is kept by this hash, and its row, in the branch's scratch; NULL: there is
+ * none, or it is none to b's question. */
+const tm_json *tm_reuse_kept(tm_branch *b, const char *hash, tm_cache_row *row);
 /* Is it the meta of a call of mill.llm that reached nobody, also not before it was put off: a hit,
  * or one of which no byte was sent? */
 bool tm_reuse_is_free(const tm_json *meta);
@@ -83,6 +89,17 @@ void tm_flight_gone(tm_branch *b);
 /* Those who ask again. */
 void tm_flight_turn(tm_engine *e);
 void tm_flight_close(tm_engine *e);
+
+/* -- like.c: answers to texts that are alike --------------------------------------------- */
+
+typedef struct tm_likes tm_likes;
+
+/* The vector of b's text is known: tell the answer to one that is like it, or ask the model. */
+void tm_like_start(tm_branch *b);
+/* The branch does not want it any more. */
+void tm_like_gone(tm_branch *b);
+/* A vector as it is kept: see above; NULL for one of no length. */
+const unsigned char *tm_like_packed(tm_arena *a, const tm_json *vector);
 
 /* -- embed.c: vectors of texts ---------------------------------------------------------- */
 

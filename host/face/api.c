@@ -220,7 +220,7 @@ void tidemill_close(tidemill *t) {
   tm_watchdog_stop(&t->watchdog);
   if (t->engine) {
     tm_engine_stop(t->engine);
-    while (t->engine->in_flight)
+    while (t->engine->in_flight || t->engine->looks)
       tm_loop_turn(t->loop, 50);
   }
   tm_engine_close(&t->engine);

@@ -308,6 +308,18 @@ typedef int (*tm_order_fn)(void *ctx, const tm_order_row *row);
 typedef int (*tm_decision_fn)(void *ctx, const tm_decision_row *row);
 typedef int (*tm_cache_fn)(void *ctx, const tm_cache_row *row);
 
+/* A look through a scope's answers that takes long; its owner's until `done`. */
+typedef struct tm_look tm_look;
+struct tm_look {
+  const char *scope;
+  int64_t now, limit;
+  tm_cache_fn fn; /* on another thread; the same otherwise */
+  void *ctx;
+  void (*done)(tm_look *look); /* posted, exactly once, whatever befalls it */
+  tm_err err;
+  tm_look *next; /* the store's own */
+};
+
 typedef struct tm_run_filter {
   const char *id;               /* exact */
   const char *prefix;           /* of the id */
@@ -385,6 +397,8 @@ typedef struct tm_store_vt {
   /* Of a scope, newest first, at most `limit`; those that have expired by `now` left out. */
   int (*similar)(tm_store *s, const char *scope, int64_t now, int64_t limit, tm_cache_fn fn,
                  void *ctx, tm_err *err);
+  /* The same without holding up the owner's thread. NULL: `similar` does not. */
+  void (*look)(tm_store *s, tm_look *look);
   /* Signals in the order in which they came, a line in its order. */
   int (*signals)(tm_store *s, const tm_signal_filter *f, tm_signal_fn fn, void *ctx,
                  tm_err *err);

@@ -24,6 +24,7 @@
 #include "store/migrate.h"
 #include "store/sqlite_cell.h"
 #include "store/sqlite_drop.h"
+#include "store/sqlite_look.h"
 #include "store/sqlite_order.h"
 #include "store/sqlite_queue.h"
 #include "store/sqlite_read.h"
@@ -44,6 +45,7 @@ typedef struct sqlite_store {
   tm_filelock lock;
   tm_writer writer;
   tm_conn reader;
+  tm_looker *looker; /* NULL until it is wanted */
 
   pthread_mutex_t mutex;   /* guards all below */
   pthread_cond_t wake;     /* the writer's thread: there is work, */
@@ -318,6 +320,13 @@ static int sqlite_similar(tm_store *s, const char *scope, int64_t now, int64_t l
   return c ? tm_reuse_read_similar(c, scope, now, limit, fn, ctx, err) : -1;
 }
 
+static void sqlite_look(tm_store *base, tm_look *look) {
+  sqlite_store *s = (sqlite_store *)base;
+  if (!s->looker)
+    s->looker = tm_looker_new(s->path, &s->host);
+  tm_looker_ask(s->looker, look);
+}
+
 static int sqlite_signals(tm_store *s, const tm_signal_filter *f, tm_signal_fn fn, void *ctx,
                           tm_err *err) {
   tm_conn *c = reader(s, err);
@@ -396,6 +405,7 @@ static char *absolute(const char *path) {
 }
 
 static void release(sqlite_store *s, bool checkpoint) {
+  tm_looker_free(&s->looker);
   tm_conn_close(&s->reader, false);
   tm_writer_stop(&s->writer, checkpoint);
   tm_filelock_close(&s->lock);
@@ -435,6 +445,7 @@ static const tm_store_vt sqlite_vt = {
     .decisions = sqlite_decisions,
     .cached = sqlite_cached,
     .similar = sqlite_similar,
+    .look = sqlite_look,
     .signals = sqlite_signals,
     .locks = sqlite_locks,
     .cells = sqlite_cells,

@@ -368,6 +368,89 @@ return flow
     assert.truthy(cli("doctor").out:find("1 of 1 calls", 1, true))
   end)
 
+  it("tell with a refusal what the look for a like answer has cost", function()
+    content.write(dir .. "/prompts/say.prompt", "---\nmodel: openai/small\n"
+      .. "tidemill.cache: { similar: 0.9, of: text, embed: openai/vectors }\n---\n"
+      .. "Say {{text}}.\n")
+    local function flow(usd)
+      content.write(dir .. "/workflows/talk.lua", ([[
+local mill = require "tidemill"
+local flow = mill.workflow "talk" { budget = { usd = %s } }
+function flow.main(input) return mill.llm("say", { text = input.text }) end
+return flow
+]]):format(usd))
+    end
+    local prices = "prices:\n  openai/small: { input: 0, output: 1000 }\n"
+      .. "  openai/vectors: { input: 1000, output: 0 }\n"
+    serve { path = "chat" } -- and of vectors each text is a token: 0.001
+    local function refuses(times, id, text)
+      assert.equal(1, run("talk", id, { text = text }).code)
+      for _, r in ipairs(cli("show", id, "--json").json.records) do
+        if r.record == "fail" then
+          assert.equal("budget", r.error.kind)
+          assert.equal("openai/vectors", r.meta.embed.model)
+          assert.equal(0.001, r.meta.embed.usd)
+          assert.equal(0.001, r.meta.usd)
+        end
+      end
+      assert.equal(times, asked()) -- none of the model
+    end
+    content.write(dir .. "/tidemill.yaml", prices .. "budgets: { day: { usd: 0.0005 } }\n")
+    flow(1000)
+    refuses(1, "t1", "seven")
+    content.write(dir .. "/tidemill.yaml", prices) -- the same of the run's own
+    flow(0.0005)
+    refuses(2, "t2", "eight")
+    assert.equal(0.002, spent())
+  end)
+
+  it("get back what was held for a run that is terminated while its call is put off", function()
+    server = content.serve {
+      { times = 1, fault = "429", headers = { ["Retry-After"] = "3600" } },
+      { times = 1, fault = "429", headers = { ["Retry-After-Ms"] = "300" } },
+      { times = 1, delay_ms = 60000, answer = "late" },
+      { answer = "yes", with = { usage = { prompt_tokens = 0, completion_tokens = 1000 } } },
+    }
+    budgets "  day: { usd: 0.5 }\n"
+    assert.equal(8, run("talk", "t1", { calls = 1 }).code)
+    assert.equal("waiting", cli("show", "t1", "--json").json.state)
+    assert.equal(0, cli("terminate", "t1").code)
+    -- And one that has gone on, and hangs.
+    local got = content.tidemill(dir, { "run", "talk", "-q", "--id", "t2", "--timeout", "2500ms",
+      "--input", '{"calls":1}' }, ("TIDEMILL_LONG_WAIT_MS=100 OPENAI_API_KEY=k "
+        .. "OPENAI_BASE_URL=http://127.0.0.1:%s/v1"):format(server.port))
+    assert.equal(8, got.code, got.err)
+    assert.equal(3, #server.get "/log")
+    assert.equal(0, cli("terminate", "t2").code)
+    assert.equal(0, run("talk", "t3", { calls = 1 }).code) -- else it would wait for the rest
+    assert.equal(1, spent())
+    for _, id in ipairs { "t1", "t2" } do
+      assert.equal("cancelled", cli("show", id, "--json").json.state)
+    end
+  end)
+
+  it("lose nothing when the process that asks for several dies", function()
+    content.write(dir .. "/prompts/say.prompt",
+      "---\nmodel: openai/small\ntidemill.cache: exact\n---\nSay yes.\n")
+    serve { delay_ms = 20 }
+    budgets "  day: { usd: 1000, llm_calls: 2 }\n"
+    local env = ("OPENAI_API_KEY=k OPENAI_BASE_URL=http://127.0.0.1:%s/v1 ")
+      :format(server.port) .. "TIDEMILL_CRASH_AT=record.pre:2"
+    local got = content.tidemill(dir,
+      { "run", "talk", "-q", "--id", "t1", "--input", '{"branches":5}' }, env)
+    assert.truthy(got.code ~= 0)
+    local at = asked()
+    got = cli("resume", "t1", "--timeout", "20s")
+    assert.equal(0, got.code, got.err)
+    assert.equal("done", cli("show", "t1", "--json").json.state)
+    assert.truthy(asked() <= at + 1) -- for all five
+    local told = cli("doctor").out
+    assert.truthy(told:find(" 1 of 2 calls", 1, true), told)
+    content.write(dir .. "/prompts/say.prompt", "---\nmodel: openai/small\n---\nSay yes.\n")
+    assert.equal(0, run("talk", "t2", { calls = 1 }).code)
+    assert.equal(1, run("talk", "t3", { calls = 1 }).code)
+  end)
+
   it("go on when they are raised", function()
     serve()
     budgets "  day: { usd: 1 }\n"

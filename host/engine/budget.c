@@ -17,6 +17,14 @@ static tm_json *used_up(tm_branch *b, const char *which, const char *amount) {
   return e;
 }
 
+/* What the call has cost already, and the run is told of with its outcome. */
+static double so_far(const tm_branch *b) {
+  const tm_json *meta = tm_json_get(b->back, "meta");
+  if (!meta && b->reuse)
+    meta = b->reuse->embed;
+  return tm_json_number(tm_json_get(meta, "usd"), 0);
+}
+
 static tm_json *over(tm_branch *b, const tm_json *budget) {
   tm_run *r = b->run;
   const tm_json *calls = tm_json_get(budget, "llm_calls"), *usd = tm_json_get(budget, "usd");
@@ -25,7 +33,7 @@ static tm_json *over(tm_branch *b, const tm_json *budget) {
     return used_up(
         b, "llm_calls",
         tm_arena_printf(&b->scratch, "%lld model calls", (long long)tm_json_int(calls, 0)));
-  if (usd && r->usd >= tm_json_number(usd, 0))
+  if (usd && r->usd + so_far(b) >= tm_json_number(usd, 0))
     return used_up(b, "usd", tm_arena_printf(&b->scratch, "%g USD", tm_json_number(usd, 0)));
   return NULL;
 }
@@ -70,14 +78,6 @@ static bool is_held(const tm_branch *b, const tm_json *budget) {
 
 bool tm_budget_full(const tm_branch *b, const tm_json *budget) {
   return is_held(b, budget) || is_held(b, b->run->allowance);
-}
-
-/* What the call has cost already, and the run is told of with its outcome. */
-static double so_far(const tm_branch *b) {
-  const tm_json *meta = tm_json_get(b->back, "meta");
-  if (!meta && b->reuse)
-    meta = b->reuse->embed;
-  return tm_json_number(tm_json_get(meta, "usd"), 0);
 }
 
 void tm_budget_hold(tm_branch *b, const tm_json *budget, const tm_json *request) {

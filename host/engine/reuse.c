@@ -294,7 +294,7 @@ void tm_reuse_launch(tm_branch *b) {
   if (!b->reuse || b->reuse->flight) /* none to look for; or others follow it already */
     tm_reuse_ask(b);
   else if (take_exact(b) || (!b->reuse->alone && tm_flight_join(b)))
-    return;
+    tm_spend_inherit(b);
   else if (b->reuse->text && !b->back) /* it looked before it asked for the first time */
     look_for_like_ones(b);
   else

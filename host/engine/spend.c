@@ -194,6 +194,14 @@ void tm_spend_settle(tm_branch *b, bool asked) {
   tm_turn_after(r->engine, settled, r, NULL);
 }
 
+void tm_spend_inherit(tm_branch *b) {
+  tm_run *r = b->run;
+  if (!r->engine->ports.scopes || r->epoch <= 1 || *b->spend_day)
+    return;
+  put(b, TM_OP_SPEND_DROP, NULL)->u.spend.calls = 1;
+  tm_turn_after(r->engine, settled, r, NULL);
+}
+
 void tm_spend_end(tm_run *r) {
   if (r->engine->ports.scopes)
     tm_turn_op(r->engine, r, TM_OP_SPEND_DROP)->u.spend.calls = 1;

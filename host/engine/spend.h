@@ -26,6 +26,9 @@ void tm_spend_settle(tm_branch *b, bool asked);
 void tm_spend_wait(tm_branch *b);
 /* Those that wait in this process look again. */
 void tm_spend_wake(tm_engine *e);
+/* Another's answer is told, or waited for: what a process that is dead held for the call is free. It may
+ * have asked. */
+void tm_spend_inherit(tm_branch *b);
 /* The run ends: nothing more is held for it. */
 void tm_spend_end(tm_run *r);
 

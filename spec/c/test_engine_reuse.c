@@ -190,7 +190,85 @@ static void who_follows_is_no_model_call_of_the_budget(void) {
   kit_box_close(&box);
 }
 
+/* -- under a budget of the day --------------------------------------------------------- */
+
+static size_t one_budget(void *ctx, const char *workflow, const char *model,
+                         tm_scope out[TM_SCOPES]) {
+  (void)ctx, (void)workflow, (void)model;
+  out[0] = (tm_scope){.name = "all", .about = "all runs", .usd = 1.5, .llm_calls = 9};
+  return 1;
+}
+
+static double two_usd(void *ctx, const tm_json *request) {
+  (void)ctx, (void)request;
+  return 2;
+}
+
+static void set_budget(kit *k) {
+  k->engine->ports.scopes = one_budget;
+  k->engine->ports.cost = two_usd;
+}
+
+/* "calls held_calls held_usd" of the day on which the kit's clock stands. */
+static const char *account(kit_box *box, kit *k) {
+  static char text[64];
+  char now[TM_CLOCK_TEXT];
+  tm_store *disk = box->world.disk;
+  tm_spend_row row;
+  tm_err err = TM_ERR_INIT;
+  tm_clock_format(tm_engine_now(k->engine), now);
+  now[10] = '\0';
+  CHECK_INT(disk->vt->account(disk, "all", now, &row, &err), 0);
+  snprintf(text, sizeof text, "%d %d %g", (int)row.calls, (int)row.held_calls,
+           (double)row.held_nano / 1e9);
+  return text;
+}
+
+static void what_the_first_held_is_free_when_it_is_ended(void) {
+  kit_box box;
+  kit *k = kit_box_open(&box, ASK);
+  set_budget(k);
+  k->reply = hangs;
+  kit_play(k, "one");
+  kit_play(k, "two");
+  kit_play(k, "three");
+  CHECK_INT(kit_task_count(k), 1);
+  CHECK_STR(account(&box, k), "0 1 2");
+  give(k, "one", TM_ORDER_TERMINATE);
+  CHECK_STR(kit_state(&box.world, "one"), "cancelled");
+  CHECK_INT(kit_task_count(k), 1); /* one of those who followed asks, for both */
+  CHECK_STR(account(&box, k), "1 1 2");
+  finish(k, "a", KIT_OK);
+  kit_run(k);
+  CHECK_STR(kit_state(&box.world, "two"), "done");
+  CHECK_STR(kit_result(&box.world, "three"), kit_result(&box.world, "two"));
+  CHECK_STR(account(&box, k), "2 0 0");
+  kit_box_close(&box);
+}
+
+static void a_process_that_dies_leaks_nothing_of_it(void) {
+  kit_box box;
+  kit *k = kit_box_open(&box, ASK);
+  k->reply = hangs;
+  set_budget(k);
+  kit_play(k, "one");
+  kit_play(k, "two");
+  kit_crash(k);
+  kit_boot(k);
+  set_budget(k);
+  kit_run(k);
+  CHECK_INT(kit_task_count(k), 1);
+  CHECK_STR(account(&box, k), "1 1 2"); /* the first one's was asked, whoever leads now */
+  finish(k, "a", KIT_OK);
+  kit_run(k);
+  CHECK_STR(kit_result(&box.world, "two"), kit_result(&box.world, "one"));
+  CHECK_STR(account(&box, k), "2 0 0");
+  kit_box_close(&box);
+}
+
 CHECK_SUITE(engine_reuse) {
+  CHECK_RUN(what_the_first_held_is_free_when_it_is_ended);
+  CHECK_RUN(a_process_that_dies_leaks_nothing_of_it);
   CHECK_RUN(who_follows_is_told_with_the_first);
   CHECK_RUN(who_follows_asks_when_the_first_is_ended);
   CHECK_RUN(an_error_of_the_first_is_no_answer_for_others);

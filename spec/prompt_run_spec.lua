@@ -96,6 +96,42 @@ describe("tidemill prompt run", function()
     assert.is_nil(got.json.value)
   end)
 
+  it("offers the tools that the unit describes, and tells which calls the model wants", function()
+    content.write(dir .. "/prompts/desk.prompt", [[
+---
+model: openai/gpt-4.1
+tools: [find_order, refund]
+toolDefs:
+  - name: find_order
+    description: Finds an order by its number.
+    inputSchema: { number: integer }
+---
+Where is order 7?
+]])
+    local sent = { { name = "find_order", arguments = { number = 7 } } }
+    server = content.serve { { tool = sent[1] } }
+    local got = run "desk"
+    assert.equal(0, got.code, got.err)
+    local said = cjson.decode(got.out)
+    assert.same(sent, said.tool_calls)
+    assert.truthy(got.err:find("it asks for 1 call of tools; none was made", 1, true), got.err)
+    assert.truthy(got.err:find("refund was not offered", 1, true), got.err)
+    local raw = run("desk", "--raw").out
+    assert.truthy(raw:find("Finds an order by its number.", 1, true), raw)
+    assert.is_nil(raw:find("refund", 1, true))
+    local all = run("desk", "--json").json
+    assert.same({ "refund" }, all.not_offered)
+    assert.same({ number = 7 }, all.meta.tool_calls[1].arguments)
+    server.stop()
+    server = content.serve { { answer = "On its way." } }
+    assert.equal("On its way.\n", run("desk").out)
+    content.write(dir .. "/prompts/desk.prompt",
+      "---\nmodel: openai/m\ntoolDefs: [{ name: find_order }]\n---\nWhere?\n")
+    got = run "desk"
+    assert.equal(2, got.code)
+    assert.truthy(got.err:find("prompts/desk.prompt: toolDefs: find_order needs", 1, true), got.err)
+  end)
+
   it("says that it waits for its turn, and does not wait for long", function()
     server = content.serve {
       { times = 1, fault = "429", headers = { ["Retry-After"] = "3600" } },

@@ -32,6 +32,37 @@ static void tell_meta(tm_cli *c, const tm_json *meta) {
   tm_buf_free(&b);
 }
 
+/* What the model wants done: {tool_calls: [{name, arguments}], text?}; NULL: nothing. */
+static tm_json *wish(tm_cli *c, const tm_json *answer) {
+  tm_arena *a = &c->arena;
+  const tm_json *calls = tm_json_get(tm_json_get(answer, "meta"), "tool_calls");
+  const char *text = tm_json_get_str(answer, "value");
+  tm_json *out = tm_json_new_object(a), *list = tm_json_new_array(a);
+  for (size_t i = 0; i < tm_json_len(calls); i++) {
+    tm_json *call = tm_json_new_object(a);
+    tm_json_set(a, call, "name", tm_json_get(tm_json_at(calls, i), "name"));
+    tm_json_set(a, call, "arguments", tm_json_get(tm_json_at(calls, i), "arguments"));
+    tm_json_push(a, list, call);
+  }
+  tm_json_set(a, out, "tool_calls", list);
+  if (text && *text)
+    tm_json_set_str(a, out, "text", text);
+  return tm_json_len(list) ? out : NULL;
+}
+
+static void tell_tools(tm_cli *c, const tm_json *answer) {
+  const tm_json *unknown = tm_json_get(answer, "not_offered");
+  size_t calls = tm_json_len(tm_json_get(tm_json_get(answer, "meta"), "tool_calls"));
+  for (size_t i = 0; i < tm_json_len(unknown); i++)
+    tm_cli_note(c,
+                "%s was not offered: it is a workflow's, and the unit's toolDefs do not "
+                "describe it",
+                tm_json_str(tm_json_at(unknown, i), NULL));
+  if (calls)
+    tm_cli_note(c, "it asks for %zu call%s of tools; none was made", calls,
+                calls == 1 ? "" : "s");
+}
+
 static int code_of(const tm_json *error) {
   const char *code = tm_json_get_str(error, "code");
   return !error ? 0 : code && strcmp(code, "config") == 0 ? 3 : 1;
@@ -79,9 +110,11 @@ int tm_cli_prompt_run(tm_cli *c, const char *name, const char *input, size_t inp
                          tm_json_at(attempts, i));
   if (tm_json_len(attempts))
     tell_meta(c, tm_json_get(answer, "meta"));
+  tell_tools(c, answer);
   if (error)
     return tell_error(c, error);
+  const tm_json *wanted = wish(c, answer);
   if (!raw)
-    tm_cli_print_value(c, tm_json_get(answer, "value"), true);
+    tm_cli_print_value(c, wanted ? wanted : tm_json_get(answer, "value"), true);
   return 0;
 }

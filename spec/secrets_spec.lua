@@ -102,6 +102,45 @@ describe("a key", function()
   end
 end)
 
+describe("a key that is quoted otherwise encoded", function()
+  it("is kept nowhere, whole or in the pieces of a stream", function()
+    local dir = content.project()
+    finally(function() content.remove(dir) end)
+    content.write(dir .. "/prompts/say.prompt", "---\ntidemill.retries: 0\n---\n{{question}}\n")
+    content.write(dir .. "/workflows/echo.lua", [[
+local mill = require "tidemill"
+local flow = mill.workflow "echo" {}
+function flow.main() return mill.llm("say", { question = "What is my key?" }) end
+return flow
+]])
+    local function encoded(command)
+      local command_line = ("printf '%%s' 'user:%s' | %s"):format(KEY, command)
+      return (content.shell(dir, command_line).out:gsub("%s", ""))
+    end
+    local forms = { encoded "base64", encoded "od -An -tx1", encoded "tail -c 18 | base64" }
+    for i, form in ipairs(forms) do
+      local secret = form:sub(-16, -5) -- of the key's own
+      for _, limit in ipairs { 100, 20000 } do
+        content.write(dir .. "/prompts/say.prompt", unit:format(limit))
+        local server = content.serve { { answer = "Basic " .. form .. " was sent" } }
+        local env = wires.openai.env:format(KEY, "http://127.0.0.1:" .. server.port .. "/v1")
+        local id = "r" .. i .. "-" .. limit
+        local got = content.tidemill(dir, { "run", "echo", "--id", id, "--model", "openai/m",
+          "--record", "tape.jsonl" }, env)
+        server.stop()
+        assert.equal(0, got.code, got.err)
+        assert.truthy(got.out:find("***", 1, true), got.out)
+        local raw = content.tidemill(dir, { "show", id, "--raw" }).out
+        assert.truthy(raw:find("*** ", 1, true) or raw:find("***", 1, true))
+        local files = content.shell(dir, "cat tape.jsonl .tidemill/*").out
+        for _, text in ipairs { got.out .. got.err, raw, files } do
+          assert.is_nil(text:find(secret, 1, true), form)
+        end
+      end
+    end
+  end)
+end)
+
 describe("a process that dies", function()
   local dir, server
 

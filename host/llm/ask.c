@@ -32,6 +32,7 @@
 
 #include "base/clock.h"
 #include "llm/retry.h"
+#include "llm/spelt.h"
 
 #define ARENA_MAX    TM_LLM_WORK_MAX
 #define REPAIRS      2
@@ -254,6 +255,9 @@ static void arrived(void *ctx, const tm_http_res *res) {
   tm_arena_init(&clean, CLEAN_MAX);
   ask->call = NULL;
   tm_llm_scrub_answer(&mine, &clean, ask->wire.secret);
+  if (ask->stream)
+    mine.body = tm_llm_scrub_spelt(&clean, mine.body, &mine.body_len, &ask->stream->heard.text,
+                                   ask->wire.secret);
   if (ask->stream && mine.body != res->body)
     hear_again(ask, &mine);
   heard(ask, &mine);

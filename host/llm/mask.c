@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "llm/spelt.h"
 
 #define SECRET_MIN 4  /* bytes: what is shorter is no key, and stands everywhere */
 #define NAMES      64 /* member names that are told apart; the rest counts as one */
@@ -200,7 +201,7 @@ static const char *without_marked(const hunter *r, tm_arena *a, size_t *len) {
 }
 
 const char *tm_llm_scrub(tm_arena *a, const char *bytes, size_t *len, const char *secret) {
-  bytes = tm_llm_mask(a, bytes, len, secret);
+  bytes = tm_llm_mask_spelt(a, tm_llm_mask(a, bytes, len, secret), len, secret);
   hunter r = {.secret = secret, .n = secret ? strlen(secret) : 0, .bytes = bytes, .len = *len};
   if (r.n < SECRET_MIN || !bytes)
     return bytes;
@@ -215,9 +216,15 @@ const char *tm_llm_scrub(tm_arena *a, const char *bytes, size_t *len, const char
   return bytes;
 }
 
-static bool in_headers(const tm_http_res *res, const char *secret) {
+/* As it is, or otherwise encoded. */
+static const char *value_without(tm_arena *a, const char *value, const char *secret) {
+  size_t len = strlen(value);
+  return tm_llm_mask_spelt(a, tm_llm_mask(a, value, &len, secret), &len, secret);
+}
+
+static bool in_headers(const tm_http_res *res, tm_arena *a, const char *secret) {
   for (size_t i = 0; i < res->header_count; i++)
-    if (strstr(res->headers[i].value, secret))
+    if (value_without(a, res->headers[i].value, secret) != res->headers[i].value)
       return true;
   return false;
 }
@@ -226,13 +233,12 @@ void tm_llm_scrub_answer(tm_http_res *res, tm_arena *a, const char *secret) {
   if (!secret)
     return;
   res->body = tm_llm_scrub(a, res->body, &res->body_len, secret);
-  if (!in_headers(res, secret))
+  if (!in_headers(res, a, secret))
     return;
   tm_http_header *clean = tm_arena_array(a, tm_http_header, res->header_count);
   for (size_t i = 0; clean && i < res->header_count; i++) {
-    size_t len = strlen(res->headers[i].value);
     clean[i].name = res->headers[i].name;
-    clean[i].value = tm_llm_mask(a, res->headers[i].value, &len, secret);
+    clean[i].value = value_without(a, res->headers[i].value, secret);
   }
   res->headers = clean;
   res->header_count = clean ? res->header_count : 0;

@@ -10,7 +10,7 @@
 
 /* The text with "***" for every occurrence of the secret; the text itself when there is none. */
 const char *tm_llm_mask(tm_arena *a, const char *text, size_t *len, const char *secret);
-/* The same for JSON, or a stream of it: also spelt with escapes, or in pieces. */
+/* The same for JSON, or a stream of it: also spelt with escapes, in pieces, or encoded (spelt.h). */
 const char *tm_llm_scrub(tm_arena *a, const char *bytes, size_t *len, const char *secret);
 /* Body and headers of an answer, before it is read. */
 void tm_llm_scrub_answer(tm_http_res *res, tm_arena *a, const char *secret);

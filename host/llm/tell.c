@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "llm/ask.h"
 #include "llm/attempt.h"
+#include "llm/spelt.h"
 
 static int64_t elapsed_ms(int64_t since_ns) {
   return (tm_clock_ns() - since_ns) / 1000000;
@@ -137,6 +138,7 @@ bool tm_ask_tell_news(tm_llm_ask *ask, const char *text, size_t len) {
     return true;
   ask->telling = true;
   text = tm_llm_mask(&ask->llm->work, text, &len, ask->wire.secret);
+  text = tm_llm_mask_spelt(&ask->llm->work, text, &len, ask->wire.secret);
   ask->events.delta(ask->events.ctx, text, len);
   ask->telling = false;
   return !ask->cancelled;

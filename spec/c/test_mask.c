@@ -135,6 +135,43 @@ static void other_spellings_are_taken_out_too(void) {
   }
 }
 
+#define ODD_KEY "sk-ss-canary-4711/x?>~"
+
+static void a_key_that_is_encoded_is_taken_out_too(void) {
+  static const struct {
+    const char *said, *left;
+  } table[] = {
+      {"Basic c2stc3MtY2FuYXJ5LTQ3MTEveD8+fiF0YWls<", "Basic ***iF0YWls<"},
+      {"Basic c2stc3MtY2FuYXJ5LTQ3MTEveD8-fiF0YWls<", "Basic ***iF0YWls<"},
+      {"Basic dXNrLXNzLWNhbmFyeS00NzExL3g/Pn4hdGFpbA==<", "Basic dX***4hdGFpbA==<"},
+      {"Basic dXNrLXNzLWNhbmFyeS00NzExL3g_Pn4hdGFpbA==<", "Basic dX***4hdGFpbA==<"},
+      {"Basic dXNzay1zcy1jYW5hcnktNDcxMS94Pz5+IXRhaWw=<", "Basic dXN***IXRhaWw=<"},
+      {"Basic dXNzay1zcy1jYW5hcnktNDcxMS94Pz5-IXRhaWw=<", "Basic dXN***IXRhaWw=<"},
+      {"Basic dXNlcjpzay1zcy1jYW5hcnktNDcxMS94Pz5+IXRhaWw=<", "Basic dXNlcjp***IXRhaWw=<"},
+      {"Basic dXNlcjpzay1zcy1jYW5hcnktNDcxMS94Pz5-IXRhaWw=<", "Basic dXNlcjp***IXRhaWw=<"},
+      {"{\"a\":\"YXNrLXNzLWNhbmFyeS00NzExL3g\\/Pn4=\"}", "{\"a\":\"YX***4=\"}"},
+      {"0x736b2d73732d63616e6172792d343731312f783f3e7e00", "0x***00"},
+      {"736B2D73732D63616E6172792D343731312F783F3E7E", "***"},
+      {"%73%6b%2d%73%73%2d%63%61%6e%61%72%79%2d%34%37%31%31%2f%78%3f%3e%7e", "***"},
+      {"?key=sk-ss-canary-4711%2Fx%3F%3E~&a=1", "?key=***&a=1"},
+      {"?key=sk-ss-canary-4711%2fx%3f%3e~", "?key=***"},
+      {"c2stc3MtY2FuYXJ5LTQ3MTEveD8", "c2stc3MtY2FuYXJ5LTQ3MTEveD8"},
+  };
+  for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+    tm_arena a;
+    tm_arena_init(&a, 0);
+    size_t len = strlen(table[i].said);
+    CHECK_STR(tm_llm_scrub(&a, table[i].said, &len, ODD_KEY), table[i].left);
+    CHECK_INT(len, strlen(table[i].left));
+    const tm_http_header given[] = {{"x-id", "1"}, {"x-echo", table[i].said}};
+    tm_http_res res = {.headers = given, .header_count = 2};
+    tm_llm_scrub_answer(&res, &a, ODD_KEY);
+    CHECK_STR(res.headers[0].value, "1");
+    CHECK_STR(res.headers[1].value, table[i].left);
+    tm_arena_free(&a);
+  }
+}
+
 static void without_a_key_nothing_is_touched(void) {
   static const char text[] = "{\"a\":\"abc\"}";
   static const char *const secrets[] = {NULL, "", "abc", "abcd"};
@@ -224,6 +261,7 @@ CHECK_SUITE(mask) {
   CHECK_RUN(a_key_in_pieces_is_taken_out_wherever_it_is_cut);
   CHECK_RUN(a_listener_hears_the_text_without_the_key);
   CHECK_RUN(other_spellings_are_taken_out_too);
+  CHECK_RUN(a_key_that_is_encoded_is_taken_out_too);
   CHECK_RUN(without_a_key_nothing_is_touched);
   CHECK_RUN(what_may_begin_a_key_waits);
   CHECK_RUN(a_server_that_says_our_key_is_not_heard_to_say_it);

@@ -193,7 +193,8 @@ return flow
     it("do not open it for short processes that are mostly answered", function()
       local rules = { { fault = "500", times = 1 } }
       for i = 2, 10 do
-        rules[i] = i % 3 == 0 and { fault = "500", times = 1 } or { answer = { ok = true }, times = 1 }
+        rules[i] = { times = 1, answer = i % 3 ~= 0 and { ok = true } or nil,
+          fault = i % 3 == 0 and "500" or nil }
       end
       server = content.serve(rules)
       settings "  breaker: { errors: 0.75, calls: 6, cool_down: 1h }\n"

@@ -96,7 +96,7 @@ describe("tidemill prompt run", function()
     assert.is_nil(got.json.value)
   end)
 
-  it("offers the tools that the unit describes, and tells which calls the model wants", function()
+  it("offers the tools that the unit describes, and tells what the model asks for", function()
     content.write(dir .. "/prompts/desk.prompt", [[
 ---
 model: openai/gpt-4.1
@@ -129,7 +129,8 @@ Where is order 7?
       "---\nmodel: openai/m\ntoolDefs: [{ name: find_order }]\n---\nWhere?\n")
     got = run "desk"
     assert.equal(2, got.code)
-    assert.truthy(got.err:find("prompts/desk.prompt: toolDefs: find_order needs", 1, true), got.err)
+    local why = "prompts/desk.prompt: toolDefs: find_order needs"
+    assert.truthy(got.err:find(why, 1, true), got.err)
   end)
 
   it("says that it waits for its turn, and does not wait for long", function()

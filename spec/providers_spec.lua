@@ -248,7 +248,8 @@ Say {{text}}
     local server = content.serve { { answer = "fine" } }
     if not server then return pending "needs build/dev/mock-server" end
     local function run(env, db, ...)
-      return content.tidemill(dir, { "run", "w", "-q", "--db", "sqlite:" .. dir .. db, ... }, env)
+      local url = "sqlite:" .. dir .. db
+      return content.tidemill(dir, { "run", "w", "-q", "--db", url, ... }, env)
     end
     local keys = ("OPENAI_API_KEY=k ANTHROPIC_API_KEY=k GOOGLE_API_KEY=k "
       .. "GOOGLE_GEMINI_BASE_URL=http://127.0.0.1:%s OPENAI_BASE_URL=http://127.0.0.1:%s/v1 "
@@ -272,7 +273,9 @@ Say {{text}}
     end)
     assert.equal(7, told.json.large[1][1], told.err)
     assert.same(live.json.small, told.json.small)
-    local without = edited(function(line) return line:find("openai/vectors", 1, true) and "" end)
+    local without = edited(function(line)
+      return line:find("openai/vectors", 1, true) and ""
+    end)
     assert.equal(1, without.code)
     assert.truthy(without.err:find("holds no answer to this request", 1, true), without.err)
   end)

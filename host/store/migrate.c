@@ -245,7 +245,8 @@ static const char *const steps[] = {
     "  WHERE (state = 'queued' OR state = 'running' OR state = 'waiting');"
     "PRAGMA user_version = 8;",
 
-    "ALTER TABLE tm_spending ADD COLUMN calls INTEGER NOT NULL DEFAULT 1;" /* vectors: 0 */
+    "ALTER TABLE tm_spending"
+    "  ADD COLUMN calls INTEGER NOT NULL DEFAULT 1;" /* vectors: 0 */
     "PRAGMA user_version = 9;",
 };
 

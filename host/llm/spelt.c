@@ -17,7 +17,7 @@ static void spell_base64(tm_buf *out, const char *secret, size_t before, const c
   for (size_t i = first; i < end; i++) {
     unsigned six = 0;
     for (size_t bit = i * 6; bit < i * 6 + 6; bit++) {
-      unsigned char byte = (unsigned char)secret[bit / 8 - before];
+      unsigned byte = (unsigned char)secret[bit / 8 - before];
       six = six << 1 | (byte >> (7 - bit % 8) & 1U);
     }
     tm_buf_putc(out, six < 62 ? digits[six] : last_two[six - 62]);

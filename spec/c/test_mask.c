@@ -172,6 +172,25 @@ static void a_key_that_is_encoded_is_taken_out_too(void) {
   }
 }
 
+/* Not each byte of an answer is looked at. */
+static void an_encoded_key_is_found_wherever_it_stands(void) {
+  static const char hex[] = "736b2d73732d63616e6172792d343731312f78"; /* KEY */
+  char said[160], left[160];
+  for (size_t at = 0; at < 100; at++) {
+    tm_arena a;
+    tm_arena_init(&a, 0);
+    memset(said, ' ', sizeof said);
+    memcpy(said + at, hex, sizeof hex - 1);
+    memset(left, ' ', sizeof left);
+    memcpy(left + at, "***", 3);
+    size_t end = at + sizeof hex - 1 + at % 7, len = end;
+    said[end] = 0;
+    left[end - (sizeof hex - 1) + 3] = 0;
+    CHECK_STR(tm_llm_scrub(&a, said, &len, KEY), left);
+    tm_arena_free(&a);
+  }
+}
+
 static void without_a_key_nothing_is_touched(void) {
   static const char text[] = "{\"a\":\"abc\"}";
   static const char *const secrets[] = {NULL, "", "abc", "abcd"};
@@ -262,6 +281,7 @@ CHECK_SUITE(mask) {
   CHECK_RUN(a_listener_hears_the_text_without_the_key);
   CHECK_RUN(other_spellings_are_taken_out_too);
   CHECK_RUN(a_key_that_is_encoded_is_taken_out_too);
+  CHECK_RUN(an_encoded_key_is_found_wherever_it_stands);
   CHECK_RUN(without_a_key_nothing_is_touched);
   CHECK_RUN(what_may_begin_a_key_waits);
   CHECK_RUN(a_server_that_says_our_key_is_not_heard_to_say_it);

@@ -147,7 +147,7 @@ static void emit_root(tm_spans *s, const tm_json *end) {
       .name = tm_arena_printf(&s->one, "invoke_workflow %s", s->workflow ? s->workflow : "?"),
       .kind = TM_OTLP_INTERNAL,
       .start = l->began,
-      .end = at_of(end),
+      .end = s->clock,
       .attributes = root_attributes(s, end),
       .events = l->own.events,
       .dropped_events = l->own.dropped,
@@ -177,13 +177,13 @@ static void tell_child(tm_spans *s, const tm_spans_call *c) {
     s->of.child(s->of.ctx, c->child, c->id.hex);
 }
 
-/* When it was done: journals from before that was kept say only how long it took. */
+/* When it was done: journals from before that was kept say only how long it took. What it consists of
+ * may seem to end a millisecond later, for its length is measured by another clock. */
 static int64_t end_of(const tm_spans *s, const tm_spans_call *c, const tm_json *end) {
   int64_t at = at_of(end), ms = tm_json_int(tm_json_get(end, "ms"), 0);
   int64_t start = c->start ? c->start : s->clock;
-  if (at)
-    return at;
-  return start + ms > c->last ? start + ms : c->last;
+  int64_t done = at ? at : start + ms;
+  return done > c->last ? done : c->last;
 }
 
 /* Without an OPEN the time that it took goes back from its end, at most to the run's begin. */

@@ -2,6 +2,8 @@
  * with every byte that went and came (SQLite, WAL, synchronous=FULL).
  *
  *   bench=B3 metric=calls_per_s, cpu_s_per_1000, peak_rss_mb
+ *
+ *   bench_asks [CALLS [RUNS [ROUNDS]]]     calls of each run, a hundred of them at once
  */
 #include <signal.h>
 #include <stdio.h>
@@ -13,9 +15,7 @@
 #include "kit.h"
 #include "mock.h"
 
-#define ROUNDS 3
-#define RUNS   10
-#define CALLS  1000 /* of each run, a hundred at once */
+#define ROUNDS_MAX 9
 
 static const char workflow[] = "local mill = require 'tidemill'\n"
                                "local flow = mill.workflow 'ask' {}\n"
@@ -59,11 +59,14 @@ static void point_at(int port) {
   setenv("OPENAI_API_KEY", "sk-bench-0123456789", 1);
 }
 
-int main(void) {
+int main(int argc, char **argv) {
   struct rlimit files;
   struct rusage u;
-  double rate[ROUNDS], cpu[ROUNDS];
+  double rate[ROUNDS_MAX], cpu[ROUNDS_MAX];
+  int calls = argc > 1 ? atoi(argv[1]) : 1000, runs = argc > 2 ? atoi(argv[2]) : 10;
+  int rounds = argc > 3 ? atoi(argv[3]) : 3;
   int port;
+  rounds = rounds < 1 ? 1 : rounds > ROUNDS_MAX ? ROUNDS_MAX : rounds;
   getrlimit(RLIMIT_NOFILE, &files);
   files.rlim_cur = files.rlim_max;
   setrlimit(RLIMIT_NOFILE, &files);
@@ -71,14 +74,14 @@ int main(void) {
   point_at(port);
   write_prompt(kit_project("ask", workflow));
   tidemill *t = kit_open();
-  for (int i = 0; i < ROUNDS; i++) {
+  for (int i = 0; i < rounds; i++) {
     double begin = kit_cpu();
-    rate[i] = RUNS * CALLS / kit_crowd(t, "ask", CALLS, RUNS, RUNS, NULL, NULL);
-    cpu[i] = (kit_cpu() - begin) * 1000 / (RUNS * CALLS);
+    rate[i] = runs * calls / kit_crowd(t, "ask", calls, runs, runs, NULL, NULL);
+    cpu[i] = (kit_cpu() - begin) * 1000 / (runs * calls);
   }
   getrusage(RUSAGE_SELF, &u);
-  kit_print("B3", "calls_per_s", kit_median(rate, ROUNDS), "1/s");
-  kit_print("B3", "cpu_s_per_1000", kit_median(cpu, ROUNDS), "s");
+  kit_print("B3", "calls_per_s", kit_median(rate, (size_t)rounds), "1/s");
+  kit_print("B3", "cpu_s_per_1000", kit_median(cpu, (size_t)rounds), "s");
   kit_print("B3", "peak_rss_mb", (double)u.ru_maxrss / 1024, "MB");
   tidemill_close(t);
   kill(mock, SIGTERM);

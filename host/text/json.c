@@ -424,10 +424,16 @@ tm_json *tm_json_copy(tm_arena *a, const tm_json *v) {
 size_t tm_json_utf8_valid(const char *s, size_t len) {
   size_t at = 0;
   while (at < len) {
+    if (len - at >= SCAN_WIDE && scan_wide_ascii(s + at)) {
+      at += SCAN_WIDE;
+      continue;
+    }
     if (len - at >= 8 && !(scan_load(s + at) & SCAN_HIGH)) {
       at += 8;
       continue;
     }
+    if (len - at >= 4 && len - at < 8 && !(scan_few(s + at, len - at) & SCAN_HIGH))
+      return len;
     size_t n = scan_character(s + at, len - at);
     if (!n)
       return at;

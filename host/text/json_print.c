@@ -8,7 +8,6 @@
 
 /* -- pieces ---------------------------------------------------------------------------- */
 
-/* Strings with nothing to escape, which are most, are copied eight bytes at a time. */
 static inline bool fits(const tm_buf *b, size_t n) {
   return b->cap - b->len > n && (!b->limit || b->limit - b->len >= n);
 }
@@ -29,49 +28,97 @@ static inline void put_char(tm_buf *b, char c) {
     tm_buf_putc(b, c);
 }
 
-/* The escape of a quote, a backslash or a control character. */
-static void put_escape(tm_buf *b, unsigned char c) {
+#define ESCAPE_MAX 6 /* bytes: \u0000 */
+
+/* The escape of a quote, a backslash or a control character; returns what is behind it. */
+static inline char *write_escape(char *to, unsigned char c) {
   static const char hex[] = "0123456789abcdef";
-  static const char *const known = "\"\\\b\f\n\r\t";
-  const char *at = c ? strchr(known, c) : NULL;
-  if (at) {
-    char two[2] = {'\\', "\"\\bfnrt"[at - known]};
-    put(b, two, sizeof two);
-    return;
+  static const char letters[] = {['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n', ['\r'] = 'r',
+                                 ['\t'] = 't', ['"'] = '"',  ['\\'] = '\\'};
+  *to++ = '\\';
+  if (letters[c]) {
+    *to++ = letters[c];
+    return to;
   }
-  char six[6] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
-  put(b, six, sizeof six);
+  memcpy(to, "u00", 3);
+  to[3] = hex[c >> 4];
+  to[4] = hex[c & 15];
+  return to + 5;
 }
 
 static inline bool escaped(char c) {
   return (unsigned char)c < 0x20 || c == '"' || c == '\\';
 }
 
-/* Length of the run at s that needs no escape. */
-static inline size_t plain_run(const char *s, size_t len) {
+/* Copies the run at s that needs no escape; returns its length. Whole blocks are written: what
+ * does not belong is written over. */
+static inline size_t copy_run(char *to, const char *s, size_t len) {
   size_t n = 0;
-  for (; len - n >= 8; n += 8) {
+  for (; len - n >= SCAN_WIDE; n += SCAN_WIDE) {
+    size_t plain = scan_copy_plain(to + n, s + n);
+    if (plain < SCAN_WIDE)
+      return n + plain;
+  }
+  if (len - n >= 8) {
     uint64_t flags = scan_escaped(scan_load(s + n));
+    memcpy(to + n, s + n, 8);
     if (flags)
       return n + scan_first(flags);
+    n += 8;
   }
-  while (n < len && !escaped(s[n]))
-    n++;
+  if (len - n >= 4 && !scan_escaped(scan_few(s + n, len - n))) {
+    memcpy(to + n, s + n, 4);
+    memcpy(to + len - 4, s + len - 4, 4);
+    return len;
+  }
+  for (; n < len && !escaped(s[n]); n++)
+    to[n] = s[n];
   return n;
 }
 
-static inline void put_string(tm_buf *b, const char *s, size_t len) {
-  put_char(b, '"');
+/* With room for as many escapes; returns what is behind it. */
+static inline char *write_part(char *to, const char *s, size_t len) {
   for (;;) {
-    size_t n = plain_run(s, len);
-    put(b, s, n);
+    size_t n = copy_run(to, s, len);
+    to += n;
     if (n == len)
-      break;
-    put_escape(b, (unsigned char)s[n]);
+      return to;
+    to = write_escape(to, (unsigned char)s[n]);
     s += n + 1;
     len -= n + 1;
   }
+}
+
+#define PART 256 /* of a string, so that the room for its escapes is small */
+
+static void put_long(tm_buf *b, const char *s, size_t len) {
+  char own[PART * ESCAPE_MAX];
   put_char(b, '"');
+  while (len) {
+    size_t n = len < PART ? len : PART;
+    bool direct = fits(b, n * ESCAPE_MAX);
+    char *at = direct ? b->data + b->len : own;
+    size_t written = (size_t)(write_part(at, s, n) - at);
+    if (direct)
+      b->len += written;
+    else
+      put(b, own, written);
+    s += n;
+    len -= n;
+  }
+  put_char(b, '"');
+}
+
+static inline void put_string(tm_buf *b, const char *s, size_t len) {
+  if (len > PART || !fits(b, len * ESCAPE_MAX + 2)) {
+    put_long(b, s, len);
+    return;
+  }
+  char *at = b->data + b->len;
+  *at++ = '"';
+  at = write_part(at, s, len);
+  *at++ = '"';
+  b->len = (size_t)(at - b->data);
 }
 
 static inline void put_number(tm_buf *b, const tm_json *v, tm_number_form form) {

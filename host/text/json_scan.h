@@ -1,4 +1,5 @@
-/* json_scan.h - what the files of json share: eight bytes at a time, UTF-8, key hashes.
+/* json_scan.h - what the files of json share: eight or sixteen bytes at a time, UTF-8, key
+ * hashes.
  */
 #ifndef TM_TEXT_JSON_SCAN_H
 #define TM_TEXT_JSON_SCAN_H
@@ -6,6 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #define SCAN_ONES UINT64_C(0x0101010101010101)
 #define SCAN_HIGH UINT64_C(0x8080808080808080)
@@ -34,9 +38,45 @@ static inline uint64_t scan_special(uint64_t w) {
   return scan_escaped(w) | (w & SCAN_HIGH);
 }
 
+/* The n bytes at s, four to seven, the last of them twice: to ask whether any is flagged. */
+static inline uint64_t scan_few(const char *s, size_t n) {
+  uint32_t a, b;
+  memcpy(&a, s, sizeof a);
+  memcpy(&b, s + n - sizeof b, sizeof b);
+  return (uint64_t)b << 32 | a;
+}
+
 /* Index of the first flagged byte; flags must not be 0. */
 static inline size_t scan_first(uint64_t flags) {
   return (size_t)__builtin_ctzll(flags) >> 3;
+}
+
+#define SCAN_WIDE 16
+
+/* Of sixteen bytes at s the first that is 0x00-0x1F, a quote or a backslash; 16: none. They
+ * are copied to `to`, all of them. */
+static inline size_t scan_copy_plain(char *to, const char *s) {
+#ifdef __SSE2__
+  __m128i v = _mm_loadu_si128((const __m128i *)(const void *)s), low = _mm_set1_epi8(0x1F);
+  _mm_storeu_si128((__m128i *)(void *)to, v);
+  v = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')),
+                                _mm_cmpeq_epi8(v, _mm_set1_epi8('\\'))),
+                   _mm_cmpeq_epi8(_mm_min_epu8(v, low), v));
+  return (size_t)__builtin_ctz((unsigned)_mm_movemask_epi8(v) | 1U << SCAN_WIDE);
+#else
+  uint64_t a = scan_escaped(scan_load(s)), b = scan_escaped(scan_load(s + 8));
+  memcpy(to, s, SCAN_WIDE);
+  return a ? scan_first(a) : b ? 8 + scan_first(b) : SCAN_WIDE;
+#endif
+}
+
+/* All of sixteen bytes are ASCII. */
+static inline int scan_wide_ascii(const char *s) {
+#ifdef __SSE2__
+  return _mm_movemask_epi8(_mm_loadu_si128((const __m128i *)(const void *)s)) == 0;
+#else
+  return !((scan_load(s) | scan_load(s + 8)) & SCAN_HIGH);
+#endif
 }
 
 /* Length of the well-formed UTF-8 character at s, of which `left` bytes may be read; 0 when
@@ -66,9 +106,11 @@ static inline uint32_t scan_key_hash(const char *key, size_t len) {
   if (len >= 8) {
     a = scan_load(key);
     b = scan_load(key + len - 8);
-  } else {
-    for (size_t i = 0; i < len; i++)
-      a = a << 8 | (unsigned char)key[i];
+  } else if (len >= 4) {
+    a = scan_few(key, len);
+  } else if (len) {
+    const unsigned char *u = (const unsigned char *)key;
+    a = (uint64_t)u[0] << 16 | (uint64_t)u[len / 2] << 8 | u[len - 1];
   }
   uint64_t h = (a ^ len) * UINT64_C(0x9E6C63D0676A9A99);
   h = (h ^ h >> 32 ^ b) * UINT64_C(0xD6E8FEB86659FD93);

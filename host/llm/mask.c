@@ -17,6 +17,7 @@
 
 #include "base/buf.h"
 #include "llm/spelt.h"
+#include "text/json_scan.h"
 
 #define SECRET_MIN 4  /* bytes: what is shorter is no key, and stands everywhere */
 #define NAMES      64 /* member names that are told apart; the rest counts as one */
@@ -132,24 +133,50 @@ static hunt *hunt_of(hunter *r, const char *name, size_t len) {
       return &r->hunts[i];
   if (r->hunt_count == NAMES)
     return &r->hunts[NAMES - 1];
+  if (!r->back)
+    r->back = failures(r->secret, r->n);
   hunt *h = &r->hunts[r->hunt_count++];
   *h = (hunt){.name = name, .name_len = len, .spots = tm_new_array(spot, r->n)};
   return h;
 }
 
-/* Nothing in it can belong to the key, unless a hunt is under way. */
-static bool is_idle(const hunter *r, size_t from, size_t end) {
-  const char *text = r->bytes + from;
-  return !memchr(text, *r->secret, end - from) && !memchr(text, '\\', end - from);
+/* Where the next byte is that is one or the other. */
+static size_t find_either(const char *bytes, size_t at, size_t end, char one, char other) {
+  while (end - at >= SCAN_WIDE) {
+    size_t n = scan_wide_either(bytes + at, one, other);
+    at += n;
+    if (n < SCAN_WIDE)
+      return at;
+  }
+  while (at < end && bytes[at] != one && bytes[at] != other)
+    at++;
+  return at;
+}
+
+/* Where the key may begin; `end`: nowhere. Of its first byte alone, which stands everywhere, the
+ * next byte mostly knows better. */
+static size_t find_sign(const hunter *r, size_t at, size_t end) {
+  const char *bytes = r->bytes, *secret = r->secret;
+  while ((at = find_either(bytes, at, end, *secret, '\\')) < end) {
+    spot here = {at, 0};
+    bool first = read_char(&here, bytes, end) == *secret;
+    at += here.len;
+    if (first && (at == end || bytes[at] == '\\' || bytes[at] == secret[1]))
+      return here.from;
+  }
+  return end;
 }
 
 static void read_string(hunter *r, const char *name, size_t name_len, size_t from, size_t end,
                         bool joined) {
-  if (is_idle(r, from, end) && (!joined || !r->live))
+  bool under_way = joined && r->live;
+  if (!under_way && (from = find_sign(r, from, end)) == end)
     return;
   hunt *h = hunt_of(r, name, name_len);
   r->live -= h->matched > 0;
   for (spot at = {from, 0}; at.from < end; at.from += at.len) {
+    if (!h->matched && (at.from = find_sign(r, at.from, end)) == end)
+      break;
     char c = read_char(&at, r->bytes, end);
     step(r, h, c, at);
   }
@@ -158,11 +185,26 @@ static void read_string(hunter *r, const char *name, size_t name_len, size_t fro
   r->live += h->matched > 0;
 }
 
+static size_t find_escaped(const char *bytes, size_t at, size_t len) {
+  while (len - at >= SCAN_WIDE) {
+    size_t n = scan_wide_escaped(bytes + at);
+    at += n;
+    if (n < SCAN_WIDE)
+      return at;
+  }
+  while (at < len && (unsigned char)bytes[at] >= ' ' && bytes[at] != '"' && bytes[at] != '\\')
+    at++;
+  return at;
+}
+
 /* Behind the last byte of the string that begins here: its quotation mark, or the line's end. */
 static size_t string_end(const char *bytes, size_t at, size_t len) {
-  for (; at < len && bytes[at] != '"' && bytes[at] != '\n' && bytes[at] != '\r'; at++)
-    at += bytes[at] == '\\' && at + 1 < len;
-  return at;
+  while ((at = find_escaped(bytes, at, len)) < len) {
+    if (bytes[at] == '"' || bytes[at] == '\n' || bytes[at] == '\r')
+      return at;
+    at += bytes[at] == '\\' && at + 1 < len ? 2 : 1;
+  }
+  return len;
 }
 
 static bool is_name(const char *bytes, size_t at, size_t len) {
@@ -178,7 +220,8 @@ static void read_strings(hunter *r) {
     size_t from = (size_t)(quote - r->bytes) + 1, end = string_end(r->bytes, from, r->len);
     at = end < r->len ? end + 1 : end;
     if (is_name(r->bytes, at, r->len)) {
-      read_string(r, ":", 1, from, end, false); /* a name goes on from nobody */
+      read_string(r, "\n", 1, from, end,
+                  false); /* goes on from nobody; no name is a line end */
       name = r->bytes + from;
       name_len = end - from;
     } else {
@@ -205,7 +248,6 @@ const char *tm_llm_scrub(tm_arena *a, const char *bytes, size_t *len, const char
   hunter r = {.secret = secret, .n = secret ? strlen(secret) : 0, .bytes = bytes, .len = *len};
   if (r.n < SECRET_MIN || !bytes)
     return bytes;
-  r.back = failures(secret, r.n);
   read_strings(&r);
   if (r.marks)
     bytes = without_marked(&r, a, len);

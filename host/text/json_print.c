@@ -55,7 +55,8 @@ static inline bool escaped(char c) {
 static inline size_t copy_run(char *to, const char *s, size_t len) {
   size_t n = 0;
   for (; len - n >= SCAN_WIDE; n += SCAN_WIDE) {
-    size_t plain = scan_copy_plain(to + n, s + n);
+    size_t plain = scan_wide_escaped(s + n);
+    memcpy(to + n, s + n, SCAN_WIDE);
     if (plain < SCAN_WIDE)
       return n + plain;
   }

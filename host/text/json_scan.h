@@ -53,20 +53,31 @@ static inline size_t scan_first(uint64_t flags) {
 
 #define SCAN_WIDE 16
 
-/* Of sixteen bytes at s the first that is 0x00-0x1F, a quote or a backslash; 16: none. They
- * are copied to `to`, all of them. */
-static inline size_t scan_copy_plain(char *to, const char *s) {
+/* Of sixteen bytes at s the first that is 0x00-0x1F, a quote or a backslash; 16: none. */
+static inline size_t scan_wide_escaped(const char *s) {
 #ifdef __SSE2__
   __m128i v = _mm_loadu_si128((const __m128i *)(const void *)s), low = _mm_set1_epi8(0x1F);
-  _mm_storeu_si128((__m128i *)(void *)to, v);
   v = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')),
                                 _mm_cmpeq_epi8(v, _mm_set1_epi8('\\'))),
                    _mm_cmpeq_epi8(_mm_min_epu8(v, low), v));
   return (size_t)__builtin_ctz((unsigned)_mm_movemask_epi8(v) | 1U << SCAN_WIDE);
 #else
   uint64_t a = scan_escaped(scan_load(s)), b = scan_escaped(scan_load(s + 8));
-  memcpy(to, s, SCAN_WIDE);
   return a ? scan_first(a) : b ? 8 + scan_first(b) : SCAN_WIDE;
+#endif
+}
+
+/* Of sixteen bytes at s the first that is a or b; 16: none. */
+static inline size_t scan_wide_either(const char *s, char a, char b) {
+#ifdef __SSE2__
+  __m128i v = _mm_loadu_si128((const __m128i *)(const void *)s);
+  v = _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8(a)), _mm_cmpeq_epi8(v, _mm_set1_epi8(b)));
+  return (size_t)__builtin_ctz((unsigned)_mm_movemask_epi8(v) | 1U << SCAN_WIDE);
+#else
+  size_t n = 0;
+  while (n < SCAN_WIDE && s[n] != a && s[n] != b)
+    n++;
+  return n;
 #endif
 }
 

@@ -22,6 +22,7 @@ typedef struct tm_attempt {
   int64_t retry_in_ms; /* -1: no further attempt of this */
 } tm_attempt;
 
+/* What the attempt is made of must outlive the tree: its strings are not copied. */
 tm_json *tm_attempt_json(tm_arena *a, const tm_attempt *t);
 
 /* The headers as one object, the values of those that carry a key as "***". */

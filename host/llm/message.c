@@ -82,8 +82,8 @@ tm_json *tm_llm_as_text(tm_arena *a, const tm_json *value) {
 
 tm_json *tm_llm_typed(tm_arena *a, const char *type, const char *key, const tm_json *value) {
   tm_json *o = tm_json_new_object(a);
-  tm_json_set_str(a, o, "type", type);
-  tm_json_set(a, o, key, value);
+  tm_json_lend_str(a, o, "type", type);
+  tm_json_lend(a, o, key, value);
   return o;
 }
 

@@ -38,7 +38,7 @@ static const tm_llm_field fields[] = {
 static tm_json *nested(tm_arena *a, const char *type, const char *key, const char *inner_key,
                        const tm_json *value, tm_json **inner) {
   *inner = tm_json_new_object(a);
-  tm_json_set(a, *inner, inner_key, value);
+  tm_json_lend(a, *inner, inner_key, value);
   tm_json *o = tm_llm_typed(a, type, key, *inner);
   *inner = (tm_json *)tm_json_get(o, key);
   return o;
@@ -109,7 +109,7 @@ static int put_message(tm_json *messages, tm_arena *a, const tm_json *message, t
     return put_results(messages, a, message, err);
   tm_json *out = tm_json_new_object(a), *content = tm_llm_plain(a, message);
   tm_json *calls = tool_calls(a, message);
-  tm_json_set_str(a, out, "role", role);
+  tm_json_lend_str(a, out, "role", role);
   if (!content) {
     const tm_json *parts = tm_json_get(message, "content");
     content = tm_json_new_array(a);
@@ -117,9 +117,9 @@ static int put_message(tm_json *messages, tm_arena *a, const tm_json *message, t
       if (put_part(content, a, tm_json_at(parts, i), err) < 0)
         return -1;
   }
-  tm_json_set(a, out, "content", calls && !tm_json_len(content) ? tm_json_null(a) : content);
+  tm_json_lend(a, out, "content", calls && !tm_json_len(content) ? tm_json_null(a) : content);
   if (calls)
-    tm_json_set(a, out, "tool_calls", calls);
+    tm_json_lend(a, out, "tool_calls", calls);
   tm_json_push(a, messages, out);
   return 0;
 }
@@ -130,8 +130,8 @@ static void put_schema(tm_llm_wire *wire, tm_json *body, tm_arena *a,
   tm_json *inner;
   tm_json *format = nested(a, "json_schema", "json_schema", "name",
                            tm_json_new_str(a, tm_llm_schema_name(a, q->request)), &inner);
-  tm_json_set(a, inner, "schema", lowered->schema);
-  tm_json_set_bool(a, inner, "strict", lowered->strict);
+  tm_json_lend(a, inner, "schema", lowered->schema);
+  tm_json_lend(a, inner, "strict", tm_json_new_bool(a, lowered->strict));
   wire->wrapped = lowered->wrapped;
   tm_json_set(a, body, "response_format", format);
 }
@@ -201,11 +201,11 @@ static int build(tm_llm_wire *out, tm_arena *a, const tm_llm_question *q,
     return build_embeddings(out, a, q, s, err);
   out->url = tm_llm_url(a, &tm_openai_chat, s, "/chat/completions");
   tm_json *body = tm_json_new_object(a), *messages = tm_json_new_array(a);
-  tm_json_set_str(a, body, "model", q->model);
+  tm_json_lend_str(a, body, "model", q->model);
   for (size_t i = 0; i < tm_json_len(q->messages); i++)
     if (put_message(messages, a, tm_json_at(q->messages, i), err) < 0)
       return -1;
-  tm_json_set(a, body, "messages", messages);
+  tm_json_lend(a, body, "messages", messages);
   size_t known = tm_llm_own_base(&tm_openai_chat, s) ? FIELDS - 1 : FIELDS;
   tm_llm_put_config(out, a, body, q->config, fields, known, tm_llm_openai_rules(q), NULL);
   if (q->shape)

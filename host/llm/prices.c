@@ -3,7 +3,6 @@
 
 #include <ctype.h>
 #include <fnmatch.h>
-#include <stdio.h>
 #include <string.h>
 
 #define TABLES_MAX ((size_t)4 << 20)
@@ -31,6 +30,16 @@ static int check(const tm_json *models, tm_err *err) {
   return 0;
 }
 
+static const tm_json *patterns_of(tm_arena *a, const tm_json *models) {
+  tm_json *out = tm_json_new_object(a);
+  for (size_t i = 0; i < tm_json_len(models); i++) {
+    const tm_json_member *m = tm_json_member_at(models, i);
+    if (strpbrk(m->key, "*?["))
+      tm_json_lend(a, out, m->key, &m->value);
+  }
+  return out;
+}
+
 int tm_prices_add(tm_prices *p, const tm_json *table, tm_err *err) {
   const tm_json *models = models_of(table);
   if (!models || tm_json_type_of(models) != TM_JSON_OBJECT)
@@ -39,12 +48,13 @@ int tm_prices_add(tm_prices *p, const tm_json *table, tm_err *err) {
     return -1;
   if (!p->arena.limit)
     tm_arena_init(&p->arena, TABLES_MAX);
-  const tm_json *kept = tm_json_copy(&p->arena, models);
-  if (!kept || p->arena.failed)
+  tm_price_table t = {.models = tm_json_copy(&p->arena, models)};
+  t.patterns = patterns_of(&p->arena, t.models);
+  if (p->arena.failed)
     return tm_err_set(err, TM_LIMIT, "the tables of prices are larger than %zu bytes",
                       TABLES_MAX);
   p->tables = tm_realloc(p->tables, (p->count + 1) * sizeof *p->tables);
-  p->tables[p->count++] = kept;
+  p->tables[p->count++] = t;
   return 0;
 }
 
@@ -73,10 +83,10 @@ static size_t undated(const char *name) {
   return len;
 }
 
-static const tm_json *by_pattern(const tm_json *models, const char *name) {
-  for (size_t i = 0; i < tm_json_len(models); i++) {
-    const tm_json_member *m = tm_json_member_at(models, i);
-    if (strpbrk(m->key, "*?[") && fnmatch(m->key, name, 0) == 0)
+static const tm_json *by_pattern(const tm_json *patterns, const char *name) {
+  for (size_t i = 0; i < tm_json_len(patterns); i++) {
+    const tm_json_member *m = tm_json_member_at(patterns, i);
+    if (fnmatch(m->key, name, 0) == 0)
       return &m->value;
   }
   return NULL;
@@ -84,14 +94,18 @@ static const tm_json *by_pattern(const tm_json *models, const char *name) {
 
 const tm_json *tm_prices_of(const tm_prices *p, const char *provider, const char *model) {
   char name[256];
-  if (snprintf(name, sizeof name, "%s/%s", provider, model) >= (int)sizeof name)
+  size_t n = strlen(provider), len = strlen(model);
+  if (n + 1 + len >= sizeof name)
     return NULL;
+  memcpy(name, provider, n);
+  name[n] = '/';
+  memcpy(name + n + 1, model, len + 1);
   for (size_t i = p->count; i-- > 0;) {
-    const tm_json *models = p->tables[i], *price = tm_json_get(models, name);
+    const tm_json *models = p->tables[i].models, *price = tm_json_get(models, name);
     if (!price)
       price = tm_json_getn(models, name, undated(name));
     if (!price)
-      price = by_pattern(models, name);
+      price = by_pattern(p->tables[i].patterns, name);
     if (price)
       return price;
   }

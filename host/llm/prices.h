@@ -12,9 +12,13 @@
 
 #include "text/json.h"
 
+typedef struct tm_price_table {
+  const tm_json *models, *patterns; /* all, and those among them whose name is a pattern */
+} tm_price_table;
+
 typedef struct tm_prices {
   tm_arena arena;
-  const tm_json **tables; /* the last given counts first */
+  tm_price_table *tables; /* the last given counts first */
   size_t count;
 } tm_prices;
 

@@ -48,7 +48,10 @@ int64_t tm_llm_count(const tm_json *o, const char *pointer) {
 }
 
 static void put_count(tm_arena *a, tm_json *o, const char *key, int64_t n) {
-  tm_json_set(a, o, key, n < 0 ? tm_json_null(a) : tm_json_new_int(a, n));
+  if (n < 0)
+    tm_json_lend_str(a, o, key, NULL);
+  else
+    tm_json_lend_int(a, o, key, n);
 }
 
 tm_json *tm_llm_usage(tm_arena *a, tm_llm_counts c) {

@@ -146,44 +146,40 @@ bool tm_ask_tell_news(tm_llm_ask *ask, const char *text, size_t len) {
 
 /* -- the end --------------------------------------------------------------------------- */
 
-static void put_optional(tm_arena *a, tm_json *o, const char *key, const char *text) {
-  tm_json_set(a, o, key, text ? tm_json_new_str(a, text) : tm_json_null(a));
-}
-
 /* A model is told only when it is not the one that was asked for first. */
 static void put_models(tm_arena *a, tm_json *o, const tm_llm_ask *ask) {
   const char *model = tm_ladder_model(&ask->ladder, ask->request);
   const char *first = tm_json_get_str(ask->request, "model");
-  tm_json_set_str(a, o, "model", model);
+  tm_json_lend_str(a, o, "model", model);
   if (first && strcmp(first, model) != 0)
-    tm_json_set_str(a, o, "model_first", first);
-  put_optional(a, o, "model_answered", ask->answer.model);
-  tm_json_set_str(a, o, "provider", ask->question.provider);
+    tm_json_lend_str(a, o, "model_first", first);
+  tm_json_lend_str(a, o, "model_answered", ask->answer.model);
+  tm_json_lend_str(a, o, "provider", ask->question.provider);
 }
 
 static tm_json *meta_of(tm_arena *a, const tm_llm_ask *ask, const tm_outcome *outcome) {
   const tm_llm_answer *answer = &ask->answer;
   tm_json *o = tm_json_new_object(a);
   put_models(a, o, ask);
-  put_optional(a, o, "request_id", answer->request_id);
-  put_optional(a, o, "fingerprint", answer->fingerprint);
-  put_optional(a, o, "finish", answer->finish);
-  tm_json_set_int(a, o, "attempts", ask->n);
-  tm_json_set_int(a, o, "rounds", ask->rounds);
+  tm_json_lend_str(a, o, "request_id", answer->request_id);
+  tm_json_lend_str(a, o, "fingerprint", answer->fingerprint);
+  tm_json_lend_str(a, o, "finish", answer->finish);
+  tm_json_lend_int(a, o, "attempts", ask->n);
+  tm_json_lend_int(a, o, "rounds", ask->rounds);
   if (ask->ladder.rung)
-    tm_json_set_int(a, o, "rung", (int64_t)ask->ladder.rung);
-  tm_json_set_int(a, o, "latency_ms", tm_ask_elapsed_ms(ask));
-  tm_json_set(a, o, "usage", tm_llm_usage(a, ask->used));
-  tm_json_set(a, o, "usd",
-              ask->priced && !ask->unpriced ? tm_json_new_double(a, ask->usd)
-                                            : tm_json_null(a));
-  tm_json_set(a, o, "dropped", ask->dropped ? ask->dropped : tm_json_new_array(a));
+    tm_json_lend_int(a, o, "rung", (int64_t)ask->ladder.rung);
+  tm_json_lend_int(a, o, "latency_ms", tm_ask_elapsed_ms(ask));
+  tm_json_lend(a, o, "usage", tm_llm_usage(a, ask->used));
+  tm_json_lend(a, o, "usd",
+               ask->priced && !ask->unpriced ? tm_json_new_double(a, ask->usd)
+                                             : tm_json_null(a));
+  tm_json_lend(a, o, "dropped", ask->dropped ? ask->dropped : tm_json_new_array(a));
   if (outcome->unsure)
     tm_json_set_bool(a, o, "unsure", true);
   if (!ask->sent_any)
     tm_json_set_bool(a, o, "unsent", true);
   if (outcome->tool_calls && outcome->class == TM_LLM_NONE)
-    tm_json_set(a, o, "tool_calls", outcome->tool_calls);
+    tm_json_lend(a, o, "tool_calls", outcome->tool_calls);
   return o;
 }
 

@@ -135,6 +135,8 @@ static const tm_json *item_named(const tm_json *array, const char *token, size_t
 static const tm_json *child_named(const tm_json *v, const char *token, size_t len) {
   if (is(v, TM_JSON_ARRAY))
     return item_named(v, token, len);
+  if (!memchr(token, '~', len))
+    return tm_json_getn(v, token, len);
   for (size_t i = 0; is(v, TM_JSON_OBJECT) && i < v->len; i++)
     if (spells(token, len, &v->u.members[i]))
       return &v->u.members[i].value;
@@ -344,6 +346,15 @@ void tm_json_lend_str(tm_arena *a, tm_json *object, const char *key, const char 
   if (s)
     value = (tm_json){.type = TM_JSON_STRING, .len = (uint32_t)strlen(s), .u.s = s};
   lend(a, object, key, value);
+}
+
+void tm_json_lend_strn(tm_arena *a, tm_json *object, const char *key, const char *s,
+                       size_t len) {
+  assert(tm_json_utf8_valid(s, len) == len);
+  if (len > UINT32_MAX)
+    a->failed = true;
+  else
+    lend(a, object, key, (tm_json){.type = TM_JSON_STRING, .len = (uint32_t)len, .u.s = s});
 }
 
 void tm_json_lend_int(tm_arena *a, tm_json *object, const char *key, int64_t i) {

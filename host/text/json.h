@@ -128,6 +128,8 @@ static inline void tm_json_set_bool(tm_arena *a, tm_json *o, const char *k, bool
  * not copied. The key is UTF-8 and not in the object yet. A NULL string gives null. */
 tm_json *tm_json_lend(tm_arena *a, tm_json *object, const char *key, const tm_json *value);
 void tm_json_lend_str(tm_arena *a, tm_json *object, const char *key, const char *s);
+void tm_json_lend_strn(tm_arena *a, tm_json *object, const char *key, const char *s,
+                       size_t len);
 void tm_json_lend_int(tm_arena *a, tm_json *object, const char *key, int64_t i);
 
 /* -- text to value --------------------------------------------------------------------- */

@@ -20,8 +20,6 @@
   X(easy_getinfo, curl_easy_getinfo)               \
   X(easy_cleanup, curl_easy_cleanup)               \
   X(easy_strerror, curl_easy_strerror)             \
-  X(slist_append, curl_slist_append)               \
-  X(slist_free_all, curl_slist_free_all)           \
   X(multi_init, curl_multi_init)                   \
   X(multi_setopt, curl_multi_setopt)               \
   X(multi_add_handle, curl_multi_add_handle)       \

@@ -17,7 +17,7 @@
 #include "base/mem.h"
 #include "net/http_in.h"
 
-#define IDLE_CALLS 256
+#define IDLE_CALLS 1024
 
 int64_t tm_http_now(void) {
   return tm_clock_ns() / 1000000;
@@ -32,6 +32,8 @@ static void free_call(tm_http_call *c) {
     h->curl.easy_cleanup(c->easy);
   tm_buf_free(&c->in);
   tm_buf_free(&c->head);
+  tm_buf_free(&c->lines);
+  tm_free(c->nodes);
   tm_free(c->list);
   tm_free(c);
 }

@@ -52,7 +52,9 @@ struct tm_http_call {
 
   /* the request */
   char *body;
-  struct curl_slist *headers;
+  tm_buf lines;             /* headers, each with its NUL */
+  struct curl_slist *nodes; /* a list of them */
+  size_t line_count, node_cap;
   char origin[128]; /* scheme://host:port, for messages */
   const tm_guard *guard;
   tm_guard_place place; /* of a guarded URL */

@@ -2,6 +2,7 @@
  * words. */
 #include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -109,8 +110,23 @@ static size_t on_body(char *bytes, size_t one, size_t len, void *ctx) {
 #define SET(option, value) \
   (failed |= c->http->curl.easy_setopt(c->easy, CURLOPT_##option, value) != CURLE_OK)
 
+static bool has_proxy(void) {
+  static const char *const names[] = {"http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy",
+                                      "ALL_PROXY"};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    const char *value = getenv(names[i]);
+    if (value && *value)
+      return true;
+  }
+  return false;
+}
+
 int tm_http_wire_prepare(tm_http_call *c, tm_err *err) {
   int failed = tm_http_poll_options(c) < 0;
+  if (!has_proxy()) { /* libcurl need not look for one at each request */
+    SET(PROXY, "");
+    SET(NOPROXY, "");
+  }
   SET(PROTOCOLS_STR, "http,https");
   SET(NOSIGNAL, 1L);
   SET(FOLLOWLOCATION, 0L);
@@ -119,7 +135,6 @@ int tm_http_wire_prepare(tm_http_call *c, tm_err *err) {
   SET(ACCEPT_ENCODING, "gzip");
   SET(SUPPRESS_CONNECT_HEADERS, 1L);
   SET(TCP_KEEPALIVE, 1L);
-  SET(USERAGENT, "tidemill/0.1");
   SET(WRITEFUNCTION, on_body);
   SET(WRITEDATA, c);
   SET(HEADERFUNCTION, on_header);
@@ -149,36 +164,64 @@ static bool token(const char *s) {
   return true;
 }
 
-static void append(tm_http_call *c, const char *line) {
-  struct curl_slist *list = c->http->curl.slist_append(c->headers, line);
-  if (list)
-    c->headers = list;
+static void put_line(tm_http_call *c, const char *name, const char *value) {
+  tm_buf_puts(&c->lines, name);
+  /* libcurl's way to send a header without a value is a semicolon */
+  tm_buf_puts(&c->lines, *value ? ": " : ";");
+  tm_buf_put(&c->lines, value, strlen(value) + 1);
+  c->line_count++;
 }
 
+/* Also undoes one that libcurl sends by itself. */
+static void put_bare(tm_http_call *c, const char *line) {
+  tm_buf_put(&c->lines, line, strlen(line) + 1);
+  c->line_count++;
+}
+
+/* The lines as libcurl wants them: a list, which it only reads. */
+static struct curl_slist *list_lines(tm_http_call *c) {
+  if (c->line_count > c->node_cap) {
+    c->node_cap = c->line_count;
+    c->nodes = tm_realloc(c->nodes, c->node_cap * sizeof *c->nodes);
+  }
+  char *at = c->lines.data;
+  for (size_t i = 0; i < c->line_count; i++) {
+    bool last = i + 1 == c->line_count;
+    c->nodes[i] = (struct curl_slist){.data = at, .next = last ? NULL : &c->nodes[i + 1]};
+    at += strlen(at) + 1;
+  }
+  return c->nodes;
+}
+
+static int check_header(const tm_http_header *h, tm_err *err) {
+  if (token(h->name) && one_line(h->value))
+    return 0;
+  return tm_err_set(err, TM_USAGE,
+                    "the header \"%.60s\" cannot be sent: its name must be a plain word and "
+                    "its value a single line",
+                    h->name);
+}
+
+/* Agent and encoding are written here and not set as options: what libcurl makes of those it
+ * formats twice, byte by byte. */
 static int set_headers(tm_http_call *c, const tm_http_req *req, tm_err *err) {
-  bool typed = false;
+  bool typed = false, named = false, coded = false;
   for (size_t i = 0; i < req->header_count; i++) {
     const tm_http_header *h = &req->headers[i];
-    if (!token(h->name) || !one_line(h->value))
-      return tm_err_set(
-          err, TM_USAGE,
-          "the header \"%.60s\" cannot be sent: its name must be a plain word and "
-          "its value a single line",
-          h->name);
+    if (check_header(h, err) < 0)
+      return -1;
     typed |= strcasecmp(h->name, "content-type") == 0;
-    char small[256], *line = small;
-    size_t need = strlen(h->name) + strlen(h->value) + 3;
-    if (need > sizeof small)
-      line = tm_alloc(need);
-    /* libcurl's way to send a header without a value is a semicolon */
-    snprintf(line, need, *h->value ? "%s: %s" : "%s;", h->name, h->value);
-    append(c, line);
-    if (line != small)
-      tm_free(line);
+    named |= strcasecmp(h->name, "user-agent") == 0;
+    coded |= strcasecmp(h->name, "accept-encoding") == 0;
+    put_line(c, h->name, h->value);
   }
-  append(c, "Expect:"); /* no 100-continue: it costs a round trip, and most servers ignore it */
+  if (!named)
+    put_line(c, "User-Agent", "tidemill/0.1");
+  if (!coded)
+    put_line(c, "Accept-Encoding", "gzip");
+  put_bare(c, "Expect:"); /* no 100-continue: it costs a round trip, and most ignore it */
   if (!typed)
-    append(c, "Content-Type:"); /* nor libcurl's guess that it is a form */
+    put_bare(c, "Content-Type:"); /* nor libcurl's guess that it is a form */
   return 0;
 }
 
@@ -285,7 +328,7 @@ int tm_http_wire_request(tm_http_call *c, const tm_http_req *req, tm_err *err) {
       set_method(c, req, err) < 0)
     return -1;
   int failed = 0;
-  SET(HTTPHEADER, c->headers);
+  SET(HTTPHEADER, list_lines(c));
   SET(CONNECTTIMEOUT_MS, (long)c->connect_ms);
   return failed ? tm_err_set(err, TM_TEMP, "libcurl refused the request: out of memory") : 0;
 }
@@ -299,12 +342,12 @@ static void trim(tm_buf *b) {
 }
 
 void tm_http_wire_forget(tm_http_call *c) {
-  c->http->curl.slist_free_all(c->headers);
-  c->headers = NULL;
   tm_free(c->body);
   c->body = NULL;
   trim(&c->in);
   trim(&c->head);
+  trim(&c->lines);
+  c->line_count = 0;
   c->head_count = c->head_bytes = 0;
   c->head_whole = false;
   c->status = 0;

@@ -155,13 +155,13 @@ static size_t find_either(const char *bytes, size_t at, size_t end, char one, ch
 
 /* Where the key may begin; `end`: nowhere. Of its first byte alone, which stands everywhere, the
  * next byte mostly knows better. */
-static size_t find_sign(const hunter *r, size_t at, size_t end) {
+static size_t find_sign(const hunter *r, size_t at, size_t end, bool joined) {
   const char *bytes = r->bytes, *secret = r->secret;
   while ((at = find_either(bytes, at, end, *secret, '\\')) < end) {
     spot here = {at, 0};
     bool first = read_char(&here, bytes, end) == *secret;
     at += here.len;
-    if (first && (at == end || bytes[at] == '\\' || bytes[at] == secret[1]))
+    if (first && (at == end ? joined : bytes[at] == '\\' || bytes[at] == secret[1]))
       return here.from;
   }
   return end;
@@ -170,12 +170,12 @@ static size_t find_sign(const hunter *r, size_t at, size_t end) {
 static void read_string(hunter *r, const char *name, size_t name_len, size_t from, size_t end,
                         bool joined) {
   bool under_way = joined && r->live;
-  if (!under_way && (from = find_sign(r, from, end)) == end)
+  if (!under_way && (from = find_sign(r, from, end, joined)) == end)
     return;
   hunt *h = hunt_of(r, name, name_len);
   r->live -= h->matched > 0;
   for (spot at = {from, 0}; at.from < end; at.from += at.len) {
-    if (!h->matched && (at.from = find_sign(r, at.from, end)) == end)
+    if (!h->matched && (at.from = find_sign(r, at.from, end, joined)) == end)
       break;
     char c = read_char(&at, r->bytes, end);
     step(r, h, c, at);

@@ -110,6 +110,8 @@ static size_t on_body(char *bytes, size_t one, size_t len, void *ctx) {
 #define SET(option, value) \
   (failed |= c->http->curl.easy_setopt(c->easy, CURLOPT_##option, value) != CURLE_OK)
 
+#define READ_SIZE 4096L /* each request in flight has such a buffer; an answer is a few KB */
+
 static bool has_proxy(void) {
   static const char *const names[] = {"http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy",
                                       "ALL_PROXY"};
@@ -129,6 +131,7 @@ int tm_http_wire_prepare(tm_http_call *c, tm_err *err) {
   }
   SET(PROTOCOLS_STR, "http,https");
   SET(NOSIGNAL, 1L);
+  SET(BUFFERSIZE, READ_SIZE);
   SET(FOLLOWLOCATION, 0L);
   SET(SSL_VERIFYPEER, 1L);
   SET(SSL_VERIFYHOST, 2L);

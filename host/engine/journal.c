@@ -45,6 +45,7 @@ void tm_journal_link(char chain[TM_HASH_HEX + 1], const tm_record *r) {
 void tm_journal_identity(char out[TM_IDENTITY + 1], tm_call_kind kind, const char *name,
                          const tm_json *request) {
   tm_buf text = TM_BUF_INIT;
+  tm_buf_reserve(&text, 1000); /* most are shorter */
   tm_json_print_canonical(&text, request);
   const char *word = tm_call_word(kind);
   const tm_span fields[] = {{word, strlen(word)}, {name, strlen(name)}, {text.data, text.len}};

@@ -31,6 +31,7 @@ static void free_call(tm_http_call *c) {
   if (c->easy)
     h->curl.easy_cleanup(c->easy);
   tm_buf_free(&c->in);
+  tm_buf_free(&c->body);
   tm_buf_free(&c->head);
   tm_buf_free(&c->lines);
   tm_free(c->nodes);

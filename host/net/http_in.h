@@ -51,7 +51,7 @@ struct tm_http_call {
   void *ctx;
 
   /* the request */
-  char *body;
+  tm_buf body;
   tm_buf lines;             /* headers, each with its NUL */
   struct curl_slist *nodes; /* a list of them */
   size_t line_count, node_cap;

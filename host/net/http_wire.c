@@ -301,10 +301,10 @@ static int set_method(tm_http_call *c, const tm_http_req *req, tm_err *err) {
   SET(HTTPGET,
       1L); /* undoes whatever the handle did last; after POSTFIELDS, which means POST */
   if (req->body || post) {
-    c->body = tm_strndup(req->body ? req->body : "", req->body ? req->body_len : 0);
+    tm_buf_put(&c->body, req->body, req->body ? req->body_len : 0);
     SET(POST, 1L);
     SET(POSTFIELDSIZE_LARGE, (curl_off_t)(req->body ? req->body_len : 0));
-    SET(POSTFIELDS, c->body);
+    SET(POSTFIELDS, c->body.data);
   } else if (head) {
     SET(NOBODY, 1L);
   }
@@ -345,8 +345,7 @@ static void trim(tm_buf *b) {
 }
 
 void tm_http_wire_forget(tm_http_call *c) {
-  tm_free(c->body);
-  c->body = NULL;
+  trim(&c->body);
   trim(&c->in);
   trim(&c->head);
   trim(&c->lines);

@@ -28,20 +28,23 @@
 /* Make room on the stack. In a soft arena it counts against the limit, for a closed
  * container will need that much there. */
 static bool grow(tm_json_parser *p) {
-  size_t cap = p->cap ? p->cap * 2 : FIRST_CELLS;
+  size_t cap = p->cap * 2;
+  tm_json_cell *was = p->stack == p->first ? NULL : p->stack, *stack = NULL;
   if (!p->arena->limit) {
-    p->stack = tm_realloc(p->stack, cap * sizeof(tm_json_cell));
+    stack = tm_realloc(was, cap * sizeof(tm_json_cell));
   } else {
     size_t left = (p->arena->limit - p->arena->used) / sizeof(tm_json_cell);
     cap = cap < left ? cap : left;
-    tm_json_cell *stack =
-        cap > p->cap ? tm_try_realloc(p->stack, cap * sizeof(tm_json_cell)) : NULL;
+    if (cap > p->cap)
+      stack = tm_try_realloc(was, cap * sizeof(tm_json_cell));
     if (!stack) {
       tm_json_fail_memory(p);
       return false;
     }
-    p->stack = stack;
   }
+  if (!was)
+    memcpy(stack, p->first, p->top * sizeof(tm_json_cell));
+  p->stack = stack;
   p->cap = cap;
   return true;
 }
@@ -353,7 +356,11 @@ int tm_json_parse(tm_json **out, tm_arena *a, const char *text, size_t len,
   if (len > max_bytes)
     return tm_err_set(err, TM_LIMIT, "the JSON text has %zu bytes, at most %zu are read", len,
                       max_bytes);
+  tm_json_cell first[FIRST_CELLS];
   tm_json_parser p = {.arena = a,
+                      .stack = first,
+                      .first = first,
+                      .cap = FIRST_CELLS,
                       .text = text,
                       .len = len,
                       .err = err,
@@ -372,6 +379,7 @@ int tm_json_parse(tm_json **out, tm_arena *a, const char *text, size_t len,
     if (p.had_duplicates && o->had_duplicates)
       *o->had_duplicates = true;
   }
-  free(p.stack);
+  if (p.stack != first)
+    free(p.stack);
   return ok ? 0 : -1;
 }

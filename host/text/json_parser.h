@@ -35,7 +35,7 @@ _Static_assert(offsetof(tm_json_member, key_len) == offsetof(tm_json_key_cell, l
                "a key cell is the first half of a member");
 
 typedef struct tm_json_parser {
-  tm_json_cell *stack;
+  tm_json_cell *stack, *first; /* first: where it begins, on the thread's own stack */
   size_t top, cap;
   size_t frame; /* of the innermost open container */
   uint32_t depth, max_depth;

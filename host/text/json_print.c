@@ -320,9 +320,13 @@ tm_hash tm_json_hash(const tm_json *v) {
 
 /* -- into an arena --------------------------------------------------------------------- */
 
+#define FIRST_TEXT 1000 /* bytes: malloc's quick size, which most texts do not outgrow */
+
 char *tm_json_text(tm_arena *a, const tm_json *v, size_t *len) {
   tm_buf b;
   tm_buf_init(&b, a->limit);
+  if (!a->limit || a->limit > FIRST_TEXT)
+    tm_buf_reserve(&b, FIRST_TEXT);
   tm_json_print(&b, v);
   char *text = b.failed ? NULL : tm_arena_strndup(a, tm_buf_str(&b), b.len);
   a->failed |= b.failed;

@@ -190,7 +190,7 @@ static void settle(tm_llm_ask *ask, const tm_http_res *res) {
   tm_ask_leave(ask, o.class, res, asked_for(ask, res));
   if (!tm_ask_tell_attempt(ask, &o, res)) {
     release(ask);
-  } else if (ask->events.later && is_long(ask->llm, o.retry_in_ms)) {
+  } else if (o.retry_in_ms > 0 && ask->events.later && is_long(ask->llm, o.retry_in_ms)) {
     tm_ask_tell_later(ask, &o);
     release(ask);
   } else if (o.retry_in_ms >= 0) {

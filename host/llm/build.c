@@ -70,7 +70,14 @@ const char *tm_llm_url(tm_arena *a, const tm_provider *p, const tm_llm_settings 
   size_t query = strcspn(base, "?#"), end = query;
   while (end > 0 && base[end - 1] == '/')
     end--;
-  return tm_arena_printf(a, "%.*s%s%s", (int)end, base, path, base + query);
+  size_t path_len = strlen(path), query_len = strlen(base + query);
+  char *url = tm_arena_alloc(a, end + path_len + query_len + 1);
+  if (!url)
+    return NULL;
+  memcpy(url, base, end);
+  memcpy(url + end, path, path_len);
+  memcpy(url + end + path_len, base + query, query_len + 1);
+  return url;
 }
 
 int tm_llm_key(const char **key, const tm_provider *p, const tm_llm_settings *s,
@@ -97,8 +104,14 @@ void tm_llm_put_types(tm_llm_wire *wire, const tm_llm_question *q, const char *s
 }
 
 void tm_llm_put_bearer(tm_llm_wire *wire, tm_arena *a) {
-  if (wire->secret)
-    tm_llm_put_header(wire, "Authorization", tm_arena_printf(a, "Bearer %s", wire->secret));
+  static const char bearer[] = "Bearer ";
+  size_t n = sizeof bearer - 1, len = wire->secret ? strlen(wire->secret) : 0;
+  char *value = len ? tm_arena_alloc(a, n + len + 1) : NULL;
+  if (!value)
+    return;
+  memcpy(value, bearer, n);
+  memcpy(value + n, wire->secret, len + 1);
+  tm_llm_put_header(wire, "Authorization", value);
 }
 
 int tm_llm_put_body(tm_llm_wire *wire, tm_arena *a, const tm_json *body, tm_err *err) {

@@ -75,7 +75,7 @@ static tm_lane *lane_new(tm_lanes *l, const char *cell, const tm_lane_to *to, co
 }
 
 /* NULL: nothing holds it up. */
-static tm_lane *lane_of(tm_lanes *l, const tm_lane_to *to) {
+static tm_lane *look_up(tm_lanes *l, const tm_lane_to *to) {
   char name[192], cell[256];
   const char *secret = to->secret ? to->secret : "", *url = to->url ? to->url : "";
   int len = snprintf(name, sizeof name, "%s/%s", to->provider, to->model);
@@ -92,6 +92,36 @@ static tm_lane *lane_of(tm_lanes *l, const tm_lane_to *to) {
   if (lane || l->lanes.count >= LANES_MAX)
     return lane;
   return lane_new(l, cell, to, key.hex, of_model, of_provider);
+}
+
+/* Its words, each with its NUL. */
+static size_t who_of(char out[512], const tm_lane_to *to) {
+  const char *url = to->url ? to->url : "";
+  const char *words[] = {to->provider, to->model, to->secret ? to->secret : "", url};
+  size_t n = 0;
+  for (size_t i = 0; i < 4; i++) {
+    size_t len = words[i] == url ? origin_len(url) : strlen(words[i]);
+    if (len >= 512 - n)
+      return 0;
+    memcpy(out + n, words[i], len);
+    out[n + len] = '\0';
+    n += len + 1;
+  }
+  return n;
+}
+
+static tm_lane *lane_of(tm_lanes *l, const tm_lane_to *to) {
+  char who[512];
+  size_t n = to->exempt ? 0 : who_of(who, to);
+  if (n && l->last && l->last_who.len == n && memcmp(l->last_who.data, who, n) == 0)
+    return l->last;
+  tm_lane *lane = look_up(l, to);
+  if (n && lane) {
+    l->last = lane;
+    tm_buf_reset(&l->last_who);
+    tm_buf_put(&l->last_who, who, n);
+  }
+  return lane;
 }
 
 /* -- may it go? ------------------------------------------------------------------------ */
@@ -404,6 +434,7 @@ void tm_lanes_open(tm_lanes *l, tm_loop *loop) {
 
 int tm_lanes_restrain(tm_lanes *l, const tm_json *limits, const tm_llm_cells *cells,
                       const tm_clock *clock, tm_err *err) {
+  l->last = NULL;
   l->clock = clock ? clock : &tm_clock_system;
   l->cells = cells ? *cells : (tm_llm_cells){0};
   return tm_limits_read(&l->limits, &l->arena, limits, err);
@@ -435,6 +466,7 @@ void tm_lanes_close(tm_lanes *l) {
   }
   for (size_t i = 0; (e = tm_map_next(&l->tallies, &i));)
     tm_tally_free(e->value);
+  tm_buf_free(&l->last_who);
   tm_map_free(&l->lanes);
   tm_map_free(&l->tallies);
   tm_arena_free(&l->arena);

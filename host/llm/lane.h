@@ -18,6 +18,7 @@
 #ifndef TM_LLM_LANE_H
 #define TM_LLM_LANE_H
 
+#include "base/buf.h"
 #include "base/list.h"
 #include "base/map.h"
 #include "llm/meter.h"
@@ -36,6 +37,8 @@ typedef struct tm_lanes {
   tm_llm_cells cells; /* without `read`: nothing is shared */
   char owner[TM_ID_LEN + 1];
   tm_map tallies, lanes; /* by the names of their cells */
+  tm_lane *last;         /* whoever was asked last is mostly asked again, */
+  tm_buf last_who;       /* and found without a hash of its key */
   uint64_t tickets;
   tm_timer *timer;
   int64_t timer_ns; /* when it fires */

@@ -75,10 +75,10 @@ const tm_json_member *tm_json_member_at(const tm_json *object, size_t i) {
   return is(object, TM_JSON_OBJECT) && i < object->len ? &object->u.members[i] : NULL;
 }
 
-static tm_json_member *find(const tm_json *object, const char *key, size_t len) {
+static inline tm_json_member *find_hash(const tm_json *object, const char *key, size_t len,
+                                        uint32_t hash) {
   if (!is(object, TM_JSON_OBJECT))
     return NULL;
-  uint32_t hash = scan_key_hash(key, len);
   for (uint32_t i = 0; i < object->len; i++) {
     tm_json_member *m = &object->u.members[i];
     if (m->spare == hash && m->key_len == len && memcmp(m->key, key, len) == 0)
@@ -87,13 +87,18 @@ static tm_json_member *find(const tm_json *object, const char *key, size_t len) 
   return NULL;
 }
 
-const tm_json *tm_json_getn(const tm_json *object, const char *key, size_t len) {
-  const tm_json_member *m = find(object, key, len);
+static tm_json_member *find(const tm_json *object, const char *key, size_t len) {
+  return find_hash(object, key, len, scan_key_hash(key, len));
+}
+
+const tm_json *tm_json_geth(const tm_json *object, const char *key, size_t len, uint32_t hash) {
+  const tm_json_member *m = find_hash(object, key, len, hash);
   return m ? &m->value : NULL;
 }
 
-const tm_json *tm_json_get(const tm_json *object, const char *key) {
-  return tm_json_getn(object, key, strlen(key));
+const tm_json *tm_json_getn(const tm_json *object, const char *key, size_t len) {
+  const tm_json_member *m = find(object, key, len);
+  return m ? &m->value : NULL;
 }
 
 const char *tm_json_get_str(const tm_json *object, const char *key) {
@@ -323,29 +328,19 @@ tm_json *tm_json_addn(tm_arena *a, tm_json *object, const char *key, size_t len,
   return &m->value;
 }
 
-static tm_json *lend(tm_arena *a, tm_json *object, const char *key, tm_json value) {
-  if (!object)
+tm_json *tm_json_lendh(tm_arena *a, tm_json *object, const char *key, size_t len, uint32_t hash,
+                       const tm_json *value) {
+  if (!object || !value)
     return NULL;
   assert(object->type == TM_JSON_OBJECT);
+  tm_json copy = shallow(value);
   tm_json_member *members = room_for_one(a, object, object->u.members, sizeof *members);
   if (!members)
     return NULL;
-  size_t len = strlen(key);
   object->u.members = members;
   tm_json_member *m = &members[object->len++];
-  *m = (tm_json_member){key, (uint32_t)len, scan_key_hash(key, len), value};
+  *m = (tm_json_member){key, (uint32_t)len, hash, copy};
   return &m->value;
-}
-
-tm_json *tm_json_lend(tm_arena *a, tm_json *object, const char *key, const tm_json *value) {
-  return value ? lend(a, object, key, shallow(value)) : NULL;
-}
-
-void tm_json_lend_str(tm_arena *a, tm_json *object, const char *key, const char *s) {
-  tm_json value = {.type = TM_JSON_NULL};
-  if (s)
-    value = (tm_json){.type = TM_JSON_STRING, .len = (uint32_t)strlen(s), .u.s = s};
-  lend(a, object, key, value);
 }
 
 void tm_json_lend_strn(tm_arena *a, tm_json *object, const char *key, const char *s,
@@ -354,11 +349,8 @@ void tm_json_lend_strn(tm_arena *a, tm_json *object, const char *key, const char
   if (len > UINT32_MAX)
     a->failed = true;
   else
-    lend(a, object, key, (tm_json){.type = TM_JSON_STRING, .len = (uint32_t)len, .u.s = s});
-}
-
-void tm_json_lend_int(tm_arena *a, tm_json *object, const char *key, int64_t i) {
-  lend(a, object, key, (tm_json){.type = TM_JSON_INT, .u.i = i});
+    tm_json_lend(a, object, key,
+                 &(tm_json){.type = TM_JSON_STRING, .len = (uint32_t)len, .u.s = s});
 }
 
 tm_json *tm_json_setn(tm_arena *a, tm_json *object, const char *key, size_t len,

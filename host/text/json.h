@@ -22,6 +22,7 @@
 #include "base/err.h"
 #include "base/hash.h"
 #include "base/mem.h"
+#include "text/json_scan.h"
 
 typedef enum tm_json_type {
   TM_JSON_NULL,
@@ -76,8 +77,14 @@ const char *tm_json_str(const tm_json *v, size_t *len); /* len may be NULL */
 size_t tm_json_len(const tm_json *v); /* items or members; 0 for the rest and NULL */
 const tm_json *tm_json_at(const tm_json *array, size_t i); /* NULL past the end */
 const tm_json_member *tm_json_member_at(const tm_json *object, size_t i);
-const tm_json *tm_json_get(const tm_json *object, const char *key); /* NULL when absent */
+/* NULL when absent. Of a key that is written in the source the compiler makes the hash. */
 const tm_json *tm_json_getn(const tm_json *object, const char *key, size_t len);
+const tm_json *tm_json_geth(const tm_json *object, const char *key, size_t len, uint32_t hash);
+static inline const tm_json *tm_json_get(const tm_json *object, const char *key) {
+  size_t len = strlen(key);
+  return __builtin_constant_p(len) ? tm_json_geth(object, key, len, scan_key_hash(key, len))
+                                   : tm_json_getn(object, key, len);
+}
 /* The string at a key, NUL-terminated, or NULL. */
 const char *tm_json_get_str(const tm_json *object, const char *key);
 /* RFC 6901: "" is the value itself. NULL when there is nothing there. */
@@ -126,11 +133,25 @@ static inline void tm_json_set_bool(tm_arena *a, tm_json *o, const char *k, bool
 
 /* For a tree that does not outlive what it is made from: key and string are kept as they are,
  * not copied. The key is UTF-8 and not in the object yet. A NULL string gives null. */
-tm_json *tm_json_lend(tm_arena *a, tm_json *object, const char *key, const tm_json *value);
-void tm_json_lend_str(tm_arena *a, tm_json *object, const char *key, const char *s);
+tm_json *tm_json_lendh(tm_arena *a, tm_json *object, const char *key, size_t len, uint32_t hash,
+                       const tm_json *value);
+static inline tm_json *tm_json_lend(tm_arena *a, tm_json *object, const char *key,
+                                    const tm_json *value) {
+  size_t len = strlen(key);
+  return tm_json_lendh(a, object, key, len, scan_key_hash(key, len), value);
+}
+static inline void tm_json_lend_int(tm_arena *a, tm_json *object, const char *key, int64_t i) {
+  tm_json_lend(a, object, key, &(tm_json){.type = TM_JSON_INT, .u.i = i});
+}
+static inline void tm_json_lend_str(tm_arena *a, tm_json *object, const char *key,
+                                    const char *s) {
+  tm_json value = {.type = TM_JSON_NULL};
+  if (s)
+    value = (tm_json){.type = TM_JSON_STRING, .len = (uint32_t)strlen(s), .u.s = s};
+  tm_json_lend(a, object, key, &value);
+}
 void tm_json_lend_strn(tm_arena *a, tm_json *object, const char *key, const char *s,
                        size_t len);
-void tm_json_lend_int(tm_arena *a, tm_json *object, const char *key, int64_t i);
 
 /* -- text to value --------------------------------------------------------------------- */
 

@@ -97,9 +97,17 @@ struct tm_after {
 bool tm_after_awaited(const tm_after *a, const tm_err *err);
 
 /* One turn's writing. */
+typedef struct tm_link {
+  struct tm_link *next;
+  const tm_record *record;
+  char *last; /* of the run: the chain up to the record before */
+  char chain[TM_HASH_HEX + 1];
+} tm_link;
+
 struct tm_turn {
   tm_batch *batch;
-  tm_run *guard; /* whose fence stands last */
+  tm_link *links, **last_link; /* of its records, to be made when it is written */
+  tm_run *guard;               /* whose fence stands last */
   tm_after *first, **last;
   tm_engine *engine;
   int effects; /* bodies of actions that reached out, whose results are in it */

@@ -13,6 +13,7 @@
 #define ALONE_OPS 8
 
 static void submitted(tm_batch *batch, const tm_err *err);
+static void seal(void *turn);
 
 tm_turn *tm_turn_of(tm_engine *e) {
   if (e->turn)
@@ -20,9 +21,12 @@ tm_turn *tm_turn_of(tm_engine *e) {
   tm_turn *t = tm_new(tm_turn);
   t->engine = e;
   t->batch = tm_batch_new();
+  t->batch->seal = seal;
+  t->batch->sealed = t;
   t->batch->done = submitted;
   t->batch->ctx = t;
   t->last = &t->first;
+  t->last_link = &t->links;
   e->turn = t;
   if (!e->turning && !e->announced && e->ports.wake) {
     e->announced = true;
@@ -108,6 +112,25 @@ tm_op *tm_turn_free(tm_engine *e, tm_op_kind kind) {
   return tm_batch_add(t->batch, kind);
 }
 
+/* Every byte that is written is hashed, which is left to the thread that writes: batches go
+ * through it in their order, and a run outlives those that it has records in. */
+static void seal(void *turn) {
+  const tm_turn *t = turn;
+  for (tm_link *l = t->links; l; l = l->next) {
+    tm_journal_link(l->last, l->record);
+    memcpy(l->chain, l->last, sizeof l->chain);
+  }
+}
+
+static void put_link(tm_turn *t, tm_run *r, tm_record *rec) {
+  tm_link *l = tm_arena_new(&t->batch->arena, tm_link);
+  l->record = rec;
+  l->last = r->chain;
+  rec->chain = l->chain;
+  *t->last_link = l;
+  t->last_link = &l->next;
+}
+
 void tm_turn_record(tm_run *r, tm_record_kind kind, const char *place, const char *name,
                     const tm_json *body) {
   tm_engine *e = r->engine;
@@ -122,8 +145,7 @@ void tm_turn_record(tm_run *r, tm_record_kind kind, const char *place, const cha
   rec->name = tm_arena_strdup(a, name);
   rec->body = tm_arena_strndup(a, e->scratch.data, e->scratch.len);
   rec->body_len = e->scratch.len;
-  tm_journal_link(r->chain, rec);
-  rec->chain = tm_arena_strndup(a, r->chain, TM_HASH_HEX);
+  put_link(e->turn, r, rec);
 }
 
 /* -- submitting ------------------------------------------------------------------------ */

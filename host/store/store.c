@@ -64,6 +64,8 @@ bool tm_apply_fenced_by(const tm_op *op, int64_t epoch, const char *owner, size_
 
 int tm_apply_batch(const tm_apply_fn fns[TM_OP_KINDS], void *ctx, tm_batch *b, tm_err *err) {
   bool skip = false;
+  if (b->seal)
+    b->seal(b->sealed);
   for (tm_op *op = b->first; op; op = op->next) {
     op->status = skip && in_group(op) ? TM_OP_FENCED : TM_OP_OK;
     if (op->status == TM_OP_OK && fns[op->kind](ctx, b, op, err) < 0)

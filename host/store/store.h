@@ -281,6 +281,8 @@ typedef struct tm_batch {
   tm_arena arena; /* holds the ops and everything they point at */
   tm_op *first, **last;
   size_t count;
+  void (*seal)(void *sealed); /* before it is written, on the thread that does; or NULL */
+  void *sealed;
   void (*done)(struct tm_batch *b, const tm_err *err); /* err->code TM_OK: durable */
   void *ctx;
   bool alone;            /* nothing else is in flight: the store may commit on this thread */

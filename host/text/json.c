@@ -377,49 +377,77 @@ void tm_json_remove(tm_json *object, const char *key) {
   object->len--;
 }
 
-/* -- deep copies ----------------------------------------------------------------------- */
+/* -- deep copies -----------------------------------------------------------------------
+ * One piece of memory: values and members in front, keys and strings behind them. */
 
-static bool copy_into(tm_arena *a, tm_json *out, const tm_json *v);
+typedef struct room {
+  char *cells, *text;
+} room;
 
-static bool copy_items(tm_arena *a, tm_json *out, const tm_json *v) {
-  out->u.items = tm_arena_alloc(a, v->len * sizeof(tm_json));
-  if (!out->u.items)
-    return false;
-  for (size_t i = 0; i < v->len; i++)
-    if (!copy_into(a, &out->u.items[i], &v->u.items[i]))
-      return false;
-  return true;
-}
-
-static bool copy_members(tm_arena *a, tm_json *out, const tm_json *v) {
-  out->u.members = tm_arena_alloc(a, v->len * sizeof(tm_json_member));
-  if (!out->u.members)
-    return false;
-  for (size_t i = 0; i < v->len; i++) {
-    const tm_json_member *from = &v->u.members[i];
-    tm_json_member *to = &out->u.members[i];
-    *to = *from;
-    to->key = tm_arena_strndup(a, from->key, from->key_len);
-    if (!to->key || !copy_into(a, &to->value, &from->value))
-      return false;
+/* Bytes of cells below v; those of its strings are added to *text. */
+static size_t measure(const tm_json *v, size_t *text) {
+  size_t cells = 0;
+  if (v->type == TM_JSON_STRING) {
+    *text += (size_t)v->len + 1;
+  } else if (v->type == TM_JSON_ARRAY) {
+    cells = v->len * sizeof(tm_json);
+    for (size_t i = 0; i < v->len; i++)
+      cells += measure(&v->u.items[i], text);
+  } else if (v->type == TM_JSON_OBJECT) {
+    cells = v->len * sizeof(tm_json_member);
+    for (size_t i = 0; i < v->len; i++) {
+      *text += (size_t)v->u.members[i].key_len + 1;
+      cells += measure(&v->u.members[i].value, text);
+    }
   }
-  return true;
+  return cells;
 }
 
-static bool copy_into(tm_arena *a, tm_json *out, const tm_json *v) {
+static void *take_cells(room *r, size_t size) {
+  void *p = r->cells;
+  r->cells += size;
+  return p;
+}
+
+static const char *take_text(room *r, const char *s, size_t len) {
+  char *copy = r->text;
+  if (len)
+    memcpy(copy, s, len);
+  copy[len] = '\0';
+  r->text += len + 1;
+  return copy;
+}
+
+static void copy_into(room *r, tm_json *out, const tm_json *v) {
   *out = shallow(v);
-  if (v->type == TM_JSON_STRING)
-    return (out->u.s = tm_arena_strndup(a, v->u.s, v->len)) != NULL;
-  if (v->type == TM_JSON_ARRAY && v->len)
-    return copy_items(a, out, v);
-  if (v->type == TM_JSON_OBJECT && v->len)
-    return copy_members(a, out, v);
-  return true;
+  if (v->type == TM_JSON_STRING) {
+    out->u.s = take_text(r, v->u.s, v->len);
+  } else if (v->type == TM_JSON_ARRAY && v->len) {
+    out->u.items = take_cells(r, v->len * sizeof(tm_json));
+    for (size_t i = 0; i < v->len; i++)
+      copy_into(r, &out->u.items[i], &v->u.items[i]);
+  } else if (v->type == TM_JSON_OBJECT && v->len) {
+    out->u.members = take_cells(r, v->len * sizeof(tm_json_member));
+    for (size_t i = 0; i < v->len; i++) {
+      const tm_json_member *from = &v->u.members[i];
+      tm_json_member *to = &out->u.members[i];
+      to->key = take_text(r, from->key, from->key_len);
+      to->key_len = from->key_len;
+      to->spare = from->spare;
+      copy_into(r, &to->value, &from->value);
+    }
+  }
 }
 
 tm_json *tm_json_copy(tm_arena *a, const tm_json *v) {
-  tm_json *out = v ? tm_arena_alloc(a, sizeof *out) : NULL;
-  return out && copy_into(a, out, v) ? out : NULL;
+  size_t text = 0, cells = v ? sizeof *v + measure(v, &text) : 0;
+  char *at = v ? tm_arena_alloc(a, cells + text) : NULL;
+  if (!at)
+    return NULL;
+  room r = {at, at + cells};
+  tm_json *out = take_cells(&r, sizeof *out);
+  copy_into(&r, out, v);
+  return out;
 }
 
 /* -- UTF-8 ----------------------------------------------------------------------------- */

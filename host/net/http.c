@@ -89,9 +89,10 @@ static int64_t deadline(const tm_http_call *c) {
 
 /* A later deadline than the armed one needs nothing: the watch looks again when it fires. */
 void tm_http_rewatch(tm_http_call *c) {
-  int64_t until = deadline(c), now = tm_http_now();
+  int64_t until = deadline(c);
   if (c->watch && c->armed_until <= until)
     return;
+  int64_t now = tm_http_now();
   tm_timer_cancel(&c->watch);
   c->armed_until = until;
   c->watch = tm_timer_start(c->http->loop, until > now ? until - now : 0, watch_fired, c);
@@ -193,6 +194,7 @@ void tm_http_act(tm_http_shard *s, curl_socket_t fd, int events) {
   int running;
   assert(!h->inside && !h->reaping);
   h->inside = true;
+  h->came_at = 0;
   h->curl.multi_socket_action(s->multi, fd, events, &running);
   h->inside = false;
   for (tm_list *at; (at = tm_list_shift(&h->doomed));)

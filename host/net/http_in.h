@@ -37,7 +37,8 @@ struct tm_http {
   tm_list doomed; /* cancelled from inside libcurl */
   tm_list idle;   /* calls to be used again, each with its easy handle */
   size_t idle_count;
-  bool inside; /* libcurl is on the stack */
+  bool inside;     /* libcurl is on the stack */
+  int64_t came_at; /* when the first bytes came that it has read since; 0: none */
   bool reaping;
 };
 

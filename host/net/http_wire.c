@@ -39,7 +39,10 @@ static int about_to_send(void *ctx, char *ip, char *local_ip, int port, int loca
 }
 
 static void bytes_came(tm_http_call *c) {
-  c->last_at = tm_http_now();
+  tm_http *h = c->http;
+  if (!h->came_at) /* of all lines and pieces that libcurl has read, one clock */
+    h->came_at = tm_http_now();
+  c->last_at = h->came_at;
   if (c->first_at)
     return;
   c->first_at = c->last_at;

@@ -124,8 +124,10 @@ tm_timer *tm_timer_start(tm_loop *l, int64_t delay_ms, void (*fn)(void *ctx), vo
   t->fn = fn;
   t->ctx = ctx;
   /* libuv counts whole milliseconds from a clock read at the start of the turn: read it again,
-   * and add the one that rounding may have eaten, so that no timer is early. */
-  uv_update_time(&l->uv);
+   * and add the one that rounding may have eaten, so that no timer is early. What is due at once
+   * needs no clock. */
+  if (delay_ms > 0)
+    uv_update_time(&l->uv);
   uv_timer_start(&t->uv, fired, delay_ms > 0 ? (uint64_t)delay_ms + 1 : 0, 0);
   return t;
 }

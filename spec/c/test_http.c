@@ -847,8 +847,41 @@ static void a_thousand_are_in_flight_on_kept_connections(void) {
   close_all(&a);
 }
 
+/* -- proxies --------------------------------------------------------------------------- */
+
+static void a_proxy_of_the_environment_is_asked_and_none_is_not(void) {
+  asked a;
+  open_all(&a, echo, NULL);
+  setenv("http_proxy", a.peer->url, 1);
+  ask(&a, (tm_http_req){.url = "http://mill.test/wheel"});
+  unsetenv("http_proxy");
+  CHECK_INT(a.fault, TM_HTTP_OK);
+  CHECK(strstr(a.body, "GET http://mill.test/wheel HTTP/1.1\r\n") == a.body);
+  CHECK(strstr(a.body, "\r\nUser-Agent: tidemill"));
+  close_all(&a);
+  open_all(&a, echo, NULL);
+  ask(&a, (tm_http_req){0});
+  CHECK_INT(a.fault, TM_HTTP_OK);
+  CHECK(strstr(a.body, "GET / HTTP/1.1\r\n") == a.body);
+  close_all(&a);
+}
+
+static void an_agent_or_encoding_of_ones_own_goes_out_alone(void) {
+  asked a;
+  open_all(&a, echo, NULL);
+  tm_http_header own[] = {{"user-agent", "sluice"}, {"Accept-Encoding", "identity"}};
+  ask(&a, (tm_http_req){.headers = own, .header_count = 2});
+  CHECK(strstr(a.body, "\r\nuser-agent: sluice\r\n"));
+  CHECK(strstr(a.body, "\r\nAccept-Encoding: identity\r\n"));
+  CHECK(!strstr(a.body, "tidemill"));
+  CHECK(!strstr(a.body, "gzip"));
+  close_all(&a);
+}
+
 CHECK_SUITE(http) {
   CHECK_RUN(a_request_goes_out_as_it_was_given);
+  CHECK_RUN(an_agent_or_encoding_of_ones_own_goes_out_alone);
+  CHECK_RUN(a_proxy_of_the_environment_is_asked_and_none_is_not);
   CHECK_RUN(every_method_is_sent_and_none_leaks_into_the_next);
   CHECK_RUN(answer_headers_are_found_by_lower_case_names_and_trimmed);
   CHECK_RUN(a_status_is_an_answer_and_not_a_fault);

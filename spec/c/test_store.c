@@ -265,6 +265,30 @@ static void records_come_back_in_order_from_any_seq(void) {
   box_close(&b);
 }
 
+static void write_chain(void *sealed) {
+  char *chain = sealed;
+  strcat(chain, "ee");
+}
+
+static void a_batch_is_sealed_once_before_it_is_written(void) {
+  box b;
+  tm_err err = TM_ERR_INIT;
+  int seen = 0;
+  char chain[16] = "c0ff";
+  box_open(&b, kind);
+  box_add_run(&b, "r1");
+  tm_batch *batch = box_batch(&b);
+  op_fence(batch, "r1", 1);
+  op_record(batch, 0, "x")->u.record.chain = chain;
+  batch->seal = write_chain;
+  batch->sealed = chain;
+  CHECK_INT(box_commit(&b, batch), TM_OK);
+  CHECK_STR(chain, "c0ffee");
+  CHECK_INT(b.store->vt->journal(b.store, "r1", 0, check_record, &seen, &err), 0);
+  CHECK_INT(seen, 1);
+  box_close(&b);
+}
+
 static void a_record_out_of_order_ends_the_store_s_work(void) {
   box b;
   box_open(&b, kind);
@@ -480,6 +504,7 @@ static void run_all(const char *what) {
   CHECK_RUN(runs_are_found_by_every_filter_newest_first);
   CHECK_RUN(a_run_that_ends_is_no_longer_unfinished);
   CHECK_RUN(records_come_back_in_order_from_any_seq);
+  CHECK_RUN(a_batch_is_sealed_once_before_it_is_written);
   CHECK_RUN(a_record_out_of_order_ends_the_store_s_work);
   CHECK_RUN(empty_and_large_bodies_are_kept);
   CHECK_RUN(blobs_and_closures_are_stored_once_byte_for_byte);

@@ -208,6 +208,8 @@ static int check_header(const tm_http_header *h, tm_err *err) {
                     h->name);
 }
 
+#define EXPECT_FROM ((size_t)1 << 19) /* libcurl asks with a body of a megabyte */
+
 /* Agent and encoding are written here and not set as options: what libcurl makes of those it
  * formats twice, byte by byte. */
 static int set_headers(tm_http_call *c, const tm_http_req *req, tm_err *err) {
@@ -225,7 +227,8 @@ static int set_headers(tm_http_call *c, const tm_http_req *req, tm_err *err) {
     put_line(c, "User-Agent", "tidemill/0.1");
   if (!coded)
     put_line(c, "Accept-Encoding", "gzip");
-  put_bare(c, "Expect:"); /* no 100-continue: it costs a round trip, and most ignore it */
+  if (req->body_len >= EXPECT_FROM)
+    put_bare(c, "Expect:"); /* no 100-continue: it costs a round trip, and most ignore it */
   if (!typed)
     put_bare(c, "Content-Type:"); /* nor libcurl's guess that it is a form */
   return 0;

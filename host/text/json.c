@@ -345,7 +345,6 @@ tm_json *tm_json_lendh(tm_arena *a, tm_json *object, const char *key, size_t len
 
 void tm_json_lend_strn(tm_arena *a, tm_json *object, const char *key, const char *s,
                        size_t len) {
-  assert(tm_json_utf8_valid(s, len) == len);
   if (len > UINT32_MAX)
     a->failed = true;
   else

@@ -132,7 +132,7 @@ static inline void tm_json_set_bool(tm_arena *a, tm_json *o, const char *k, bool
 }
 
 /* For a tree that does not outlive what it is made from: key and string are kept as they are,
- * not copied. The key is UTF-8 and not in the object yet. A NULL string gives null. */
+ * not copied. Both are UTF-8, and the key is not in the object yet. A NULL string gives null. */
 tm_json *tm_json_lendh(tm_arena *a, tm_json *object, const char *key, size_t len, uint32_t hash,
                        const tm_json *value);
 static inline tm_json *tm_json_lend(tm_arena *a, tm_json *object, const char *key,

@@ -205,7 +205,8 @@ struct tm_run {
   double usd;  /* spent on models that have a price, summed from the journal */
   double held; /* for model calls under way: what they may cost */
   int holding; /* such calls */
-  char chain[TM_HASH_HEX + 1]; /* up to the last record that was sealed: turn.c */
+  /* Up to the last record that was sealed (turn.c): while batches are under way, the writer's. */
+  char chain[TM_HASH_HEX + 1];
   tm_journal journal;
   tm_list branches, ready, deliveries;
   bool litter; /* some of the branches are dead */

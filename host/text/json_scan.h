@@ -42,7 +42,7 @@ static inline uint64_t scan_special(uint64_t w) {
 static inline uint64_t scan_few(const char *s, size_t n) {
   uint32_t a, b;
   memcpy(&a, s, sizeof a);
-  memcpy(&b, s + n - sizeof b, sizeof b);
+  memcpy(&b, s + (n - sizeof b), sizeof b);
   return (uint64_t)b << 32 | a;
 }
 
@@ -116,12 +116,12 @@ static inline uint32_t scan_key_hash(const char *key, size_t len) {
   uint64_t a = 0, b = 0;
   if (len >= 8) {
     a = scan_load(key);
-    b = scan_load(key + len - 8);
+    b = scan_load(key + (len - 8));
   } else if (len >= 4) {
     a = scan_few(key, len);
-  } else if (len) {
-    const unsigned char *u = (const unsigned char *)key;
-    a = (uint64_t)u[0] << 16 | (uint64_t)u[len / 2] << 8 | u[len - 1];
+  } else {
+    for (size_t i = 0; i < len; i++)
+      a = a << 8 | (unsigned char)key[i];
   }
   uint64_t h = (a ^ len) * UINT64_C(0x9E6C63D0676A9A99);
   h = (h ^ h >> 32 ^ b) * UINT64_C(0xD6E8FEB86659FD93);

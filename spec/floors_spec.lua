@@ -16,6 +16,7 @@ local fences = {
   { "^lua[%w-]*%.h$", { "^script/", "^face/kit[_%a]*%.c$" } },
   { "^lauxlib%.h$", { "^script/", "^face/kit[_%a]*%.c$" } },
   { "^sodium%.h$", { "^base/hash%.c$", "^base/id%.c$" } },
+  { "^emmintrin%.h$", { "^text/json_scan%.h$" } },
   { "^malloc%.h$", { "^base/mem%.c$" } },
   { "^sys/prctl%.h$", { "^face/kit_jobs%.c$" } }, -- of Linux alone
   { "^microhttpd%.h$", { "^face/server[%w_]*%.[ch]$" } },

@@ -66,33 +66,28 @@ static bool spell(tm_buf *out, const char *secret, int number) {
   return number < 15;
 }
 
-/* -- looking --------------------------------------------------------------------------- */
-
-static inline bool of_a_spelling(char c) {
-  return isalnum((unsigned char)c) || (c && strchr("+/-_=%\\.~", c));
+static bool spells(char c) {
+  return isalnum((unsigned char)c) || (c && strchr("+/\\-_.~%", c));
 }
 
-/* Every spelling is a run of these letters, as long as the secret or longer, which few answers have:
- * one byte of so many is looked at. */
-static bool may_hold(const char *text, size_t len, size_t run) {
-  for (size_t at = run - 1; at < len; at += run) {
-    size_t from = at, to = at;
-    if (!of_a_spelling(text[at]))
-      continue;
-    while (from > 0 && of_a_spelling(text[from - 1]))
-      from--;
-    while (to + 1 < len && to + 1 - from < run && of_a_spelling(text[to + 1]))
-      to++;
-    if (to + 1 - from >= run)
+/* Each spelling is a run of these letters, no shorter than the secret; most texts have none. */
+static bool may_spell(const char *text, size_t len, const char *secret) {
+  size_t n = strlen(secret);
+  for (size_t at = 0; len - at >= n;) {
+    size_t left = n;
+    while (left && spells(text[at + left - 1]))
+      left--;
+    if (!left)
       return true;
+    at += left;
   }
   return false;
 }
 
 const char *tm_llm_mask_spelt(tm_arena *a, const char *text, size_t *len, const char *secret) {
   tm_buf spelling = TM_BUF_INIT;
-  size_t n = secret ? strlen(secret) : 0;
-  if (n < SECRET_MIN || !text || !may_hold(text, *len, n))
+  if (!secret || strlen(secret) < SECRET_MIN || !text || *len < SECRET_MIN ||
+      !may_spell(text, *len, secret))
     return text;
   for (int i = 0; spell(&spelling, secret, i); i++)
     text = tm_llm_mask(a, text, len, tm_buf_str(&spelling));
@@ -103,8 +98,8 @@ const char *tm_llm_mask_spelt(tm_arena *a, const char *text, size_t *len, const 
 const char *tm_llm_scrub_spelt(tm_arena *a, const char *bytes, size_t *len, const tm_buf *said,
                                const char *secret) {
   tm_buf spelling = TM_BUF_INIT;
-  size_t n = secret ? strlen(secret) : 0;
-  if (n < SECRET_MIN || !said->data || !may_hold(said->data, said->len, n))
+  if (!secret || strlen(secret) < SECRET_MIN || said->len < SECRET_MIN ||
+      !may_spell(said->data, said->len, secret))
     return bytes;
   for (int i = 0; spell(&spelling, secret, i); i++)
     if (memmem(said->data, said->len, spelling.data, spelling.len))

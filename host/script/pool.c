@@ -36,7 +36,8 @@ struct tm_pool_image {
 #endif
 
 static const uint16_t coarse[TM_POOL_COARSE] = {768, 1024, 1536, 2048, 3072, 4096, 5120, 6144};
-static const uint16_t chunk_kb[TM_POOL_CHUNKS] = {16, 8, 8, 8, 8, 8, 24, 48};
+static const uint16_t chunk_kb[TM_POOL_CHUNKS] = {16, 8,  8,   8,   8,   8,   24, 48,
+                                                  64, 96, 128, 128, 128, 128, 216};
 
 /* The smallest class whose blocks hold `size` bytes, which is 1..COARSE_MAX. */
 static inline int class_of(size_t size) {

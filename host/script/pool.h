@@ -1,9 +1,9 @@
-/* pool.h - a small vm's blocks, cut from a few chunks and given back all at once.
+/* pool.h - a vm's blocks, cut from a few chunks and given back all at once.
  *
- * A run's Lua state is some two thousand small blocks that live as long as the run. The first
- * TM_POOL_BYTES of a vm come from here, in a tenth of malloc's time; a vm that grows beyond
- * them, and every large block, is malloc's, which gives memory back to others. So the pool
- * never holds much that is free, and a script cannot make it.
+ * A run's Lua state is some two thousand small blocks that live as long as the run, and with a
+ * hundred branches some ten thousand. The first TM_POOL_BYTES of a vm come from here, in a tenth of
+ * malloc's time; a vm that grows beyond them, and every large block, is malloc's, which gives memory
+ * back to others. So a run never holds more than that which is free, and a script cannot make it.
  */
 #ifndef TM_SCRIPT_POOL_H
 #define TM_SCRIPT_POOL_H
@@ -13,8 +13,8 @@
 
 #define TM_POOL_FINE   64 /* classes 8 bytes apart */
 #define TM_POOL_COARSE 8
-#define TM_POOL_CHUNKS 8
-#define TM_POOL_BYTES  ((size_t)128 << 10)
+#define TM_POOL_CHUNKS 15
+#define TM_POOL_BYTES  ((size_t)1 << 20)
 
 typedef struct tm_pool {
   char *at, *end; /* free space in the newest chunk */

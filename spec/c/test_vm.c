@@ -415,9 +415,9 @@ static void a_vm_that_was_kept_comes_back_as_it_was(void) {
 
 static void what_cannot_come_back_is_not_kept(void) {
   static const char *const never[] = {
-      "math.random() wait()",                                     /* has seen its own dice */
-      "local t = {} for i = 1, 9000 do t[i] = { i } end wait(t)", /* larger than a pool */
-      "while true do end",                                        /* was stopped */
+      "math.random() wait()",                                      /* has seen its own dice */
+      "local t = {} for i = 1, 40000 do t[i] = { i } end wait(t)", /* larger than a pool */
+      "while true do end",                                         /* was stopped */
   };
   static const char *const once[] = {
       "wait() local s = ('x'):rep(1 << 20) wait(s)",

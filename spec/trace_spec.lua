@@ -28,7 +28,7 @@ function flow.main(input)
   local class = mill.llm("sort", { text = input.text })
   if input.bad then mill.llm("bad", { text = input.text }) end
   note { id = input.id, die = input.die }
-  mill.sleep(0.001)
+  mill.sleep(0.02)
   mill.lock("customer-4711", function() return mill.call("helper", { text = input.text }) end)
   local fee = mill.decide("fee", input.id, function() return 5 end)
   if input.ask then mill.gate("sure", { ask = "Sure?", show = input.text }) end
@@ -221,13 +221,15 @@ describe("tidemill trace", function()
     for name, list in pairs(spans) do
       for _, span in ipairs(list) do
         local a, b = times(span)
-        assert.truthy(from <= a and a <= b and b <= to, name)
+        assert.truthy(from <= a and a <= b and b <= to,
+          ("%s: %d to %d, the root %d to %d"):format(name, a, b, from, to))
         assert.equal(root.traceId, span.traceId)
         assert.equal(32, #span.traceId)
         assert.equal(16, #span.spanId)
       end
     end
-    assert.truthy(spans.sleep[1].endTimeUnixNano > spans.sleep[1].startTimeUnixNano)
+    local slept, woke = times(spans.sleep[1])
+    assert.truthy(woke - slept >= 18e6, woke - slept) -- two clocks, each cut to a millisecond
     local records = cli("show", "o-1", "--json").json.records
     local last = 0
     for _, r in ipairs(records) do

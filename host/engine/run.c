@@ -207,6 +207,17 @@ void tm_run_answer(tm_branch *b, tm_answer_kind kind, const tm_json *value,
   tm_engine_make_runnable(b->run);
 }
 
+bool tm_run_enters(tm_branch *b, tm_answer *order) {
+  tm_list *ready = &b->run->ready;
+  bool alone = ready->next == &b->ready && ready->prev == &b->ready;
+  if (!alone || b->answer.kind != TM_ANSWER_ENTER || tm_txn_is(b))
+    return false;
+  tm_list_remove(&b->ready);
+  b->phase = TM_PHASE_BODY;
+  *order = b->answer;
+  return true;
+}
+
 static void outcome_event(tm_branch *b) {
   if (!b->run->engine->ports.event)
     return;

@@ -246,6 +246,9 @@ void tm_run_outcome(tm_branch *b, const tm_json *value, const tm_json *error,
 /* Queue an answer that needs no record (a body to enter, a verb's result). */
 void tm_run_answer(tm_branch *b, tm_answer_kind kind, const tm_json *value,
                    const tm_json *meta);
+/* Right after its call: is the branch to enter its action's body, and would be the next to go on? Then
+ * it may do so without coming back first, and has its order here. False: its answer will come. */
+bool tm_run_enters(tm_branch *b, tm_answer *order);
 /* End the run: record, row, event. */
 void tm_run_finish(tm_run *r, tm_run_state state, const tm_json *result, const tm_json *error);
 void tm_run_diverge(tm_run *r, const char *place, const char *fmt, ...)

@@ -85,11 +85,8 @@ static void must_be_allowed(lua_State *L, tm_call_kind kind) {
     tm_args_fail(L, "usage", err.msg);
 }
 
-/* The answer has come: return it or raise it. */
-static int finish(lua_State *L, int status, lua_KContext ctx) {
-  (void)status;
-  (void)ctx;
-  const tm_answer *a = guest_of(L)->answer;
+/* Return an answer, or raise it. */
+static int give(lua_State *L, const tm_answer *a) {
   lua_settop(L, 0);
   if (a->value)
     tm_value_push(L, a->value);
@@ -110,14 +107,24 @@ static int finish(lua_State *L, int status, lua_KContext ctx) {
   return 2;
 }
 
+/* The answer has come. */
+static int finish(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  (void)ctx;
+  return give(L, guest_of(L)->answer);
+}
+
 static int perform(lua_State *L, tm_call_kind kind, const char *name, const tm_json *request,
                    const tm_json *live) {
   tm_guest *g = guest_of(L);
+  tm_answer order;
   char where[256] = "";
   if (tm_call_class_of(kind) == TM_CALL_AWAITED) /* the others leave no record */
     tm_args_caller(L, where, sizeof where);
   tm_perform_call(g->current, kind, name, request ? request : tm_json_null(&g->scratch), live,
                   where);
+  if (tm_run_enters(g->current, &order))
+    return give(L, &order);
   return lua_yieldk(L, 0, 0, finish); /* a jump: nothing after this line runs */
 }
 

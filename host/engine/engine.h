@@ -108,6 +108,7 @@ struct tm_turn {
   tm_batch *batch;
   tm_link *links, **last_link; /* of its records, to be made when it is written */
   tm_run *guard;               /* whose fence stands last */
+  tm_op *guarding;             /* that fence */
   tm_after *first, **last;
   tm_engine *engine;
   int effects; /* bodies of actions that reached out, whose results are in it */
@@ -220,6 +221,7 @@ tm_run *tm_engine_unborn(const tm_engine *e, const char *id);
 /* The turn that is being filled; the batch's arena is for ops and what they point at. */
 tm_turn *tm_turn_of(tm_engine *e);
 tm_op *tm_turn_op(tm_engine *e, tm_run *r, tm_op_kind kind); /* guarded by r's fence */
+tm_op *tm_turn_guard(tm_run *r); /* that fence: TM_OP_OK when what it guards was written */
 tm_op *tm_turn_free(tm_engine *e, tm_op_kind kind); /* guarded by nobody, and ends a group */
 tm_after *tm_turn_after(tm_engine *e, void (*fn)(tm_after *, const tm_err *), tm_run *r,
                         tm_branch *b);

@@ -1,7 +1,9 @@
 /* flight.c - the same question at the same time is asked once, in one process.
  *
  * A flight is found by the question's hash from the moment it is asked until the answer is on
- * disk, where the next one finds it. Who follows has no task: the leader's is the engine's work.
+ * disk, where the next one finds it. Only then are those told who follow: their records name the run
+ * whose journal has the words of the model, and it may turn out to be another process's. Who follows
+ * has no task: the leader's is the engine's work.
  */
 #include <stdio.h>
 
@@ -30,7 +32,6 @@ static tm_branch *branch_of(tm_list *link) {
 /* -- following ------------------------------------------------------------------------- */
 
 static void tell(const tm_flight *f, tm_branch *b) {
-  b->reuse->flight = NULL;
   tm_run_outcome(b, f->value, NULL, tm_reuse_meta(b, f->meta, "flight", f->run, f->at));
 }
 
@@ -38,10 +39,6 @@ bool tm_flight_join(tm_branch *b) {
   tm_engine *e = b->run->engine;
   tm_reuse *u = b->reuse;
   tm_flight *f = tm_map_get(&e->flights, u->hash);
-  if (f && !f->leader) {
-    tell(f, b);
-    return true;
-  }
   bool follows = f != NULL;
   if (!f) {
     f = tm_new(tm_flight);
@@ -60,29 +57,6 @@ bool tm_flight_join(tm_branch *b) {
 
 /* -- the end of it --------------------------------------------------------------------- */
 
-static void durable(tm_after *a, const tm_err *err) {
-  (void)err;
-  tm_flight *f = a->ctx;
-  tm_map_remove(&f->engine->flights, f->hash);
-  release(f);
-}
-
-void tm_flight_land(tm_branch *b, const tm_json *value, const tm_json *meta) {
-  tm_flight *f = b->reuse->flight;
-  tm_list *l;
-  if (!f)
-    return;
-  b->reuse->flight = NULL;
-  f->leader = NULL;
-  f->value = tm_json_copy(&f->arena, value);
-  f->meta = tm_json_copy(&f->arena, meta);
-  f->at = tm_engine_now(b->run->engine);
-  snprintf(f->run, sizeof f->run, "%s", b->run->id);
-  while ((l = tm_list_shift(&f->followers)))
-    tell(f, branch_of(l));
-  tm_turn_after(b->run->engine, durable, NULL, NULL)->ctx = f;
-}
-
 /* Not at once: this may be the middle of a run's end, or of the engine's. */
 static void ask_again(tm_engine *e, tm_branch *b) {
   b->reuse->flight = NULL;
@@ -91,6 +65,42 @@ static void ask_again(tm_engine *e, tm_branch *b) {
     e->announced = true;
     e->ports.wake(e->ports.ctx);
   }
+}
+
+/* The leader's record is on the disk, or it was another process's run by then. */
+static void landed(tm_after *a, const tm_err *err) {
+  tm_flight *f = a->ctx;
+  tm_list *l;
+  tm_map_remove(&f->engine->flights, f->hash);
+  while ((l = tm_list_shift(&f->followers))) {
+    tm_branch *b = branch_of(l);
+    b->reuse->flight = NULL;
+    if (err->code == TM_OK && a->op->status == TM_OP_OK)
+      tell(f, b);
+    else if (err->code == TM_OK)
+      ask_again(f->engine, b);
+  }
+  release(f);
+}
+
+void tm_flight_land(tm_branch *b, const tm_json *value, const tm_json *meta) {
+  tm_flight *f = b->reuse->flight;
+  if (!f)
+    return;
+  if (b->run->lost || b->run->ended) {
+    tm_flight_fail(b, false);
+    return;
+  }
+  b->reuse->flight = NULL;
+  f->leader = NULL;
+  f->value = tm_json_copy(&f->arena, value);
+  f->meta = tm_json_copy(&f->arena, meta);
+  f->at = tm_engine_now(b->run->engine);
+  snprintf(f->run, sizeof f->run, "%s", b->run->id);
+  tm_op *guard = tm_turn_guard(b->run);
+  tm_after *a = tm_turn_after(b->run->engine, landed, b->run, NULL);
+  a->ctx = f;
+  a->op = guard;
 }
 
 void tm_flight_fail(tm_branch *b, bool alone) {

@@ -91,7 +91,14 @@ static void put_guard(tm_engine *e, tm_run *r) {
     r->claim = op;
   }
   t->guard = r;
+  t->guarding = op;
   tm_turn_watch(r, op);
+}
+
+tm_op *tm_turn_guard(tm_run *r) {
+  if (tm_turn_of(r->engine)->guard != r)
+    put_guard(r->engine, r);
+  return r->engine->turn->guarding;
 }
 
 void tm_turn_watch(tm_run *r, tm_op *guard) {

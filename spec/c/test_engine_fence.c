@@ -74,6 +74,27 @@ static void the_losers_other_runs_go_on(void) {
   kit_world_close(&p.world);
 }
 
+/* The words of the model stand in the journal of nobody. */
+static void the_losers_answer_is_nobodys(void) {
+  pair p;
+  take_over(&p, "{'flow': [['llm', 'a', {'cache': {}}]]}");
+  p.second.reply = hangs;
+  kit_run(&p.second); /* has r now */
+  kit_play(&p.first, "s");
+  CHECK_INT(p.first.started, 1); /* follows the question of r */
+  kit_finish(&p.first, kit_task_at(&p.first, "a"), KIT_OK);
+  kit_run(&p.first);
+  CHECK_STR(kit_journal(&p.world, "s"), "start");
+  CHECK_INT(p.first.started, 2);
+  kit_finish(&p.first, kit_task_at(&p.first, "a"), KIT_OK);
+  kit_run(&p.first);
+  CHECK_STR(kit_journal(&p.world, "s"), "start attempt:1 done:1 end");
+  kit_finish(&p.second, kit_task_at(&p.second, "a"), KIT_OK);
+  kit_run(&p.second);
+  CHECK_STR(kit_state(&p.world, "r"), "done");
+  kit_world_close(&p.world);
+}
+
 static void a_timer_of_the_loser_does_not_fire(void) {
   pair p;
   take_over(&p, "{'flow': [['sleep', 500], ['llm', 'a']]}");
@@ -178,6 +199,7 @@ CHECK_SUITE(engine_fence) {
   CHECK_RUN(the_loser_writes_nothing_more);
   CHECK_RUN(the_losers_effect_is_absorbed_by_its_key);
   CHECK_RUN(the_losers_other_runs_go_on);
+  CHECK_RUN(the_losers_answer_is_nobodys);
   CHECK_RUN(a_timer_of_the_loser_does_not_fire);
   CHECK_RUN(of_two_that_wake_a_waiting_run_one_gets_it);
   CHECK_RUN(of_two_that_resume_at_once_one_gets_it);

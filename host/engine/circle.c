@@ -7,7 +7,7 @@
 
 typedef struct node {
   const char *id;
-  tm_json *reason;
+  const tm_json *reason;
   bool free; /* it can go on, or waits for one that can */
   bool told;
 } node;
@@ -38,12 +38,9 @@ static bool is_bound(tm_engine *e, const tm_run_row *row, const tm_json *reason)
 
 static int note(void *ctx, const tm_run_row *row) {
   graph *g = ctx;
-  tm_json *reason = NULL;
-  tm_err err = TM_ERR_INIT;
   bool rests = is(row->state, "waiting") && !(row->owner && *row->owner);
-  if (!rests || !row->reason || !*row->reason ||
-      tm_json_parse(&reason, g->arena, row->reason, strlen(row->reason), NULL, &err) < 0 ||
-      !is_bound(g->engine, row, reason))
+  const tm_json *reason = rests ? tm_wake_reason(row, g->arena) : NULL;
+  if (!reason || !is_bound(g->engine, row, reason))
     return 0;
   if (g->count == g->cap) {
     g->cap = g->cap ? 2 * g->cap : 32;

@@ -121,13 +121,10 @@ bool tm_control_is_paused(const tm_run_row *row) {
 
 bool tm_control_rests(const tm_run_row *row) {
   tm_arena a;
-  tm_json *reason = NULL;
-  tm_err err = TM_ERR_INIT;
   if (!tm_control_is_paused(row))
     return false;
   tm_arena_init(&a, 0);
-  tm_json_parse(&reason, &a, row->reason, strlen(row->reason), NULL, &err);
-  const tm_json *why = tm_json_at(reason, 0);
+  const tm_json *why = tm_json_at(tm_wake_reason(row, &a), 0);
   bool many = tm_json_get(why, "workflow") || tm_json_get(why, "all");
   tm_arena_free(&a);
   return many;

@@ -177,16 +177,15 @@ static void free_line(line *l) {
 static bool is_looked_after(tm_engine *e, const char *id) {
   tm_arena a;
   tm_run_row row;
-  tm_json *reason = NULL;
   tm_err err = TM_ERR_INIT;
   bool is = false;
   tm_arena_init(&a, 0);
-  if (tm_wake_row(e, id, &a, &row, &err) == 1 && row.reason && *row.reason &&
-      tm_json_parse(&reason, &a, row.reason, strlen(row.reason), NULL, &err) == 0)
-    for (size_t i = 0; !is && i < tm_json_len(reason); i++) {
-      const char *at = tm_json_get_str(tm_json_at(reason, i), "at");
-      is = at && strcmp(at, e->owner) != 0 && tm_owner_alive(at);
-    }
+  int found = tm_wake_row(e, id, &a, &row, &err);
+  const tm_json *reason = found == 1 ? tm_wake_reason(&row, &a) : NULL;
+  for (size_t i = 0; !is && i < tm_json_len(reason); i++) {
+    const char *at = tm_json_get_str(tm_json_at(reason, i), "at");
+    is = at && strcmp(at, e->owner) != 0 && tm_owner_alive(at);
+  }
   tm_arena_free(&a);
   return is;
 }

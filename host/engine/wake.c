@@ -50,13 +50,19 @@ bool tm_wake_ended(const tm_run_row *row) {
   return tm_wake_over(row->state);
 }
 
-const char *tm_wake_successor(const tm_run_row *row, tm_arena *a) {
-  tm_json *reason = NULL;
+const tm_json *tm_wake_reason(const tm_run_row *row, tm_arena *a) {
+  tm_json *reason;
   tm_err err = TM_ERR_INIT;
-  if (strcmp(row->state, "done") != 0 || !row->reason || !*row->reason ||
-      tm_json_parse(&reason, a, row->reason, strlen(row->reason), NULL, &err) < 0)
+  bool says = row->reason && *row->reason;
+  if (!says || tm_json_parse(&reason, a, row->reason, strlen(row->reason), NULL, &err) < 0)
     return NULL;
-  return tm_json_get_str(reason, "continued");
+  return reason;
+}
+
+const char *tm_wake_successor(const tm_run_row *row, tm_arena *a) {
+  if (strcmp(row->state, "done") != 0)
+    return NULL;
+  return tm_json_get_str(tm_wake_reason(row, a), "continued");
 }
 
 /* -- is there something to go on with? ------------------------------------------- */
@@ -78,15 +84,11 @@ bool tm_wake_came(tm_engine *e, const tm_run_row *row, const tm_json *reason) {
 
 bool tm_wake_ready(tm_engine *e, const tm_run_row *row) {
   tm_arena a;
-  tm_json *reasons = NULL;
-  tm_err err = TM_ERR_INIT;
   bool ready = tm_gate_decided(e, row->id);
-  if (ready || !row->reason || !*row->reason)
-    return ready;
   tm_arena_init(&a, 0);
-  if (tm_json_parse(&reasons, &a, row->reason, strlen(row->reason), NULL, &err) == 0)
-    for (size_t i = 0; !ready && i < tm_json_len(reasons); i++)
-      ready = tm_wake_came(e, row, tm_json_at(reasons, i));
+  const tm_json *reasons = ready ? NULL : tm_wake_reason(row, &a);
+  for (size_t i = 0; !ready && i < tm_json_len(reasons); i++)
+    ready = tm_wake_came(e, row, tm_json_at(reasons, i));
   tm_arena_free(&a);
   return ready;
 }

@@ -20,6 +20,8 @@ void tm_wake_look(tm_branch *b);
 
 /* A run's row: 1, 0 there is none, -1. Copied into the arena. */
 int tm_wake_row(tm_engine *e, const char *id, tm_arena *a, tm_run_row *out, tm_err *err);
+/* Why its run rests or how it ended, as a list or an object; NULL: the row does not say. */
+const tm_json *tm_wake_reason(const tm_run_row *row, tm_arena *a);
 bool tm_wake_over(const char *state); /* done, failed or cancelled; a diverged run may go on */
 bool tm_wake_ended(const tm_run_row *row); /* the same */
 /* The run that goes on for one that is done by mill.continue_as; NULL: it is simply done. */

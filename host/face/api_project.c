@@ -8,6 +8,7 @@
 #include "engine/circle.h"
 #include "engine/held.h"
 #include "engine/owner.h"
+#include "engine/wake.h"
 #include "face/api.h"
 #include "face/waits.h"
 
@@ -227,10 +228,9 @@ static void examine_circles(examining *x) {
 /* Whoever waits for a key of another run's action is told of: nobody need wonder. */
 static int note_key(void *ctx, const tm_run_row *row) {
   examining *x = ctx;
-  tm_json *reason = NULL;
-  tm_err err = TM_ERR_INIT;
-  if (!tm_held_says(row) || x->found >= TOLD_MAX ||
-      tm_json_parse(&reason, &x->arena, row->reason, strlen(row->reason), NULL, &err) < 0)
+  bool told = tm_held_says(row) && x->found < TOLD_MAX;
+  const tm_json *reason = told ? tm_wake_reason(row, &x->arena) : NULL;
+  if (!reason)
     return 0;
   tm_buf_printf(&x->detail, "; run %s waits for ", row->id);
   tm_waits_put_all(&x->detail, reason);

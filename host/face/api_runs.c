@@ -172,18 +172,20 @@ static bool key_rests(const tidemill *t, const tm_run_row *row, const tm_json *w
          tm_held_by(still, t->engine, row, why) && strcmp(holder, still) == 0;
 }
 
-/* No other process will bring it on, by a key that it waits for. */
-static bool keys_rest(const tidemill *t, const char *id) {
+/* By the row of a run, does each key that it waits for rest, and (`runs`) each run? */
+static bool reasons_rest(const tidemill *t, const char *id, bool runs, int depth) {
   tm_arena a;
   tm_run_row row;
-  tm_json *reasons = NULL;
   tm_err err = TM_ERR_INIT;
   bool rest = true;
   tm_arena_init(&a, 0);
-  if (tm_wake_row(t->engine, id, &a, &row, &err) == 1 && row.reason && *row.reason &&
-      tm_json_parse(&reasons, &a, row.reason, strlen(row.reason), NULL, &err) == 0)
-    for (size_t i = 0; rest && i < tm_json_len(reasons); i++)
-      rest = key_rests(t, &row, tm_json_at(reasons, i));
+  int found = tm_wake_row(t->engine, id, &a, &row, &err);
+  const tm_json *reasons = found == 1 ? tm_wake_reason(&row, &a) : NULL;
+  for (size_t i = 0; rest && i < tm_json_len(reasons); i++) {
+    const char *other = tm_json_get_str(tm_json_at(reasons, i), "run");
+    rest = key_rests(t, &row, tm_json_at(reasons, i)) &&
+           (!runs || !other || run_rests(t, other, depth + 1));
+  }
   tm_arena_free(&a);
   return rest;
 }
@@ -204,26 +206,7 @@ static bool waits_outside(const tidemill *t, const tm_run *r, int depth) {
     if (!b->dead && tm_held_is(b))
       keys = true;
   }
-  return !keys || keys_rest(t, r->id);
-}
-
-/* Of a parked run: does each one that it waits for rest? */
-static bool others_rest(const tidemill *t, const char *id, int depth) {
-  tm_arena a;
-  tm_run_row row;
-  tm_json *reasons = NULL;
-  tm_err err = TM_ERR_INIT;
-  bool rest = true;
-  tm_arena_init(&a, 0);
-  if (tm_wake_row(t->engine, id, &a, &row, &err) == 1 && row.reason && *row.reason &&
-      tm_json_parse(&reasons, &a, row.reason, strlen(row.reason), NULL, &err) == 0)
-    for (size_t i = 0; rest && i < tm_json_len(reasons); i++) {
-      const char *other = tm_json_get_str(tm_json_at(reasons, i), "run");
-      rest = key_rests(t, &row, tm_json_at(reasons, i)) &&
-             (!other || run_rests(t, other, depth + 1));
-    }
-  tm_arena_free(&a);
-  return rest;
+  return !keys || reasons_rest(t, r->id, false, 0);
 }
 
 /* Nothing of this engine will bring it on, unless people do. */
@@ -235,7 +218,7 @@ static bool run_rests(const tidemill *t, const char *id, int depth) {
     return (r->lost && r->uncommitted == 0) || waits_outside(t, r, depth);
   if (!tm_park_holds(t->engine, id))
     return true;
-  return timer_rests(t, tm_park_due(t->engine, id)) && others_rest(t, id, depth);
+  return timer_rests(t, tm_park_due(t->engine, id)) && reasons_rest(t, id, true, depth);
 }
 
 static bool all_wait(const tidemill *t) {
@@ -295,11 +278,8 @@ static void explain_waiting(tm_err *err, const char *run, const tm_json *reason)
 
 void tm_api_explain(tm_err *err, const tm_run_row *row) {
   tm_arena a;
-  tm_json *reason = NULL;
-  tm_err ignored = TM_ERR_INIT;
   tm_arena_init(&a, 0);
-  if (row->reason && *row->reason)
-    tm_json_parse(&reason, &a, row->reason, strlen(row->reason), NULL, &ignored);
+  const tm_json *reason = tm_wake_reason(row, &a);
   int code = code_of(row->state, reason);
   const char *message = tm_json_get_str(reason, "message");
   if (code == TIDEMILL_EWAITING)

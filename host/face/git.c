@@ -183,6 +183,31 @@ static bool read_log(tm_git_commit *out, tm_arena *a, const asking *x, const cha
   return false;
 }
 
+/* The commits that gave or took the blob `id`, among those that `where` names; -1: there is no git. */
+static int ask_log(asking *x, tm_git *g, const char *id, const char *const *where,
+                   const char *file) {
+  static const char *const plain[] = {"log",
+                                      "--no-show-signature",
+                                      "--no-color",
+                                      "--no-ext-diff",
+                                      "--no-textconv",
+                                      "--no-renames",
+                                      "--raw",
+                                      "--no-abbrev",
+                                      "-n",
+                                      "100",
+                                      "--format=%x01%H%x00%an%x00%aI%x00%s"};
+  const char *words[MAX_WORDS] = {0};
+  size_t n = sizeof plain / sizeof *plain;
+  memcpy(words, plain, sizeof plain);
+  words[n++] = tm_arena_printf(g->arena, "--find-object=%s", id);
+  while (*where)
+    words[n++] = *where++;
+  words[n++] = "--";
+  words[n] = file;
+  return ask(x, g, words, NULL, 0);
+}
+
 tm_git_state tm_git_find(tm_git_commit *out, bool *found, tm_git *g, const char *file,
                          const char *bytes, size_t len) {
   const char *id;
@@ -191,48 +216,16 @@ tm_git_state tm_git_find(tm_git_commit *out, bool *found, tm_git *g, const char 
   *found = false;
   if (state != TM_GIT_OK)
     return state;
-  const char *find = tm_arena_printf(g->arena, "--find-object=%s", id);
   /* A merge that mended a file is seen with -m alone, which would also name merges that only brought
    * the commit: so that, and other branches, come second. */
-  const char *const here[] = {"log",
-                              "--no-show-signature",
-                              "--no-color",
-                              "--no-ext-diff",
-                              "--no-textconv",
-                              "--no-renames",
-                              "--raw",
-                              "--no-abbrev",
-                              "-n",
-                              "100",
-                              "--format=%x01%H%x00%an%x00%aI%x00%s",
-                              find,
-                              "--",
-                              file,
-                              NULL};
-  const char *const anywhere[] = {"log",
-                                  "--no-show-signature",
-                                  "--no-color",
-                                  "--no-ext-diff",
-                                  "--no-textconv",
-                                  "--no-renames",
-                                  "--raw",
-                                  "--no-abbrev",
-                                  "-n",
-                                  "100",
-                                  "--format=%x01%H%x00%an%x00%aI%x00%s",
-                                  find,
-                                  "--all",
-                                  "--full-history",
-                                  "-m",
-                                  "--",
-                                  file,
-                                  NULL};
-  if (ask(&x, g, here, NULL, 0) < 0)
+  static const char *const here[] = {NULL}, *const anywhere[] = {"--all", "--full-history",
+                                                                 "-m", NULL};
+  if (ask_log(&x, g, id, here, file) < 0)
     return TM_GIT_MISSING;
   *found = !x.trouble && x.code == 0 && read_log(out, g->arena, &x, id);
   if (*found) /* code 128: nothing is committed on this branch */
     return TM_GIT_OK;
-  if (ask(&x, g, anywhere, NULL, 0) < 0)
+  if (ask_log(&x, g, id, anywhere, file) < 0)
     return TM_GIT_MISSING;
   if (x.trouble || x.code != 0)
     return failed(g, &x);

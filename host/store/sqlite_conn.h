@@ -11,9 +11,12 @@
 
 #include "store/store.h"
 
-#define TM_RUN_COLUMNS                                                        \
-  "id, workflow, state, reason, owner, closure, input_hash, parent, result, " \
-  "epoch, wake_at, created, updated, records"
+/* What is kept by its journal's end. */
+#define TM_RUN_RECORDS "ifnull((SELECT h.records FROM tm_head h WHERE h.n = tm_run.n), 0)"
+#define TM_RUN_COLUMNS                                                                         \
+  "id, workflow, state, reason, owner, closure, input_hash, parent, result, "                  \
+  "epoch, wake_at, created, max(updated, ifnull((SELECT h.updated FROM tm_head h WHERE h.n = " \
+  "tm_run.n), 0)), " TM_RUN_RECORDS
 #define TM_GATE_COLUMNS                                                  \
   "g.id, r.id, r.workflow, g.place, g.name, g.state, g.digest, g.body, " \
   "g.decision, g.by, g.opened, g.expires, g.decided"
@@ -50,8 +53,9 @@
   X(ROLLBACK, "ROLLBACK")                                                                      \
   X(SNAPSHOT, "BEGIN")                                                                         \
   X(VERSION, "PRAGMA data_version")                                                            \
-  X(HEAD, "SELECT n, epoch, records, last, owner FROM tm_run WHERE id = ?1")                   \
-  X(HEAD_SET, "UPDATE tm_run SET records = ?2, last = ?3, updated = ?4 WHERE n = ?1")          \
+  X(HEAD, "SELECT r.n, epoch, ifnull(records, 0), ifnull(last, 0), owner FROM tm_run r LEFT "  \
+          "JOIN tm_head h ON h.n = r.n WHERE id = ?1")                                         \
+  X(HEAD_SET, "REPLACE INTO tm_head (n, records, last, updated) VALUES (?1, ?2, ?3, ?4)")      \
   X(RUN_NEW, "INSERT INTO tm_run (epoch, wake_at, created, updated, state, id, workflow, "     \
              "owner, closure, input_hash, parent, reason, result) "                            \
              "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) "                \
@@ -203,13 +207,14 @@
                       "AND p.closure IS NOT r.closure")                                        \
   X(READ_BLOBS, "SELECT hash, 0, 0, 0 FROM tm_blob ORDER BY n")                                \
   X(READ_DOUBT, "SELECT 1 FROM tm_effect WHERE run = ?1 AND result IS NULL")                   \
-  X(RUN_DROP, "UPDATE tm_run SET id = '/' || n, state = 'removed', wake_at = 0, "              \
-              "workflow = NULL, owner = NULL, closure = NULL, input_hash = NULL, "             \
-              "parent = NULL, reason = NULL, result = NULL WHERE id = ?1 AND epoch = ?2 "      \
-              "AND records = ?3 AND " TM_RUN_ENDED " AND NOT EXISTS (SELECT 1 FROM tm_run c "  \
-              "WHERE c.parent = ?1) AND NOT EXISTS (SELECT 1 FROM tm_run p "                   \
-              "WHERE p.id = tm_run.parent AND NOT p." TM_RUN_ENDED ") AND NOT EXISTS "         \
-              "(SELECT 1 FROM tm_effect e WHERE e.run = ?1 AND e.result IS NULL)")             \
+  X(RUN_DROP,                                                                                  \
+    "UPDATE tm_run SET id = '/' || n, state = 'removed', wake_at = 0, "                        \
+    "workflow = NULL, owner = NULL, closure = NULL, input_hash = NULL, "                       \
+    "parent = NULL, reason = NULL, result = NULL WHERE id = ?1 AND epoch = ?2 "                \
+    "AND " TM_RUN_RECORDS " = ?3 AND " TM_RUN_ENDED " AND NOT EXISTS (SELECT 1 FROM tm_run c " \
+    "WHERE c.parent = ?1) AND NOT EXISTS (SELECT 1 FROM tm_run p "                             \
+    "WHERE p.id = tm_run.parent AND NOT p." TM_RUN_ENDED ") AND NOT EXISTS "                   \
+    "(SELECT 1 FROM tm_effect e WHERE e.run = ?1 AND e.result IS NULL)")                       \
   X(DROP_GATES, "DELETE FROM tm_gate WHERE run = ?1")                                          \
   X(DROP_LOCKS, "DELETE FROM tm_lock WHERE run = ?1")                                          \
   X(DROP_SPENDING, "DELETE FROM tm_spending WHERE run = ?1")                                   \
@@ -217,12 +222,15 @@
                   "AND expires <= ?1 LIMIT ?2)")                                               \
   X(DROP_PINS, "DELETE FROM tm_pin WHERE run = ?1")                                            \
   X(DROP_ORDERS, "DELETE FROM tm_order WHERE run = ?1")                                        \
-  X(DROPPED, "SELECT n, last, records FROM tm_run WHERE state = 'removed' AND (records > 0 "   \
-             "OR n < (SELECT max(n) FROM tm_run)) LIMIT 1")                                    \
+  X(DROPPED, "SELECT r.n, ifnull(last, 0), ifnull(records, 0) FROM tm_run r LEFT JOIN "        \
+             "tm_head h ON h.n = r.n WHERE state = 'removed' AND (records > 0 "                \
+             "OR r.n < (SELECT max(n) FROM tm_run)) LIMIT 1")                                  \
   X(DROP_SIGNALS, "DELETE FROM tm_signal WHERE n IN (SELECT n FROM tm_signal WHERE run = ?1 "  \
                   "LIMIT ?2)")                                                                 \
   X(DROP_RECORD, "DELETE FROM tm_journal WHERE pos = ?1 AND run = ?2 RETURNING prev")          \
   X(DROP_ROW, "DELETE FROM tm_run WHERE n = ?1 AND n < (SELECT max(n) FROM tm_run)")           \
+  X(DROP_HEAD,                                                                                 \
+    "DELETE FROM tm_head WHERE n = ?1 AND NOT EXISTS (SELECT 1 FROM tm_run WHERE n = ?1)")     \
   X(CLOSURE_DROP, "DELETE FROM tm_closure WHERE hash = ?1 AND n < (SELECT max(n) FROM "        \
                   "tm_closure) AND NOT EXISTS (SELECT 1 FROM tm_run r WHERE r.n > ?2 "         \
                   "AND r.closure = ?1) AND NOT EXISTS (SELECT 1 FROM tm_pin p "                \

@@ -189,10 +189,8 @@ static int sweep_record(tm_use *u, remains *r, tm_err *err) {
   return rc < 0 ? -1 : 0;
 }
 
-static int keep_remains(tm_writer *w, const remains *r, int64_t at, tm_err *err) {
+static int keep_end(tm_writer *w, const remains *r, int64_t at, tm_err *err) {
   tm_use u;
-  if (r->records == 0 && run_for(w, TM_SQL_DROP_ROW, r->n, err) < 0)
-    return -1;
   if (tm_conn_use(&u, &w->conn, TM_SQL_HEAD_SET, err) < 0)
     return -1;
   tm_conn_int(&u, r->n);
@@ -200,6 +198,15 @@ static int keep_remains(tm_writer *w, const remains *r, int64_t at, tm_err *err)
   tm_conn_int(&u, r->last);
   tm_conn_int(&u, at);
   return tm_conn_run(&u, err);
+}
+
+static int keep_remains(tm_writer *w, const remains *r, int64_t at, tm_err *err) {
+  if (keep_end(w, r, at, err) < 0)
+    return -1;
+  if (r->records > 0)
+    return 0;
+  return run_for(w, TM_SQL_DROP_ROW, r->n, err) < 0 ? -1
+                                                    : run_for(w, TM_SQL_DROP_HEAD, r->n, err);
 }
 
 static int sweep_journal(tm_writer *w, remains *r, int64_t limit, int64_t *swept, tm_err *err) {

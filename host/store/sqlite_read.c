@@ -2,7 +2,7 @@
  *
  * A journal is a chain of positions from the newest record back to the first:
  *
- *   tm_run.last ─► pos 91 (seq 2) ─prev─► pos 40 (seq 1) ─prev─► pos 39 (seq 0) ─prev─► 0
+ *   tm_head.last ─► pos 91 (seq 2) ─prev─► pos 40 (seq 1) ─prev─► pos 39 (seq 0) ─prev─► 0
  *
  * It is walked back for the positions, then read forward. Records never change or
  * move, so both walks see the same, whatever is appended meanwhile.

@@ -1,7 +1,7 @@
 /* sqlite_verify.c - what `doctor` proves about a database file.
  *
  * Together the three checks of journals say that each run has exactly the records
- * 0 .. records-1: the last one stands where tm_run says, each stands behind the one
+ * 0 .. records-1: the last one stands where tm_head says, each stands behind the one
  * before it, and there are no others.
  */
 #include <stdio.h>
@@ -24,9 +24,9 @@ static const check checks[] = {
      "a row of %s points at a run that does not exist"},
     {"SELECT journal_mode FROM pragma_journal_mode WHERE journal_mode <> 'wal'",
      "the journal mode is %s instead of wal: another program changed it"},
-    {"SELECT r.id FROM tm_run r LEFT JOIN tm_journal j ON j.pos = r.last "
-     "WHERE CASE r.records WHEN 0 THEN r.last <> 0 "
-     "ELSE j.run IS NOT r.n OR j.seq IS NOT r.records - 1 END",
+    {"SELECT r.id FROM tm_run r JOIN tm_head h ON h.n = r.n "
+     "LEFT JOIN tm_journal j ON j.pos = h.last WHERE CASE h.records WHEN 0 THEN h.last <> 0 "
+     "ELSE j.run IS NOT r.n OR j.seq IS NOT h.records - 1 END",
      "the journal of run %s does not end where it should: records are missing"},
     {"SELECT ifnull(r.id, 'number ' || j.run) || ', record ' || j.seq FROM tm_journal j "
      "LEFT JOIN tm_journal p ON p.pos = j.prev LEFT JOIN tm_run r ON r.n = j.run "
@@ -35,8 +35,11 @@ static const check checks[] = {
      "a journal has a gap before run %s"},
     {"SELECT ifnull(r.id, 'number ' || c.run) FROM "
      "(SELECT run, count(*) AS records FROM tm_journal GROUP BY run) c "
-     "LEFT JOIN tm_run r ON r.n = c.run WHERE r.records IS NOT c.records",
+     "LEFT JOIN tm_run r ON r.n = c.run LEFT JOIN tm_head h ON h.n = c.run "
+     "WHERE r.n IS NULL OR h.records IS NOT c.records",
      "the journal of run %s has other records than the run says"},
+    {"SELECT h.n FROM tm_head h LEFT JOIN tm_run r ON r.n = h.n WHERE r.n IS NULL",
+     "a journal's end is kept for run number %s, which does not exist"},
     {"SELECT id FROM tm_gate WHERE (state = 'open') <> (decided = 0) "
      "OR (state = 'open' AND decision IS NOT NULL)",
      "gate %s is open and decided at once"},

@@ -2,10 +2,10 @@
  *
  * The journal's end of a run (its head) is kept in memory while the run writes: a
  * fence is then a look into a map, and however many records a transaction brings,
- * tm_run hears of them once, before COMMIT.
+ * tm_head hears of them once, before COMMIT.
  *
  *   take the lock (caller) ─ BEGIN IMMEDIATE ─ did others commit? forget the heads
- *     ─ ops of all batches ─ heads into tm_run ─ COMMIT, one sync ─ drop the lock (caller)
+ *     ─ ops of all batches ─ heads into tm_head ─ COMMIT, one sync ─ drop the lock (caller)
  */
 #include "store/sqlite_write.h"
 

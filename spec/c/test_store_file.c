@@ -180,9 +180,8 @@ static const char *const left_by[] = {
     NULL,
     "INSERT INTO tm_blob VALUES (1, 'f', x'00');"
     "INSERT INTO tm_closure VALUES (1, 'c', x'7b7d');"
-    "INSERT INTO tm_run (n, epoch, records, last, wake_at, created, updated, state, id, "
-    "workflow,"
-    " closure) VALUES (1, 1, 1, 1, 0, 1, 1, 'queued', 'r1', 'flow', 'c');"
+    "INSERT INTO tm_run (n, epoch, wake_at, created, updated, state, id, workflow, closure)"
+    " VALUES (1, 1, 0, 1, 1, 'queued', 'r1', 'flow', 'c');"
     "INSERT INTO tm_journal (pos, run, prev, seq, kind, body) VALUES (1, 1, 0, 0, 7, 'x');"
     "INSERT INTO tm_gate (n, run, id, name, place, state, opened, expires)"
     " VALUES (1, 1, 'r1/a@1', 'a', '1', 'open', 1, 0);"
@@ -199,6 +198,7 @@ static const char *const left_by[] = {
     "INSERT INTO tm_order VALUES ('run:r1', 'r1', 'cancel', 2, '', '', 1);",
     "", /* another index */
     "UPDATE tm_spending SET calls = 0;",
+    "", /* another table for what there was */
 };
 #define LEFT (sizeof left_by / sizeof left_by[0])
 
@@ -254,8 +254,10 @@ static void what_any_earlier_schema_held_is_there_now(void) {
     for (unsigned v = 1; v <= version; v++)
       strncat(sql, left_by[v], sizeof sql - strlen(sql) - 1);
     snprintf(sql + strlen(sql), sizeof sql - strlen(sql),
-             "INSERT INTO tm_effect VALUES ('flow', 'pay', 'k', 'h', %s, '1', '7')",
-             version < 4 ? "1" : "'r1'");
+             "INSERT INTO tm_effect VALUES ('flow', 'pay', 'k', 'h', %s, '1', '7'); %s",
+             version < 4 ? "1" : "'r1'",
+             version < 10 ? "UPDATE tm_run SET records = 1, last = 1"
+                          : "INSERT INTO tm_head VALUES (1, 1, 1, 1)");
     box_open_old(&b, version, sql);
     CHECK_STR(box_run(&b, "r1")->state, "queued");
     CHECK_STR(box_journal(&b, "r1", 0), "0:x");
@@ -292,10 +294,12 @@ static void damage_is_found_and_never_read_over(void) {
   } cases[] = {
       {"DELETE FROM tm_journal WHERE seq = 1", "gap before run r1, record 2"},
       {"DELETE FROM tm_journal WHERE seq = 2", "journal of run r1 does not end"},
-      {"UPDATE tm_run SET records = 2", "journal of run r1 does not end"},
+      {"UPDATE tm_head SET records = 2", "journal of run r1 does not end"},
       {"UPDATE tm_journal SET run = 2 WHERE seq = 1", "gap before run r1, record 2"},
       {"INSERT INTO tm_journal (run, prev, seq, kind) VALUES (1, 0, 0, 1)",
        "has other records"},
+      {"DELETE FROM tm_head", "has other records"},
+      {"INSERT INTO tm_head VALUES (9, 1, 1, 1)", "run number 9, which does not exist"},
       {"UPDATE tm_gate SET decided = 5", "gate r1/a is open and decided"},
       {"UPDATE tm_effect SET run = 77", "the run that claimed it does not exist"},
   };

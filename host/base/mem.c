@@ -6,6 +6,7 @@
  */
 #include "base/mem.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -39,6 +40,13 @@ void tm_mem_release(void) {
 #ifdef __GLIBC__
   malloc_trim(0);
 #endif
+}
+
+FILE *tm_mem_fopen(const char *path, const char *mode) {
+  FILE *f = fopen(path, mode);
+  if (!f && errno == ENOMEM)
+    out_of_memory(BUFSIZ);
+  return f;
 }
 
 void *tm_alloc(size_t size) {

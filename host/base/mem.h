@@ -14,6 +14,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 void *tm_alloc(size_t size);            /* zeroed; never NULL */
 void *tm_realloc(void *p, size_t size); /* never NULL */
@@ -34,6 +35,8 @@ bool tm_mem_refused(void);
 /* A raw fallible allocation that obeys the test hook; NULL when there is none. */
 void *tm_try_realloc(void *p, size_t size);
 
+/* fopen, where a lack of memory is no answer either. */
+FILE *tm_mem_fopen(const char *path, const char *mode);
 /* Give what is free back to the system, where the C library can (glibc keeps it otherwise). */
 void tm_mem_release(void);
 

@@ -109,7 +109,7 @@ static int read_file(void *ctx, const char *path, const char *name, const struct
   if (st->st_size > MAX_FILE)
     return tm_err_set(err, TM_LIMIT, "%s is larger than 1 MiB: too large for a source file",
                       path);
-  FILE *f = fopen(path, "rb");
+  FILE *f = tm_mem_fopen(path, "rb");
   if (!f)
     return tm_err_set(err, TM_CONFIG, "cannot read %s: %s", path, strerror(errno));
   size_t size = (size_t)st->st_size;

@@ -373,7 +373,7 @@ static void file_done(void *arg) {
 }
 
 static int read_file(work *w, const char *path, tm_err *err) {
-  FILE *f = fopen(path, "rb");
+  FILE *f = tm_mem_fopen(path, "rb");
   if (!f)
     return errno == ENOENT
                ? 0
@@ -395,7 +395,7 @@ static int read_file(work *w, const char *path, tm_err *err) {
 static int write_file(const char *path, const char *mode, const tm_json *text, tm_err *err) {
   size_t len = 0;
   const char *bytes = tm_json_str(text, &len);
-  FILE *f = fopen(path, mode);
+  FILE *f = tm_mem_fopen(path, mode);
   if (!f)
     return tm_err_set(err, TM_FAILED, "cannot write %s: %s", path, strerror(errno));
   bool ok = fwrite(bytes ? bytes : "", 1, len, f) == len;

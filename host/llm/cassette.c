@@ -175,7 +175,7 @@ static tape *tape_of(cassette *c, const char *path, tm_err *err) {
   tape *t = tm_map_get(&c->tapes, path);
   if (t)
     return t;
-  FILE *f = fopen(path, "rbe");
+  FILE *f = tm_mem_fopen(path, "rbe");
   if (!f) {
     tm_err_set(err, TM_NOTFOUND, "the cassette %s cannot be read: %s", path, strerror(errno));
     return NULL;

@@ -37,7 +37,7 @@ static const char table_key, thread_key;
 /* -- the file -------------------------------------------------------------------------- */
 
 static int read_file(tm_rules *r, tm_err *err) {
-  FILE *f = fopen(r->path, "rb");
+  FILE *f = tm_mem_fopen(r->path, "rb");
   if (!f)
     return tm_err_set(err, TM_NOTFOUND, "cannot open the rules of the scripted model, %s: %s",
                       r->path, strerror(errno));

@@ -76,9 +76,10 @@ static bool is_too_late(const tm_entry *e) {
   return e->kind == TM_RECORD_ATTEMPT && tm_json_get(tm_json_get(e->body, "a"), "held_by");
 }
 
-static stage stage_of(const tm_branch *b, const tm_entry **last) {
+/* By the records of a call from `e` on. */
+static stage stage_since(const tm_entry *e, const tm_entry **last) {
   stage s = STAGE_NEW, before = STAGE_NEW;
-  for (const tm_entry *e = b->past ? b->past->first : NULL; e; e = e->next_here) {
+  for (; e; e = e->next_here) {
     if (e->kind == TM_RECORD_OPEN) {
       before = s;
       s = stage_of_open(e);
@@ -95,6 +96,10 @@ static stage stage_of(const tm_branch *b, const tm_entry **last) {
     *last = e;
   }
   return s;
+}
+
+static stage stage_of(const tm_branch *b, const tm_entry **last) {
+  return stage_since(b->past ? b->past->first : NULL, last);
 }
 
 /* -- the body -------------------------------------------------------------------------- */
@@ -544,15 +549,17 @@ void tm_action_decided(tm_branch *b, tm_gate_kind kind, const tm_json *decision)
 
 /* Is it between its intent and its result? A cancel does not come in between. A call that was
  * launched and has not looked at its key yet (it waits for the claim of its run) is what its
- * records say. */
+ * records say: those since a RETRY, for what failed before has ended. */
 bool tm_action_started(const tm_branch *b) {
-  const tm_entry *last = NULL;
+  const tm_entry *first = b->past ? b->past->first : NULL, *last = NULL;
   if (b->kind != TM_CALL_ACTION)
     return false;
   bool looked = b->phase != TM_PHASE_HELD && *b->action.key;
   if (looked || b->action.claimed)
     return b->action.claimed;
-  stage s = stage_of(b, &last);
+  while (first && first->spent)
+    first = first->next_here;
+  stage s = stage_since(first, &last);
   return s == STAGE_INTENT || s >= STAGE_DOUBTED;
 }
 

@@ -96,9 +96,7 @@ bool tm_mem_refused(void) {
 }
 
 void *tm_try_realloc(void *p, size_t size) {
-  if (tm_mem_refused())
-    return NULL;
-  return realloc(p, size ? size : 1);
+  return tm_mem_refused() ? NULL : tm_realloc(p, size);
 }
 
 /* -- arenas ---------------------------------------------------------------------------- */
@@ -132,11 +130,20 @@ static size_t chunk_size(const tm_arena *a, size_t size) {
   return want < left ? want : left;
 }
 
+/* A soft arena is soft at its limit (and where a test says so): a run must not fail because the
+ * machine has no memory just now. */
+static tm_chunk *new_chunk(const tm_arena *a, size_t bytes) {
+  if (a->limit && tm_mem_refused())
+    return NULL;
+  tm_chunk *c = malloc(bytes);
+  if (!c)
+    out_of_memory(bytes);
+  return c;
+}
+
 static bool grow(tm_arena *a, size_t size) {
   size_t bytes = chunk_size(a, size);
-  if (!bytes)
-    return false;
-  tm_chunk *c = a->limit ? tm_try_realloc(NULL, bytes) : malloc(bytes);
+  tm_chunk *c = bytes ? new_chunk(a, bytes) : NULL;
   if (!c)
     return false;
   c->next = a->head;

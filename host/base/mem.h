@@ -4,10 +4,11 @@
  * with exit code 70, which is safe because runs are durable), a run's or a
  * call's (an arena, released whole). An arena's memory is never freed piecemeal.
  *
- * A *soft* arena has a byte limit and returns NULL when the limit or malloc is
- * exhausted, and remembers it (`failed`): it is what everything that comes from
- * outside is parsed into, so that a bomb is an error and not the end. A *firm*
- * arena (limit 0) never returns NULL.
+ * A *soft* arena has a byte limit and returns NULL when that is reached, and
+ * remembers it (`failed`): it is what everything that comes from outside is
+ * parsed into, so that a bomb is an error and not the end. A *firm* arena
+ * (limit 0) never returns NULL. When the machine has no memory, both end the
+ * process: a run must not fail for that.
  */
 #ifndef TM_BASE_MEM_H
 #define TM_BASE_MEM_H
@@ -32,7 +33,7 @@ size_t tm_mem_fail_at(size_t n);
  * need not go to malloc for each. */
 bool tm_mem_refused(void);
 
-/* A raw fallible allocation that obeys the test hook; NULL when there is none. */
+/* A raw allocation below a limit that the caller keeps; NULL only when the test hook says so. */
 void *tm_try_realloc(void *p, size_t size);
 
 /* fopen, where a lack of memory is no answer either. */

@@ -319,8 +319,8 @@ void tm_gate_reopen(tm_branch *b, tm_gate_kind kind, const tm_entry *open);
 /* The branch no longer waits at its gate: nobody need answer it. In a replay: the gate that was
  * left open by a process that died before it could close it. */
 void tm_gate_close(tm_branch *b);
-/* Is there a decided gate of that run? (The run itself is not in memory.) */
-bool tm_gate_decided(const tm_engine *e, const char *run);
+/* Is that gate of a run decided (`id` NULL: any of its gates)? The run itself is not in memory. */
+bool tm_gate_decided(const tm_engine *e, const char *run, const char *id);
 /* Does a decision for the gate this branch waits at lie in the store? Then take it. */
 void tm_gate_notice(tm_branch *b);
 

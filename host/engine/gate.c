@@ -284,10 +284,10 @@ static int is_decided(void *ctx, const tm_gate_row *row) {
   return *(bool *)ctx;
 }
 
-bool tm_gate_decided(const tm_engine *e, const char *run) {
+bool tm_gate_decided(const tm_engine *e, const char *run, const char *id) {
   bool found = false;
   tm_err err = TM_ERR_INIT;
-  tm_gate_filter f = {.run = run};
+  tm_gate_filter f = {.id = id, .run = run};
   e->ports.store->vt->gates(e->ports.store, &f, is_decided, &found, &err);
   return found;
 }

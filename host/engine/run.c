@@ -366,8 +366,13 @@ static bool only_long_waits(const tm_run *r, int64_t *wake) {
 
 static void say_waiting(tm_after *a, const tm_err *err) {
   tm_run *r = a->run;
+  int64_t wake;
   if (err->code != TM_OK || r->lost || r->state != TM_RUN_WAITING)
     return;
+  if (!r->ended && r->order == TM_ORDER_NONE && !only_long_waits(r, &wake)) {
+    tm_run_goes_on(r); /* what it waited for came before the row was on the disk */
+    return;
+  }
   tm_arena arena;
   tm_arena_init(&arena, 0);
   tm_event_run(r, "run.waiting", "reason", tm_run_reason(r, &arena));
@@ -565,6 +570,8 @@ static tm_json *reason_of(tm_branch *b, tm_arena *a) {
                                   : tm_call_word(b->kind));
   tm_json_set_str(a, o, "name", b->name);
   tm_json_set_str(a, o, "place", b->place);
+  if (b->gate)
+    tm_json_set_str(a, o, "gate", b->gate_id);
   if (tm_held_is(b))
     tm_json_set_str(a, o, "key", b->action.key);
   if (b->waits_for)

@@ -73,6 +73,8 @@ bool tm_wake_came(tm_engine *e, const tm_run_row *row, const tm_json *reason) {
   char holder[64];
   if (!what)
     return false;
+  if (strcmp(what, "gate") == 0)
+    return tm_gate_decided(e, row->id, tm_json_get_str(reason, "gate"));
   if (strcmp(what, "wait") == 0)
     return tm_signal_pending(e, row->id, name);
   if (strcmp(what, "call") == 0)
@@ -84,9 +86,9 @@ bool tm_wake_came(tm_engine *e, const tm_run_row *row, const tm_json *reason) {
 
 bool tm_wake_ready(tm_engine *e, const tm_run_row *row) {
   tm_arena a;
-  bool ready = tm_gate_decided(e, row->id);
+  bool ready = false;
   tm_arena_init(&a, 0);
-  const tm_json *reasons = ready ? NULL : tm_wake_reason(row, &a);
+  const tm_json *reasons = tm_wake_reason(row, &a);
   for (size_t i = 0; !ready && i < tm_json_len(reasons); i++)
     ready = tm_wake_came(e, row, tm_json_at(reasons, i));
   tm_arena_free(&a);

@@ -16,7 +16,7 @@ static void a_waiting_run_needs_no_process(void) {
   CHECK_STR(kit_state(&box.world, "r"), "waiting");
   CHECK_STR(kit_owner(&box.world, "r"), "");
   CHECK_STR(kit_reason(&box.world, "r"),
-            "[{\"for\":\"gate\",\"name\":\"ask\",\"place\":\"1\"}]");
+            "[{\"for\":\"gate\",\"name\":\"ask\",\"place\":\"1\",\"gate\":\"r/ask@1\"}]");
   CHECK_INT(kit_count(k, "gate.opened"), 1);
   kit_crash(k);
   kit_boot(k);

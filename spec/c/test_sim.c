@@ -31,6 +31,17 @@ static void no_history_breaks_a_law(void) {
   CHECK(faults > 0 && put_off > 0 && kin > 0 && changes > 0 && keys > 0);
 }
 
+/* Each broke a law once, in the simulator as it is: a follower told too early, a race's loser after a
+ * RETRY, a gate that was decided before the row that waits for it was on the disk. */
+static void what_broke_a_law_once_breaks_none_now(void) {
+  static const uint64_t seeds[] = {82452, 157708, 193241, 325060, 901099};
+  for (size_t i = 0; i < sizeof seeds / sizeof *seeds; i++) {
+    sim_report r;
+    if (!sim_play(&r, seeds[i], false))
+      check_fail(__FILE__, __LINE__, "seed %llu: %s", (unsigned long long)seeds[i], r.wrong);
+  }
+}
+
 static void a_seed_is_played_again_exactly(void) {
   for (uint64_t seed = 1000; seed < 1010; seed++) {
     sim_report a, b;
@@ -44,5 +55,6 @@ static void a_seed_is_played_again_exactly(void) {
 
 CHECK_SUITE(sim) {
   CHECK_RUN(no_history_breaks_a_law);
+  CHECK_RUN(what_broke_a_law_once_breaks_none_now);
   CHECK_RUN(a_seed_is_played_again_exactly);
 }

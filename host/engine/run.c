@@ -455,6 +455,8 @@ bool tm_run_gives_up(const tm_run *r) {
 
 void tm_run_cancel(tm_run *r) {
   r->cancelling = true;
+  if (!r->replaying)
+    tm_run_goes_on(r); /* its row names calls that are given up below */
   tm_child_cancel_all(r);
   for (tm_list *l = r->branches.next; l != &r->branches; l = l->next) {
     tm_branch *b = TM_LIST_OF(l, tm_branch, link);

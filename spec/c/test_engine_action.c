@@ -588,6 +588,24 @@ static void a_cancel_lets_an_unknown_action_be_settled(void) {
   kit_box_close(&box);
 }
 
+/* The other branch is given up: it is not waited for any more. */
+static void a_cancelled_run_says_that_it_waits_for_its_doubt(void) {
+  kit_box box;
+  kit *k = kit_box_open(
+      &box, "{'flow': [['fork', [[['action', 'pay', {'key': 'a1', 'args': {}, 'on_unknown': "
+            "'ask'}]], [['gate', 'ask', {'ask': '?', 'try': true}]]], {}]]}");
+  k->reply = loses;
+  kit_play(k, "r");
+  CHECK(strstr(kit_reason(&box.world, "r"), "\"name\":\"ask\""));
+  kit_cancel(k, "r");
+  kit_run(k);
+  CHECK_STR(kit_state(&box.world, "r"), "waiting");
+  CHECK_STR(
+      kit_reason(&box.world, "r"),
+      "[{\"for\":\"gate\",\"name\":\"pay\",\"place\":\"1/0.1\",\"gate\":\"r/pay@1/0.1!\"}]");
+  kit_box_close(&box);
+}
+
 static void a_cancelled_run_settles_after_a_crash_what_it_began(void) {
   kit_box box;
   kit *k = kit_box_open(&box, asking);
@@ -655,6 +673,7 @@ CHECK_SUITE(engine_action) {
   CHECK_RUN(secrets_never_reach_the_journal);
   CHECK_RUN(a_cancel_lets_a_begun_action_end);
   CHECK_RUN(a_cancel_lets_an_unknown_action_be_settled);
+  CHECK_RUN(a_cancelled_run_says_that_it_waits_for_its_doubt);
   CHECK_RUN(a_cancelled_run_settles_after_a_crash_what_it_began);
   CHECK_RUN(what_did_not_happen_before_a_cancel_is_not_done_after_it);
 }

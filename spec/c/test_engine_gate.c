@@ -10,6 +10,24 @@ static kit *open_at_gate(kit_box *box, const char *sources) {
   return k;
 }
 
+/* Only the gate that the row names counts, and not one that was answered long ago. */
+static void a_run_that_waits_for_its_second_gate_is_left_alone(void) {
+  kit_box box;
+  kit *k = kit_box_open(&box,
+                        "{'flow': [['gate', 'a', {'ask': '?'}], ['gate', 'b', {'ask': '?'}]]}");
+  kit_play(k, "r");
+  kit_decide(k, "r/a@1", true, NULL);
+  kit_run(k);
+  CHECK_STR(kit_gates(&box.world), "r/a@1 approved, r/b@2 open");
+  kit_crash(k);
+  kit_boot(k);
+  CHECK(tm_engine_find(k->engine, "r") == NULL);
+  kit_decide(k, "r/b@2", true, NULL);
+  kit_run(k);
+  CHECK_STR(kit_state(&box.world, "r"), "done");
+  kit_box_close(&box);
+}
+
 static void a_waiting_run_needs_no_process(void) {
   kit_box box;
   kit *k = open_at_gate(&box, ask);
@@ -303,6 +321,7 @@ static void a_diverged_run_keeps_its_gates_open(void) {
 
 CHECK_SUITE(engine_gate) {
   CHECK_RUN(a_waiting_run_needs_no_process);
+  CHECK_RUN(a_run_that_waits_for_its_second_gate_is_left_alone);
   CHECK_RUN(exactly_one_decision_wins);
   CHECK_RUN(a_gate_that_is_not_there_is_not_found);
   CHECK_RUN(a_rejection_is_told_with_its_note);

@@ -96,7 +96,7 @@ struct tm_after {
  * the script may be in another one, undoing. */
 bool tm_after_awaited(const tm_after *a, const tm_err *err);
 
-/* One turn's writing. */
+/* A record whose place in its run's chain is made when it is written. */
 typedef struct tm_link {
   struct tm_link *next;
   const tm_record *record;
@@ -104,9 +104,10 @@ typedef struct tm_link {
   char chain[TM_HASH_HEX + 1];
 } tm_link;
 
+/* One turn's writing. */
 struct tm_turn {
   tm_batch *batch;
-  tm_link *links, **last_link; /* of its records, to be made when it is written */
+  tm_link *links, **last_link; /* of its records */
   tm_run *guard;               /* whose fence stands last */
   tm_op *guarding;             /* that fence */
   tm_after *first, **last;

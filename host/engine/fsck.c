@@ -270,7 +270,7 @@ static void check_key_is_held(checking *c, const tm_json *why) {
          key ? key : "", action ? action : "");
 }
 
-/* One entry of the row's reason, {for, name, place, key?, run?, until?}. */
+/* One entry of the row's reason, {for, name, place, gate?, key?, run?, until?}. */
 static void check_wait(checking *c, const tm_json *why, tm_err *err) {
   const char *what = tm_json_get_str(why, "for");
   if (tm_json_get_str(why, "until") && !c->row->wake_at)

@@ -269,8 +269,8 @@ tm_op *tm_run_rest(tm_run *r, const tm_json *reason);
 void tm_run_cancel(tm_run *r);
 /* Release everything; only when nothing points here (pending is 0). */
 void tm_run_free(tm_run **r);
-/* Why it waits, in arena `a`: [{for, name, place, key?, run?, at?, until?}], `run` being the one that
- * it waits for, `at` the process that looks after it. NULL: it does not. */
+/* Why it waits, in arena `a`: [{for, name, place, gate?, key?, run?, at?, until?}], `gate` being the
+ * id of one, `run` the run that it waits for, `at` the process that looks after it. NULL: it does not. */
 tm_json *tm_run_reason(tm_run *r, tm_arena *a);
 
 /* {kind, message, …}: an error as scripts and records see it. */

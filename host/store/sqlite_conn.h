@@ -11,7 +11,7 @@
 
 #include "store/store.h"
 
-/* What is kept by its journal's end. */
+/* Of its journal's end, which is a row of its own. */
 #define TM_RUN_RECORDS "ifnull((SELECT h.records FROM tm_head h WHERE h.n = tm_run.n), 0)"
 #define TM_RUN_COLUMNS                                                                         \
   "id, workflow, state, reason, owner, closure, input_hash, parent, result, "                  \

@@ -92,10 +92,10 @@ typedef enum tm_op_kind {
   TM_OP_SPEND_DROP, /* nothing more is held for the guarded run's call (without a place: for all of
                        its calls), which counts as `calls` where it was held */
   TM_OP_RUN_DROP, /* an ended run and its gates are there no more, nor what is held for it of
-                      budgets; LOST when it is not as `run`
-                      says (epoch, records), when a run that it started is there, when the one
-                      that started it has not ended, or when an effect that it claimed has no
-                      result. Effects and decisions stay. In no group, like the next three */
+                      budgets; LOST when it is not as `run` says (epoch, records), when a run that
+                      it started is there, when the one that started it has not ended, or when an
+                      effect that it claimed has no result. Effects and decisions stay. In no
+                      group, like the next three */
   TM_OP_SWEEP,    /* what dropped runs left behind, records and signals, and answers that have
                       expired: at most `limit` rows; `swept` says how many, 0: there are none */
   TM_OP_CLOSURE_DROP, /* sources that no run has; LOST when one has them by now */
@@ -227,8 +227,8 @@ typedef struct tm_order_row {
 typedef struct tm_spend_row {
   const char *scope, *day; /* "2026-11-20" */
   const char *place;
-  int64_t nano,
-      calls; /* spent; of HOLD: what it may cost, and 1, or 0 when it is no model call */
+  int64_t nano;                    /* spent; of HOLD: what the call may cost */
+  int64_t calls;                   /* the same: 1, or 0 for what is no model call */
   int64_t held_nano, held_calls;   /* for calls under way */
   int64_t limit_nano, limit_calls; /* of HOLD; -1: no limit */
 } tm_spend_row;

@@ -88,17 +88,43 @@ static bool add_chunk(tm_pool *p) {
   return true;
 }
 
-static void *stranger(tm_pool *p, size_t size) {
-  void *block = malloc(size);
-  p->strangers += block != NULL;
-  return block;
+/* What stands before a block of malloc's own. */
+struct tm_stranger {
+  tm_stranger *next, **at; /* at: what points here */
+};
+
+static void link_stranger(tm_stranger *s) {
+  *s->at = s;
+  if (s->next)
+    s->next->at = &s->next;
+}
+
+static void *take_stranger(tm_pool *p, size_t size) {
+  tm_stranger *s = malloc(sizeof *s + size);
+  if (!s)
+    return NULL;
+  *s = (tm_stranger){.next = p->strangers, .at = &p->strangers};
+  link_stranger(s);
+  return s + 1;
+}
+
+static void free_stranger(tm_stranger *s) {
+  *s->at = s->next;
+  if (s->next)
+    s->next->at = s->at;
+  free(s);
+}
+
+static void free_strangers(tm_pool *p) {
+  while (p->strangers)
+    free_stranger(p->strangers);
 }
 
 void *tm_pool_take(tm_pool *p, size_t size) {
   if (tm_mem_refused())
     return NULL;
   if (size > COARSE_MAX)
-    return stranger(p, size);
+    return take_stranger(p, size);
   int c = class_of(size);
   void *block = p->idle[c];
   if (block) {
@@ -107,7 +133,7 @@ void *tm_pool_take(tm_pool *p, size_t size) {
   }
   size_t need = class_size(c);
   if ((size_t)(p->end - p->at) < need && !add_chunk(p))
-    return stranger(p, size);
+    return take_stranger(p, size);
   block = p->at;
   p->at += need;
   return block;
@@ -118,8 +144,7 @@ void tm_pool_give(tm_pool *p, void *block, size_t size) {
     make_idle(p, block, class_of(size));
     return;
   }
-  p->strangers--;
-  free(block);
+  free_stranger((tm_stranger *)block - 1);
 }
 
 /* Cut the tail off; what lies behind the smaller class is idle from now on. */
@@ -129,20 +154,21 @@ static void *shrink(tm_pool *p, char *block, size_t old, size_t size) {
   return block;
 }
 
-static void *resize_stranger(tm_pool *p, void *block, size_t old, size_t size) {
+static void *resize_stranger(void *block, size_t old, size_t size) {
   if (size > old && tm_mem_refused())
     return NULL;
-  (void)p;
-  void *moved = realloc(block, size);
-  if (!moved && size <= old)
+  tm_stranger *s = realloc((tm_stranger *)block - 1, sizeof *s + size);
+  if (s)
+    link_stranger(s);
+  else if (size <= old)
     return block; /* it could not be made smaller: it still serves */
-  return moved;
+  return s ? s + 1 : NULL;
 }
 
 void *tm_pool_resize(tm_pool *p, void *block, size_t old, size_t size) {
   bool own = old <= COARSE_MAX && inside(p, block);
   if (!own)
-    return resize_stranger(p, block, old, size);
+    return resize_stranger(block, old, size);
   if (size <= old)
     return shrink(p, block, old, size);
   if (size <= COARSE_MAX && class_of(size) == class_of(old))
@@ -155,11 +181,8 @@ void *tm_pool_resize(tm_pool *p, void *block, size_t old, size_t size) {
   return moved;
 }
 
-bool tm_pool_owns_all(const tm_pool *p) {
-  return p->strangers == 0;
-}
-
 void tm_pool_drop(tm_pool *p) {
+  free_strangers(p);
   for (int i = 0; i < p->count; i++)
     free(p->chunks[i].base);
   p->count = 0;
@@ -190,6 +213,7 @@ tm_pool_image *tm_pool_keep(const tm_pool *p) {
 
 void tm_pool_rewind(tm_pool *p, const tm_pool_image *image) {
   const tm_pool *before = &image->pool;
+  free_strangers(p);
   for (int i = before->count; i < p->count; i++)
     free(p->chunks[i].base);
   *p = *before;

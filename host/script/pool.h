@@ -16,6 +16,8 @@
 #define TM_POOL_CHUNKS 15
 #define TM_POOL_BYTES  ((size_t)1 << 20)
 
+typedef struct tm_stranger tm_stranger;
+
 typedef struct tm_pool {
   char *at, *end; /* free space in the newest chunk */
   void *idle[TM_POOL_FINE + TM_POOL_COARSE];
@@ -24,7 +26,7 @@ typedef struct tm_pool {
     size_t size;
   } chunks[TM_POOL_CHUNKS];
   int count;
-  size_t strangers; /* blocks that are malloc's own */
+  tm_stranger *strangers; /* blocks that are malloc's own */
 } tm_pool;
 
 typedef struct tm_pool_image tm_pool_image;
@@ -35,17 +37,14 @@ void *tm_pool_take(tm_pool *p, size_t size);
 void tm_pool_give(tm_pool *p, void *block, size_t size);
 /* The same block in another size, as realloc does. A smaller one is never refused. */
 void *tm_pool_resize(tm_pool *p, void *block, size_t old, size_t size);
-/* Are all blocks that were taken and not given back inside the chunks? Then they need not be.
- */
-bool tm_pool_owns_all(const tm_pool *p);
-/* Gives the chunks back, and with them each block in them. */
+/* Gives everything back, whatever was taken. */
 void tm_pool_drop(tm_pool *p);
 
 /* A copy of all chunks, in the caller's hands (tm_free); NULL: a block lies outside of them, or
  * there is no memory. */
 tm_pool_image *tm_pool_keep(const tm_pool *p);
-/* Each block as it was when it was kept, at the same address; chunks that came later are given
- * back. All blocks taken since then are gone. */
+/* Each block as it was when it was kept, at the same address; whatever was taken since then is given
+ * back. */
 void tm_pool_rewind(tm_pool *p, const tm_pool_image *image);
 
 #endif

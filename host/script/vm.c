@@ -403,12 +403,12 @@ fail:
 
 /* lua_close walks over all objects, to call finalizers and to free each block. Scripts have no
  * finalizers (setmetatable refuses __gc) and our libraries' userdata needs none, but for those
- * that said so; and when all blocks lie in the pool's chunks, these go at once. */
+ * that said so; and the pool gives all blocks back at once. */
 void tm_vm_close(tm_vm **vm) {
   tm_vm *v = *vm;
   if (!v)
     return;
-  if (v->L && (v->trusted || v->finalizers || !tm_pool_owns_all(&v->pool)))
+  if (v->L && (v->trusted || v->finalizers))
     lua_close(v->L);
   tm_pool_drop(&v->pool);
   tm_free(v->kept.blocks);
@@ -432,7 +432,7 @@ bool tm_vm_keep(tm_vm *vm) {
 }
 
 bool tm_vm_rewind(tm_vm *vm) {
-  if (!vm->kept.blocks || vm->stopped || vm->finalizers || !tm_pool_owns_all(&vm->pool))
+  if (!vm->kept.blocks || vm->stopped || vm->finalizers)
     return false;
   tm_pool_rewind(&vm->pool, vm->kept.blocks);
   vm->used = vm->kept.used;

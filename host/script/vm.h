@@ -63,8 +63,8 @@ void tm_vm_rest_collector(tm_vm *vm);
  * and nothing is kept: it has asked something about its run (tm_vm_is_personal), is stopped, or
  * holds what lies outside of its pool. */
 bool tm_vm_keep(tm_vm *vm);
-/* The vm as it was kept, to the byte, as if no script had run in it since. False: it was not kept,
- * was stopped, or has grown out of its pool; it can only be closed. */
+/* The vm as it was kept, to the byte, as if no script had run in it since. False: it was not kept, was
+ * stopped, or has what a finalizer has to free; it can only be closed. */
 bool tm_vm_rewind(tm_vm *vm);
 /* Hand a vm that was rewound to another run. */
 void tm_vm_hand_over(tm_vm *vm, void *owner, const char *seed);

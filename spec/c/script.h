@@ -29,6 +29,7 @@ typedef struct script_job {
   script *s;
   const char *source;
   size_t len;
+  bool bare; /* no cjson, whose buffers have to be freed one by one */
   bool compiled;
 } script_job;
 
@@ -66,8 +67,10 @@ static inline int script_load(lua_State *L) {
                                    {NULL, NULL}};
   lua_pushglobaltable(L);
   luaL_setfuncs(L, extra, 0);
-  tm_sandbox_open_cjson(L);
-  lua_setglobal(L, "cjson");
+  if (!job->bare) {
+    tm_sandbox_open_cjson(L);
+    lua_setglobal(L, "cjson");
+  }
   job->s->co = lua_newthread(L);
   lua_setfield(L, LUA_REGISTRYINDEX, "spec");
   tm_err err = TM_ERR_INIT;
@@ -103,10 +106,8 @@ static inline const tm_globals *script_globals(void) {
   return globals;
 }
 
-/* Open, compile, run until it ends or waits. False when there is nothing to resume. */
-static inline bool script_run(script *s, tm_vm_opts opts, const char *source) {
+static inline bool script_run_job(script *s, tm_vm_opts opts, script_job job) {
   memset(s, 0, sizeof *s);
-  script_job job = {.s = s, .source = source, .len = strlen(source)};
   opts.owner = s;
   if (!opts.seed)
     opts.seed = "spec";
@@ -121,6 +122,16 @@ static inline bool script_run(script *s, tm_vm_opts opts, const char *source) {
   if (job.compiled)
     script_go(s, 0);
   return job.compiled;
+}
+
+/* Open, compile, run until it ends or waits. False when there is nothing to resume. */
+static inline bool script_run(script *s, tm_vm_opts opts, const char *source) {
+  return script_run_job(s, opts, (script_job){.s = s, .source = source, .len = strlen(source)});
+}
+
+static inline bool script_run_bare(script *s, tm_vm_opts opts, const char *source) {
+  return script_run_job(
+      s, opts, (script_job){.s = s, .source = source, .len = strlen(source), .bare = true});
 }
 
 static inline void script_close(script *s) {

@@ -11,7 +11,7 @@ typedef struct stock {
   int made;
 } stock;
 
-/* False below the address sanitizer, where no vm can be kept. */
+/* False, and the case is skipped, below the address sanitizer, where no vm can be kept. */
 static bool open_stock(stock *s) {
   tm_vm *vm;
   tm_err err = TM_ERR_INIT;
@@ -22,6 +22,8 @@ static bool open_stock(stock *s) {
     return false;
   bool kept = tm_vm_keep(vm);
   tm_vm_close(&vm);
+  if (!kept)
+    check_skip("no vm can be kept in this build");
   return kept;
 }
 

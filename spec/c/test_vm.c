@@ -380,9 +380,11 @@ static void a_vm_of_any_size_is_closed(void) {
 
 static bool pooled(void) { /* not below the address sanitizer: there, no vm can be kept */
   script s;
-  script_run(&s, plain, "wait()");
+  script_run_bare(&s, plain, "wait()");
   bool kept = tm_vm_keep(s.vm);
   script_close(&s);
+  if (!kept)
+    check_skip("no vm can be kept in this build");
   return kept;
 }
 
@@ -390,9 +392,10 @@ static void a_vm_that_was_kept_comes_back_as_it_was(void) {
   script s;
   if (!pooled())
     return;
-  script_run(&s, plain,
-             "x = 1 wait() x = x + 1 y = {} for i = 1, 400 do y[i] = { i } end "
-             "print(x, math.random(1 << 30))");
+  script_run_bare(&s, plain,
+                  "x = 1 wait() x = x + 1 y = {} for i = 1, 9000 do y[i] = { i } end z = "
+                  "('z'):rep(1 << 20) "
+                  "print(x, math.random(1 << 30))");
   REQUIRE(tm_vm_keep(s.vm));
   size_t before = tm_vm_memory(s.vm);
   tm_vm_hand_over(s.vm, &s, "one");
@@ -420,20 +423,20 @@ static void what_cannot_come_back_is_not_kept(void) {
       "while true do end",                                         /* was stopped */
   };
   static const char *const once[] = {
-      "wait() local s = ('x'):rep(1 << 20) wait(s)",
       "wait() while true do end",
+      "wait() local t = {} for i = 1, 1 << 30 do t[i] = i end",
   };
   tm_vm_opts opts = {.steps = 1000000};
   for (size_t i = 0; i < sizeof never / sizeof *never; i++) {
     script s;
-    script_run(&s, opts, never[i]);
+    script_run_bare(&s, opts, never[i]);
     CHECK(!tm_vm_keep(s.vm));
     CHECK(!tm_vm_rewind(s.vm));
     script_close(&s);
   }
   for (size_t i = 0; i < sizeof once / sizeof *once && pooled(); i++) {
     script s;
-    script_run(&s, opts, once[i]);
+    script_run_bare(&s, opts, once[i]);
     CHECK(tm_vm_keep(s.vm));
     script_go(&s, 0);
     CHECK(!tm_vm_rewind(s.vm));
